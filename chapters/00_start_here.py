@@ -1,0 +1,224 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 00 · Start here
+#
+# **Why does a deep network fail to learn, and can you see it before training even starts?**
+#
+# **You will do** move the depth and the weights of a real network and watch its gradient vanish and explode.
+#
+# **You will learn** what the two failures look like, how to compare two settings, and how this course works.
+#
+# **You need** nothing yet: no training, no formula. Run each cell with Shift+Enter.
+#
+# **Time** 20 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+from vglib.start_here import check, labs
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.gradient_flow_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. Show the lab as it opens and ask: *which layer learns fastest here?* Then hold the right arrow key on
+# **depth**. The usual slip: reading the picture from left to right as time. The horizontal axis is the layer.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## What you are looking at
+#
+# The lab has just built a real network, sent 128 images of handwritten digits forward through it and the error
+# backward. Nothing was trained; these are the gradients at the random start. Layer 1 is nearest the input.
+#
+# - **Left, ‖∂L/∂z‖**: how strongly the error reaches each layer. The dashed line is a prediction from theory; it was
+#   not fitted to the points.
+# - **Middle, ‖∂L/∂W‖**: how large a step each layer's weights would take.
+# - **Right, the spread**: how differently a layer responds to different images. A layer with no spread has forgotten
+#   which image it saw.
+#
+# All three axes count in powers of ten: a straight line is exponential growth or decay. The sentence above the figure
+# says the same in words.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## First moves
+#
+# 1. Drag **depth** from 1 to 100. What happens to layer 1?
+# 2. Go back to depth 20. Drag **weight scale** upwards until the line lies flat, then beyond.
+# 3. Press **Hold**, choose `relu` with `he`, and compare with the grey ghost.
+# 4. Press **Reseed** a few times. What changes, and what does not?
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With one seed, nothing is drawn anew while you move a slider. At depth 21 the first twenty layers are those of
+# depth 20, and the weight scale multiplies the very same weights. So what changes in the picture is what *you*
+# changed. **Reseed** draws other weights, **Reset** goes back to the start, **preset** steps through named settings,
+# and every control works from the keyboard: Tab to reach it, arrow keys to move it.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict
+#
+# A sigmoid network loses about the same share of the gradient in every layer. Suppose layer $l$ receives $r$ times
+# what layer $l+1$ receives.
+#
+# With $r = 0.25$ and 20 layers, what share of layer 20's gradient reaches layer 1? Commit yourself before you compute:
+#
+# **A** about 1% **B** about one millionth **C** less than one part in a hundred billion
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_guess = ...  # "A", "B" or "C"
+my_guess = "C"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess(my_guess)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 1: the share that arrives
+#
+# Write the share of the last layer's gradient that reaches layer 1 of `depth` layers, if each layer passes on the
+# share `r`. For depth 1 the answer is 1: nothing lies between.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def share(r: float, depth: int) -> float:
+    # BEGIN SOLUTION
+    return r ** (depth - 1)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.share(share)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Two words
+#
+# A gradient **vanishes** when it shrinks exponentially from the last layer to the first, and **explodes** when it
+# grows exponentially. Both happen *over the layers*, at one moment, in one network.
+#
+# The lab calls a hundredfold change over the whole depth one or the other; in between it says *holds*.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: say it in words
+#
+# Write the rule of the lab's verdict. `first` and `last` are the sizes of the gradient in the first and the last
+# hidden layer. Return `"vanishes"`, `"explodes"` or `"holds"`; a ratio of exactly 100 still holds.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def verdict(first: float, last: float) -> str:
+    # BEGIN SOLUTION
+    ratio = first / last
+    return "vanishes" if ratio < 1 / 100 else "explodes" if ratio > 100 else "holds"
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.verdict(verdict)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A game: a hundred layers
+#
+# Find the weight scale at which a hundred layers neither vanish nor explode: for ReLU, for tanh, for the sigmoid.
+# The weights are $N(0, 1/n)$ times the scale, $n$ units feed each unit, and there are no biases.
+#
+# **Predict the three numbers first.** Then try, press **Register**, and read the score.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Write your three predictions here; the check tells you how near you are without giving the number away.
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB relu_scale, tanh_scale, sigmoid_scale = ..., ..., ...
+relu_scale, tanh_scale, sigmoid_scale = 2**0.5, 1.0, 10.15
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+print(check.relu_scale(relu_scale), check.tanh_scale(tanh_scale), sep="\n")
+print(check.sigmoid_scale(sigmoid_scale))
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.scale_game()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Take a show of hands for tanh (most say "between 1 and 2"), then for the sigmoid (nobody says 10).
+# ReLU first: it is the easiest to hit. With the sigmoid the class will land near 10 and still see the curve wander:
+# that is the next slide.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Why the sigmoid keeps wandering
+#
+# Theory speaks of infinitely wide layers. This net has 64 units, so each layer misses the theory's factor a little, at
+# random. The misses do not cancel: theory gives the *average* of the squared gradient, and a few lucky networks carry
+# that average while a typical one lies below it.
+#
+# Over a hundred layers, at the critical scale 10.15, that costs a factor of ten or more.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Ten networks, alike but for the seed. Make them wider and watch the bundle close around the theory.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.wander_lab()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: find the flaw
+#
+# A friend argues:
+#
+# 1. In a sigmoid network of depth 20 the first layer's gradient is about $10^{-12}$ of the last layer's.
+# 2. The loss is nearly flat in the first layer's weights, so these weights are near a minimum.
+# 3. So the first layer has finished learning and only the last layers need more training.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2 or 3
+flaw = 2
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## How to use the course
+#
+# - **On your own.** Open your copy with `make lab`; your answers stay yours. Predict, move, derive, judge, and let the
+#   exercises check themselves: `○` not tried, `✗` with a counterexample, `✓`.
+# - **In class.** `make lecture CHAPTER=02` turns a chapter into live slides. Presets are the steps; the remarks for
+#   the lecturer are cells of slide type *notes*.
+# - **By machine.** `make test` runs every notebook and every lab, and compares what they find.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## The chapters
+#
+# | | chapter | its question | minutes |
+# |---|---|---|---|
+# | 00 | Start here | what does it look like? | 20 |
+# | 01 | Concept | what exactly is it that fails? | 60 |
+# | 02 | Chain rule | where does the factor come from? | 70 |
+#
+# Planned next: sigmoid's three flaws, the ReLU family, initialisation, batch normalisation, residual connections,
+# recurrent networks, clipping, and the other remedies.
+#
+# ## Notation
+#
+# | symbol | meaning |
+# |---|---|
+# | $x = h_0$ | the input; $n_0$ numbers |
+# | $z_l = W_l h_{l-1} + b_l$ | **pre-activation** of layer $l$, with weights $W_l$ and biases $b_l$ |
+# | $h_l = \phi(z_l)$ | **activation**, through the activation function $\phi$ |
+# | $L$ | the loss, averaged over the batch |
+# | $\delta_l = \partial L / \partial z_l$ | **delta**, the gradient by pre-activation |
+# | $n_{l-1}$, $n_l$ | **fan_in** and **fan_out** of $W_l$ |
+# | $\sigma_w^2 = n\,\mathrm{Var}\,w$, $\sigma_b^2$ | variance of the weights times fan_in; variance of the biases |
+# | $\chi$ | the factor by which a layer multiplies $\lVert\delta\rVert^2$ on its way back |
+#
+# Layers are counted from the input. $\lVert\cdot\rVert$ is the square root of the sum of squares.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - At the random start, before any training, a deep network's gradient may already be gone from the early layers, or
+#   beyond all bounds.
+# - The change is exponential in the depth: a straight line on a logarithmic axis.
+# - It depends on the activation and on the scale of the weights, and a theory without fitted parameters predicts it.
+#
+# ## References
+#
+# Nielsen, *Neural Networks and Deep Learning*, 2015, chapter 5. Schoenholz, Gilmer, Ganguli and Sohl-Dickstein,
+# *Deep Information Propagation*, 2017 (the dashed line).

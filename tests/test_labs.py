@@ -1,0 +1,113 @@
+"""Every lab of every chapter, driven through the corners of its controls without a browser."""
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+
+import numpy as np
+import pytest
+
+import vglib
+from vglib.lab import Lab
+
+
+def labs() -> dict[str, object]:
+    found = {}
+    for chapter in pkgutil.iter_modules(vglib.__path__):
+        if not chapter.ispkg:
+            continue
+        name = f"vglib.{chapter.name}.labs"
+        if importlib.util.find_spec(name) is None:
+            continue
+        for attribute, function in vars(importlib.import_module(name)).items():
+            if inspect.isfunction(function) and function.__annotations__.get("return") == "Lab":
+                found[f"{chapter.name}.{attribute}"] = function
+    return found
+
+
+LABS = labs()
+
+
+def settings(lab: Lab) -> list[dict]:
+    """One control at a time at each of its corners, then all low, all high, and mixtures."""
+    corners = {name: control.corners for name, control in lab.controls.items()}
+    single = [{name: value} for name, values in corners.items() for value in values]
+    ends = [{n: v[i] for n, v in corners.items()} for i in (0, -1)]
+    pairs = [
+        {a: x, b: y}
+        for a, b in itertools.combinations([n for n in corners if n != "seed"], 2)
+        for x in (corners[a][0], corners[a][-1])
+        for y in (corners[b][0], corners[b][-1])
+    ]
+    return [*single, *ends, *pairs[:: max(1, len(pairs) // 12)]]
+
+
+@pytest.fixture(scope="module", params=LABS, ids=str)
+def lab(request):
+    return LABS[request.param]()
+
+
+def test_there_are_labs():
+    assert len(LABS) >= 3
+
+
+def test_corners(lab):
+    traces = len(lab.figure.data)
+    for values in settings(lab):
+        lab.reset()
+        if complaint := refused(lab, values):
+            # An impossible combination is explained in one sentence, and nothing has changed.
+            assert complaint.strip().endswith("."), values
+            assert lab.values == {k: c.clean(c.value) for k, c in lab.controls.items()}
+            continue
+        assert len(lab.figure.data) == traces, values
+        assert lab.verdict.strip().endswith((".", ")")), values
+        assert "nan" not in lab.verdict.split(), values
+        finite = [plotted(t) for t in lab.figure.data if t.visible is not False]
+        declared = any(word in lab.verdict for word in ("overflow", "dies", "exactly 0", "no "))
+        assert declared or any(np.isfinite(y).any() for y in finite if y.size), values
+        for axis in ("xaxis", "yaxis"):
+            axis_range = lab.figure.layout[axis].range
+            assert axis_range is None or np.isfinite(np.array(axis_range, float)).all(), values
+
+
+def refused(lab: Lab, values: dict) -> str:
+    try:
+        lab.set(**values)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def test_same_arguments_same_figure(lab):
+    lab.reset()
+    first = [plotted(t).copy() for t in lab.figure.data]
+    lab.set(**{k: c.value for k, c in lab.controls.items()})
+    for one, other in zip(first, [plotted(t) for t in lab.figure.data], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_presets(lab):
+    for name in lab.presets:
+        lab.preset(name)
+        assert lab.verdict
+
+
+def test_every_axis_has_a_title(lab):
+    layout = lab.figure.layout.to_plotly_json()
+    notes = [a["text"] for a in layout.get("annotations", [])]
+    planes = [k for k in layout if k.startswith("xaxis")]
+    for key in planes:
+        assert layout[key]["title"]["text"]
+        y_title = layout[key.replace("x", "y", 1)].get("title", {}).get("text")
+        assert y_title or len(notes) >= len(planes)
+    for key in (k for k in layout if k.startswith("scene")):
+        assert all(layout[key][f"{a}axis"]["title"]["text"] for a in "xyz")
+
+
+def plotted(trace) -> np.ndarray:
+    for key in ("z", "y"):
+        if getattr(trace, key, None) is not None:
+            return np.asarray(trace[key], dtype=float)
+    return np.array([])

@@ -1,0 +1,273 @@
+"""Networks built from explicit arguments: the chain and the multilayer perceptron."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite, sqrt
+from numbers import Integral
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from vglib.activations import Activation, get_activation
+
+MAX_DEPTH = 1000
+MAX_SEED = 10**12
+
+
+@dataclass(frozen=True)
+class Initialization:
+    """How the entries of a weight matrix W of shape (fan_out, fan_in) are drawn.
+
+    `variance(fan_in, fan_out)` is Var W. An orthogonal matrix has rows (or columns) of length 1, so
+    its entries have variance 1 / max(fan_in, fan_out).
+    """
+
+    name: str
+    distribution: str
+    variance: Callable[[int, int], float]
+    latex: str
+    source: str
+
+    def draw(self, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
+        """Draw W in float64; shape (fan_out, fan_in)."""
+        std = sqrt(self.variance(fan_in, fan_out))
+        if self.distribution == "uniform":
+            unit = torch.rand(fan_out, fan_in, generator=generator, dtype=torch.float64)
+            return unit.sub_(0.5).mul_(sqrt(12.0) * std)
+        normal = torch.randn(fan_out, fan_in, generator=generator, dtype=torch.float64)
+        if self.distribution == "normal":
+            return normal.mul_(std)
+        tall = normal if fan_out >= fan_in else normal.T
+        q, r = torch.linalg.qr(tall)
+        # Without these signs the QR convention, not chance, would pick the orthogonal matrix.
+        q = q * torch.sign(torch.diagonal(r))
+        return q if fan_out >= fan_in else q.T.contiguous()
+
+
+_INITIALIZATIONS = (
+    Initialization(
+        "normal",
+        "normal",
+        lambda i, o: 1.0,
+        r"W \sim N(0, 1)",
+        "the unscaled normal of many tutorials",
+    ),
+    Initialization(
+        "1/fan_in", "normal", lambda i, o: 1 / i, r"W \sim N(0, 1/n_{in})", "Nielsen 2015, ch. 3"
+    ),
+    Initialization(
+        "lecun",
+        "uniform",
+        lambda i, o: 1 / i,
+        r"W \sim U(\pm\sqrt{3/n_{in}})",
+        "LeCun, Bottou, Orr & Müller 1998, eq. 16",
+    ),
+    Initialization(
+        "glorot",
+        "normal",
+        lambda i, o: 2 / (i + o),
+        r"W \sim N(0, 2/(n_{in}+n_{out}))",
+        "Glorot & Bengio 2010, eq. 12",
+    ),
+    Initialization(
+        "he", "normal", lambda i, o: 2 / i, r"W \sim N(0, 2/n_{in})", "He et al. 2015, eq. 10"
+    ),
+    Initialization(
+        "orthogonal",
+        "orthogonal",
+        lambda i, o: 1 / max(i, o),
+        r"W^\top W = I",
+        "Saxe, McClelland & Ganguli 2014",
+    ),
+    Initialization(
+        "torch",
+        "uniform",
+        lambda i, o: 1 / (3 * i),
+        r"W, b \sim U(\pm 1/\sqrt{n_{in}})",
+        "torch.nn.Linear.reset_parameters",
+    ),
+)
+
+INITIALIZATIONS: Mapping[str, Initialization] = MappingProxyType(
+    {i.name: i for i in _INITIALIZATIONS}
+)
+
+
+def get_initialization(name: str | Initialization) -> Initialization:
+    """Look an initialisation up by name; a record is returned as it is.
+
+    Raises ValueError with the allowed names if there is none of this name.
+    """
+    if isinstance(name, Initialization):
+        return name
+    if name not in INITIALIZATIONS:
+        raise ValueError(
+            f"There is no initialisation called {name!r}; choose from {', '.join(INITIALIZATIONS)}."
+        )
+    return INITIALIZATIONS[name]
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron: h_0 = x, z_l = W_l h_(l-1) + b_l, h_l = phi(z_l), l = 1..depth+1.
+
+    Layers 1..depth are hidden; layer depth+1 is the readout, whose activation is `output`. Inputs
+    have shape (batch, n_in), W_l has shape (fan_out, fan_in), b_l (fan_out,).
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        activation: Activation,
+        output: Activation,
+    ) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(weights)
+        self.biases = nn.ParameterList(biases)
+        self.activation = activation
+        self.output = output
+
+    @property
+    def depth(self) -> int:
+        """The number of hidden layers."""
+        return len(self.weights) - 1
+
+    def layer_activation(self, index: int) -> Activation:
+        """Return the activation of the layer at `index`, counted from 0."""
+        return self.output if index == self.depth else self.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (batch, n_in) to outputs (batch, n_out)."""
+        h = x
+        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            h = self.layer_activation(index).function(nn.functional.linear(h, weight, bias))
+        return h
+
+
+def stream(seed: int, layer: int) -> torch.Generator:
+    """Return the generator of one layer, so that a layer's draws do not depend on the depth."""
+    return torch.Generator().manual_seed(int(seed) * 1_000_003 + layer)
+
+
+def mlp(
+    depth: int | Sequence[int],
+    width: int = 100,
+    *,
+    n_in: int = 64,
+    n_out: int = 10,
+    activation: str | Activation = "sigmoid",
+    output: str | Activation = "identity",
+    init: str | Initialization = "glorot",
+    weight_scale: float = 1.0,
+    bias_scale: float | None = None,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+) -> MLP:
+    """Build an MLP whose layer l is drawn from a stream of its own.
+
+    `depth` is the number of hidden layers, each of `width` units, or the list of their widths. The
+    weights are those of `init`, multiplied by `weight_scale`. Biases are N(0, bias_scale^2); with
+    None they are the initialisation's own: U(+-1/sqrt(fan_in)) for "torch", else 0. With one seed
+    the first 20 layers at depth 21 are those of depth 20, the readout is the same at any depth,
+    and another weight scale only multiplies.
+
+    Raises ValueError where an argument is out of range.
+    """
+    widths = _widths(depth, width)
+    sizes = [*(("width", n) for n in widths), ("n_in", n_in), ("n_out", n_out)]
+    for name, n in sizes:
+        _check(name, n, isinstance(n, Integral) and n >= 1, "a whole number from 1 on")
+    finite_scale = isfinite(weight_scale) and weight_scale > 0
+    _check("weight_scale", weight_scale, finite_scale, "a positive finite number")
+    if bias_scale is not None:
+        finite_bias = isfinite(bias_scale) and bias_scale >= 0
+        _check("bias_scale", bias_scale, finite_bias, "None, 0 or a positive finite number")
+    _check(
+        "seed",
+        seed,
+        isinstance(seed, Integral) and 0 <= seed <= MAX_SEED,
+        f"a whole number from 0 to {MAX_SEED}",
+    )
+    scheme = get_initialization(init)
+    phi = get_activation(activation)
+    fans = [n_in, *widths, n_out]
+    weights, biases = [], []
+    for layer, (fan_in, fan_out) in enumerate(pairwise(fans), start=1):
+        generator = stream(seed, layer if layer <= len(widths) else 0)
+        weights.append(scheme.draw(fan_in, fan_out, generator).mul_(weight_scale).to(dtype))
+        biases.append(_draw_bias(scheme, bias_scale, fan_in, fan_out, generator).to(dtype))
+    return MLP(weights, biases, phi, get_activation(output))
+
+
+def chain(
+    weights: Sequence[float],
+    biases: Sequence[float] | None = None,
+    *,
+    activation: str | Activation = "sigmoid",
+    dtype: torch.dtype = torch.float64,
+) -> MLP:
+    """Build the net with one neuron a layer: h_l = phi(w_l h_(l-1) + b_l), shape (batch, 1).
+
+    The last neuron is the output, so n weights make n - 1 hidden layers and n factors.
+    Raises ValueError where there are fewer than two weights or another number of biases.
+    """
+    biases = [0.0] * len(weights) if biases is None else biases
+    _check("the number of weights", len(weights), len(weights) >= 2, "at least 2")
+    _check("the number of biases", len(biases), len(biases) == len(weights), "one for each weight")
+    phi = get_activation(activation)
+    return MLP(
+        [torch.tensor([[w]], dtype=dtype) for w in weights],
+        [torch.tensor([b], dtype=dtype) for b in biases],
+        phi,
+        phi,
+    )
+
+
+def sigma_w(
+    init: str | Initialization, width: int, weight_scale: float = 1.0, fan_in: int | None = None
+) -> float:
+    """Return mean-field theory's sigma_w of a layer: sqrt(fan_in Var W) times the weight scale.
+
+    `fan_in` is the width itself unless given (the first layer reads the data).
+    """
+    n = width if fan_in is None else fan_in
+    return weight_scale * sqrt(n * get_initialization(init).variance(n, width))
+
+
+def sigma_b(init: str | Initialization, width: int, bias_scale: float | None = None) -> float:
+    """Return mean-field theory's sigma_b, the standard deviation of a bias."""
+    if bias_scale is not None:
+        return bias_scale
+    return sqrt(1 / (3 * width)) if get_initialization(init).name == "torch" else 0.0
+
+
+def _draw_bias(
+    scheme: Initialization,
+    bias_scale: float | None,
+    fan_in: int,
+    fan_out: int,
+    generator: torch.Generator,
+) -> Tensor:
+    if bias_scale is None and scheme.name == "torch":
+        unit = torch.rand(fan_out, generator=generator, dtype=torch.float64)
+        return unit.sub_(0.5).mul_(2 / sqrt(fan_in))
+    if not bias_scale:
+        return torch.zeros(fan_out, dtype=torch.float64)
+    return torch.randn(fan_out, generator=generator, dtype=torch.float64).mul_(bias_scale)
+
+
+def _widths(depth: int | Sequence[int], width: int) -> list[int]:
+    """Return the widths of the hidden layers."""
+    count = len(depth) if isinstance(depth, Sequence) else depth
+    whole = isinstance(count, Integral) and 1 <= count <= MAX_DEPTH
+    _check("depth", depth, whole, f"a whole number, or as many widths, from 1 to {MAX_DEPTH}")
+    return list(depth) if isinstance(depth, Sequence) else [width] * depth
+
+
+def _check(name: str, value: object, ok: bool, allowed: str) -> None:
+    if not ok:
+        raise ValueError(f"{name} is {value!r}; it must be {allowed}.")
