@@ -109,8 +109,14 @@ def figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> go.F
     base = {
         "template": {"layout": dict(theme())},
         "height": 420,
-        "margin": {"l": 10, "r": 10, "t": 44, "b": 10},
-        "legend": {"orientation": "h", "x": 0, "y": -0.17, "yanchor": "top"},
+        "margin": {"l": 10, "r": 10, "t": 44, "b": 84},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "yref": "container",
+            "y": 0.01,
+            "yanchor": "bottom",
+        },
         "hovermode": "closest",
     }
     return go.Figure(list(data), {**base, **layout})

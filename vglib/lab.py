@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from math import isfinite, log10
 from numbers import Real
 from typing import Any
@@ -407,22 +408,35 @@ class Lab:
             self._error_line.value = f'<div role="alert">⚠ {text}</div>'
 
     def _png(self) -> bytes:
-        import kaleido  # an author's tool: a learner's machine does without it
+        # Tools of an author, which a learner's machine does without.
+        import kaleido
+        from PIL import Image
 
         still = go.Figure(self.figure.to_dict())
+        lines = textwrap.wrap(self.verdict, 110)
+        room = 22 * len(lines) + 10
         still.update_layout(
             title={
-                "text": "<br>".join(textwrap.wrap(self.verdict, 105)),
+                "text": "<br>".join(lines),
                 "font": {"size": 16},
                 "x": 0.01,
+                "yref": "container",
+                "y": 0.99,
+                "yanchor": "top",
             },
-            margin={"t": 90},
-            height=(still.layout.height or 420) + 50,
+            margin={"t": (still.layout.margin.t or 44) + room},
+            height=(still.layout.height or 420) + room,
         )
         # One browser for all pictures of a kernel, and none that fetches MathJax from elsewhere.
         kaleido.start_sync_server(silence_warnings=True, mathjax=False)
         options = {"format": "png", "width": 1000, "height": still.layout.height, "scale": 1.5}
-        return kaleido.calc_fig_sync(still.to_dict(), opts=options)
+        picture = Image.open(BytesIO(kaleido.calc_fig_sync(still.to_dict(), opts=options)))
+        small = BytesIO()
+        # Lines on paper need few colours, and the notebook shrinks to a third.
+        picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(
+            small, "png", optimize=True
+        )
+        return small.getvalue()
 
 
 class _Figure(go.FigureWidget):

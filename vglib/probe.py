@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, log, nan
+from math import inf, isnan, log, nan
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 _SMALL, _LARGE = 1e-140, 1e140
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """What one forward and one backward pass showed, layer by layer; every array is (n_layers,).
 
@@ -97,7 +97,7 @@ class Trace:
 def trace(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     """Run forward and backward once and measure every layer.
 
-    For an `MLP` the backward pass is the recursion
+    For an `MLP` itself the backward pass is the recursion
 
         delta_l = phi'(Z_l) * (delta_(l+1) W_(l+1)),   dL/dW_l = delta_l^T H_(l-1)
 
@@ -110,9 +110,7 @@ def trace(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     no layer.
     """
     return (
-        _trace_mlp(network, x, y, loss)
-        if isinstance(network, MLP)
-        else _trace_any(network, x, y, loss)
+        _trace_mlp(network, x, y, loss) if type(network) is MLP else _trace_any(network, x, y, loss)
     )
 
 
@@ -150,6 +148,9 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     saturated, log_delta, log_dw, log_db = np.full((4, len(weights)), nan)
     unit, log_norm = _normalise(unit, 0.0)
     for i in reversed(range(len(weights))):
+        # Where the forward pass has overflowed there is no gradient to carry further down.
+        if isnan(log_norm):
+            break
         slope = activations[i].derivative(pres[i])
         saturated[i] = _share(activations[i].saturated(_array(slope)))
         unit, log_norm = _normalise(unit.mul_(slope), log_norm)
@@ -341,4 +342,7 @@ def _normalise(tensor: Tensor, log_norm: float) -> tuple[Tensor, float]:
 
 
 def _log_norm(tensor: Tensor | None) -> float:
-    return nan if tensor is None else _normalise(tensor.detach(), 0.0)[1]
+    if tensor is None:
+        return nan
+    norm = float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64))
+    return log(norm) if _SMALL < norm < _LARGE else _normalise(tensor.detach(), 0.0)[1]

@@ -43,6 +43,7 @@ def test_twice_the_scale_doubles_a_relu_nets_gain_in_every_layer():
         ({"activation": "relu", "init": "he", "depth": 50}, "holds"),
         ({"activation": "relu", "init": "he", "weight_scale": 20.0, "depth": 1000}, "overflows"),
         ({"activation": "relu", "init": "he", "width": 10, "depth": 1000}, "dies"),
+        ({"activation": "relu", "weight_scale": 0.05, "depth": 1000}, "fades"),
         ({"depth": 1}, "one hidden layer"),
     ],
 )

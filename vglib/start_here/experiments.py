@@ -60,6 +60,13 @@ class GradientFlow:
             )
         if self.depth == 1:
             return "one hidden layer: there is no depth yet over which a gradient could change."
+        signal = self.trace.pre_std[: self.depth]
+        faded = np.flatnonzero((0 < signal) & (signal < 1e-300))
+        if len(faded):
+            return (
+                f"fades: the signal falls below what float64 can hold on its way forward, at layer "
+                f"{faded[0] + 1} of {self.depth}; nothing can flow back."
+            )
         if self.trace.zero_gradient_layers:
             last = max(self.trace.zero_gradient_layers)
             return (

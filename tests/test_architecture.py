@@ -1,0 +1,174 @@
+"""The direction of the imports, and that an import does nothing but import."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "vglib"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+STANDARD = sys.stdlib_module_names
+
+# What each core module may import beside the standard library: "vglib.x" is a core module.
+CORE: dict[str, set[str]] = {
+    "__init__": set(),
+    "theory": {"numpy", "scipy"},
+    "activations": {"numpy", "torch"},
+    "networks": {"torch", "vglib.activations"},
+    "probe": {"numpy", "torch", "vglib.networks"},
+    "data": {"numpy", "torch", "sklearn", "pooch"},
+    "training": {"numpy", "torch", "tqdm", "vglib.probe", "vglib.networks"},
+    "claim": {"numpy", "torch"},
+    "exercise": {"numpy", "torch"},
+    "doctor": {"numpy", "torch", "vglib.probe"},
+    "figures": {"numpy", "plotly", "vglib.theory", "vglib.probe", "vglib.training"},
+    "lab": {"numpy", "plotly", "ipywidgets", "anywidget", "traitlets", "vglib.figures"},
+}
+
+# An author's tool, imported where it is used: the package must import without it.
+OPTIONAL: dict[str, set[str]] = {"lab": {"kaleido"}}
+
+# A chapter's own code: pure compute below, drawing in labs.py alone.
+BELOW = {f"vglib.{name}" for name in CORE} - {"vglib.figures", "vglib.lab", "vglib.__init__"}
+COMPUTE = {"numpy", "scipy", "torch", "sklearn", "tqdm", *BELOW}
+CHAPTER: dict[str, set[str]] = {
+    "labs": {*COMPUTE, "plotly", "vglib.figures", "vglib.lab"},
+}
+
+
+def imports(source: str, package: str = "vglib") -> set[str]:
+    """Return what is imported anywhere in the source: top-level names, or vglib.x[.y]."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            # A folder hands out modules, a module hands out what it defines.
+            top, *below = base.split(".")
+            folder = top == "vglib" and (not below or (len(below) == 1 and below[0] not in CORE))
+            found |= {f"{base}.{a.name}" for a in node.names} if folder else {base}
+    return {name if name.startswith("vglib") else name.split(".")[0] for name in found}
+
+
+def bare_imports(node: ast.stmt) -> set[str]:
+    """Return the top-level names that a statement of a module's body imports itself."""
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".")[0] for alias in node.names}
+    return {(node.module or "").split(".")[0]} if isinstance(node, ast.ImportFrom) else set()
+
+
+def refused(path: Path, source: str) -> set[str]:
+    """Return the imports in a module of vglib that the tables do not allow."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    package = ".".join(["vglib", *parts[:-1]])
+    asked = {name for name in imports(source, package) if name.split(".")[0] not in STANDARD}
+    if len(parts) == 1:
+        assert parts[0] in CORE, f"vglib/{parts[0]}.py is not in this test's table of the core"
+        at_the_top = {name for node in ast.parse(source).body for name in bare_imports(node)}
+        return asked - CORE[parts[0]] - (OPTIONAL.get(parts[0], set()) - at_the_top)
+    allowed = CHAPTER.get(parts[-1], COMPUTE)
+    own = {name for name in asked if name == package or name.startswith(package + ".")}
+    if parts[-1] != "labs":
+        own = {name for name in own if not name.startswith(f"{package}.labs")}
+    return asked - allowed - own
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_flow_downwards(path: Path) -> None:
+    assert refused(path, path.read_text(encoding="utf-8")) == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_wildcards(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = [a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names]
+    assert "*" not in names
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("theory.py", "import torch"),
+        ("theory.py", "def f():\n    import torch.nn.functional as F"),
+        ("networks.py", "from vglib import probe"),
+        ("networks.py", "from .probe import trace"),
+        ("networks.py", "from . import probe"),
+        ("probe.py", "import plotly.graph_objects as go"),
+        ("figures.py", "import ipywidgets"),
+        ("figures.py", "from vglib.lab import Lab"),
+        ("training.py", "from vglib.concept.experiments import run"),
+        ("lab.py", "import matplotlib.pyplot as plt"),
+        ("lab.py", "import kaleido"),
+        ("concept/experiments.py", "import plotly"),
+        ("concept/experiments.py", "from vglib.figures import curve"),
+        ("concept/experiments.py", "from vglib import lab"),
+        ("concept/experiments.py", "from vglib.concept import labs"),
+        ("concept/experiments.py", "from . import labs"),
+        ("concept/check.py", "from vglib.sigmoid.experiments import run"),
+        ("concept/claims.py", "import plotly"),
+        ("concept/labs.py", "import ipywidgets"),
+        ("concept/labs.py", "import anywidget"),
+        ("concept/labs.py", "from vglib.sigmoid import experiments"),
+    ],
+)
+def test_the_test_refuses(module: str, source: str) -> None:
+    assert len(refused(PACKAGE / module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("theory.py", "import math, numpy as np\nfrom scipy.special import erf"),
+        ("networks.py", "from vglib.activations import get_activation"),
+        ("networks.py", "from . import activations"),
+        ("lab.py", "from vglib import figures"),
+        ("lab.py", "def picture():\n    import kaleido"),
+        ("concept/labs.py", "from vglib.concept import experiments\nfrom vglib.lab import Lab"),
+        ("concept/check.py", "from vglib.concept.experiments import run\nimport vglib.exercise"),
+        ("concept/labs.py", "from . import experiments"),
+    ],
+)
+def test_the_test_allows(module: str, source: str) -> None:
+    assert refused(PACKAGE / module, source) == set()
+
+
+def in_a_new_process(code: str) -> dict:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    found = in_a_new_process(
+        "import json, sys, vglib\n"
+        "heavy = ('torch', 'numpy', 'scipy', 'plotly', 'matplotlib', 'ipywidgets', 'sklearn')\n"
+        "print(json.dumps({'loaded': [name for name in heavy if name in sys.modules]}))"
+    )
+    assert found == {"loaded": []}
+
+
+def test_importing_a_module_changes_nothing() -> None:
+    """No default dtype, no random state, no thread count, no theme, no warnings filter of ours."""
+    names = [f"vglib.{path.stem}" for path in PACKAGE.glob("*.py") if path.stem != "__init__"]
+    found = in_a_new_process(
+        "import importlib, json, os, random, sys\n"
+        "import numpy as np, torch, plotly.io as pio\n"
+        "state = lambda: repr([torch.get_default_dtype(), torch.get_rng_state().tolist(),\n"
+        "    np.random.get_state(), random.getstate(), torch.get_num_threads(),\n"
+        "    torch.is_grad_enabled(), np.geterr(), np.get_printoptions(),\n"
+        "    torch.are_deterministic_algorithms_enabled(), pio.templates.default,\n"
+        "    sorted(pio.templates), os.getcwd()])\n"
+        "before = state()\n"
+        f"for name in {sorted(names)!r}:\n"
+        "    importlib.import_module(name)\n"
+        "print(json.dumps({'same': state() == before, 'pyplot': 'matplotlib' in sys.modules}))"
+    )
+    assert found == {"same": True, "pyplot": False}

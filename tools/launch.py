@@ -1,0 +1,167 @@
+"""Open JupyterLab at the learner's copy of a chapter, as a notebook or as slides."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DECK_SETTINGS = Path("jupyterlab-slideshow/plugin.jupyterlab-settings")
+
+
+class LaunchError(Exception):
+    """What the user asked for cannot be opened."""
+
+
+def find_chapter(root: Path, chapter: str) -> Path:
+    """Return the published notebook of a chapter, named by its number or its whole name.
+
+    Raises:
+        LaunchError: nothing is built, or none or several notebooks have that name.
+    """
+    notebooks = sorted((root / "notebooks").glob("*.ipynb"))
+    if not notebooks:
+        raise LaunchError("There are no notebooks yet: build them with 'make build'.")
+    wanted = chapter.removesuffix(".ipynb")
+    found = [n for n in notebooks if n.stem == wanted] or [
+        n for n in notebooks if n.stem.startswith(f"{wanted.zfill(2)}_")
+    ]
+    if not found:
+        numbers = ", ".join(n.stem.split("_")[0] for n in notebooks)
+        raise LaunchError(f"There is no chapter {chapter!r}: there are {numbers}.")
+    if len(found) > 1:
+        names = ", ".join(n.stem for n in found)
+        raise LaunchError(f"Chapter {chapter!r} may be {names}: give the whole name.")
+    return found[0]
+
+
+def copy_new(source: Path, target: Path) -> bool:
+    """Copy a file to where there is none yet, whole or not at all; return whether it was copied."""
+    if os.path.lexists(target):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        shutil.copyfile(source, part)
+        try:
+            os.link(part, target)  # unlike a rename, never replaces a file
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            if os.path.lexists(target):
+                return False
+            os.rename(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def copy_chapters(root: Path) -> list[Path]:
+    """Give the learner a copy of each chapter that has none; return the new copies."""
+    notebooks = sorted((root / "notebooks").glob("*.ipynb"))
+    targets = [(n, root / "my_notebooks" / n.name) for n in notebooks]
+    return [target for source, target in targets if copy_new(source, target)]
+
+
+def copy_fresh(root: Path, chapter: str) -> Path:
+    """Put a new copy of a chapter beside the learner's older ones; return it."""
+    source = find_chapter(root, chapter)
+    target = root / "my_notebooks" / source.name
+    for number in count(2):
+        if copy_new(source, target):
+            break
+        target = target.with_name(f"{source.stem}-{number}.ipynb")
+    return target
+
+
+def compose(
+    action: str,
+    root: Path,
+    notebook: str,
+    port: int | None,
+    browser: bool,
+    environ: Mapping[str, str],
+) -> tuple[list[str], dict[str, str]]:
+    """Return the command that opens a notebook of my_notebooks, and its environment.
+
+    The course's defaults come from `jupyter/`, beneath the user's own settings. The layout of the
+    open tabs is kept in `.jupyter/`, as that of other projects names files which are not here; in
+    a lecture the settings are too, as the deck writes into them.
+    """
+    configs = [root / "jupyter"]
+    own = root / ".jupyter" / action
+    env = {**environ, "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces")}
+    if action == "lecture":
+        configs.insert(0, root / "jupyter" / "lecture")
+        env["JUPYTERLAB_SETTINGS_DIR"] = str(own / "settings")
+    users = environ.get("JUPYTER_CONFIG_PATH")
+    paths = [str(c) for c in configs] + ([users] if users else [])
+    env["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={root / 'my_notebooks'}",
+        f"--LabApp.default_url=/lab/tree/{notebook}",
+        "--ServerApp.answer_yes=True",  # the first Ctrl-C ends it
+        "--allow-root",  # in a container the user often is root
+    ]
+    if port is not None:
+        command.append(f"--ServerApp.port={port}")
+    if not browser:
+        command.append("--no-browser")
+    return command, env
+
+
+def forget_last_lecture(root: Path) -> None:
+    """Drop what the last lecture left (deck closed, tabs open): this one opens in the deck."""
+    own = root / ".jupyter" / "lecture"
+    shutil.rmtree(own / "workspaces", ignore_errors=True)
+    (own / "settings" / DECK_SETTINGS).unlink(missing_ok=True)
+
+
+def start(command: list[str], env: dict[str, str]) -> int:
+    """Become the command where the system can, so that a Ctrl-C goes straight to it."""
+    if os.name == "posix":
+        os.execve(command[0], command, env)
+    process = subprocess.Popen(command, env=env)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the server has had it too and is shutting down
+            continue
+
+
+def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    """Do what the command line asks; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.launch", description=__doc__)
+    parser.add_argument("action", choices=["lab", "lecture", "fresh"])
+    parser.add_argument("--chapter", help="its number (02) or its name (02_chain_rule)")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--no-browser", action="store_true")
+    args = parser.parse_args(argv)
+    try:
+        if args.action == "fresh":
+            if not args.chapter:
+                raise LaunchError("Say which chapter: 'make fresh CHAPTER=02'.")
+            print(f"A new copy: {copy_fresh(root, args.chapter).relative_to(root)}")
+            return 0
+        notebook = find_chapter(root, args.chapter or "00").name
+        copy_chapters(root)
+    except LaunchError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if args.action == "lecture":
+        forget_last_lecture(root)
+    browser = not args.no_browser
+    return start(*compose(args.action, root, notebook, args.port, browser, os.environ))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Chapter 02, the chain rule: factors, products, Jacobians, and what backpropagation costs."""

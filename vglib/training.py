@@ -1,0 +1,349 @@
+"""Train a network, and keep what every layer's signal and gradient looked like on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, isfinite, nan
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from vglib.probe import Loss, Trace, layer_weights, trace
+
+Array = NDArray[np.float64]
+MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
+
+
+class Data(Protocol):
+    """What `fit` reads of a data set; `vglib.data.Dataset` is one.
+
+    `x_train: (n_train, ...)`, `y_train: (n_train,)` int64 labels, or floating-point targets of the
+    shape that the loss wants; `x_test`, `y_test` the same, and empty where there is no test set.
+    """
+
+    @property
+    def x_train(self) -> Tensor: ...  # noqa: D102
+    @property
+    def y_train(self) -> Tensor: ...  # noqa: D102
+    @property
+    def x_test(self) -> Tensor: ...  # noqa: D102
+    @property
+    def y_test(self) -> Tensor: ...  # noqa: D102
+
+
+def quadratic(output: Tensor, y: Tensor) -> Tensor:
+    """Return the squared error averaged over the outputs and the batch.
+
+    (1 / (batch n_out)) sum_ij (output_ij - [j = y_i])^2; `output: (batch, n_out)`, `y: (batch,)`
+    int64 labels.
+    """
+    return F.mse_loss(output, torch.zeros_like(output).scatter_(1, y.unsqueeze(1), 1.0))
+
+
+def nielsen_cross_entropy(output: Tensor, y: Tensor) -> Tensor:
+    """Return the cross-entropy of independent sigmoid outputs, averaged over the batch.
+
+    -(1 / batch) sum_ij (t_ij ln a_ij + (1 - t_ij) ln(1 - a_ij)), t_ij = [j = y_i]; `output` a:
+    (batch, n_out), already through a sigmoid, `y: (batch,)` int64 labels. Finite where an output is
+    exactly 0 or 1. Source: Nielsen 2015, eq. 63.
+    """
+    target = torch.zeros_like(output, dtype=torch.bool).scatter_(1, y.unsqueeze(1), True)
+    right = torch.where(target, output, 1 - output)
+    # A sigmoid can round to 0 at tiny and to 1 at 1 - eps/2: the values next to the lost ones.
+    limits = torch.finfo(output.dtype)
+    lost = torch.full_like(output, limits.eps / 2).masked_fill(target, limits.tiny)
+    return -torch.log(right + lost * (right == 0)).sum() / len(y)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a training showed: one record before it, one at each step asked for, one at its end.
+
+    `steps`, `epochs`, `losses`, `train_accuracy`, `test_accuracy` are (n_records,); `losses` and
+    `train_accuracy` are those of the probe batch, and an accuracy is nan where there are no labels
+    to compare with. `traces` holds a `Trace` of the probe batch for each record. `moved` is
+    (n_records, n_layers): ||W_l - W_l at the start|| / ||W_l at the start||, Frobenius norms.
+    `stopped` says in a sentence why the training ended early; None if it did not.
+    """
+
+    steps: NDArray[np.int64]
+    epochs: Array
+    losses: Array
+    train_accuracy: Array
+    test_accuracy: Array
+    traces: tuple[Trace, ...]
+    moved: Array
+    stopped: str | None = None
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the layers."""
+        return self.traces[0].names
+
+    @property
+    def log_delta(self) -> Array:
+        """ln ||dL/dZ_l|| at each record; shape (n_records, n_layers)."""
+        return np.stack([t.log_delta for t in self.traces])
+
+    @property
+    def log_weight_grad(self) -> Array:
+        """ln ||dL/dW_l|| at each record; shape (n_records, n_layers)."""
+        return np.stack([t.log_weight_grad for t in self.traces])
+
+    @property
+    def log_bias_grad(self) -> Array:
+        """ln ||dL/db_l|| at each record; shape (n_records, n_layers)."""
+        return np.stack([t.log_bias_grad for t in self.traces])
+
+
+def fit(
+    network: nn.Module,
+    data: Data,
+    *,
+    loss: Loss,
+    lr: float,
+    batch: int = 10,
+    epochs: int | None = None,
+    steps: int | None = None,
+    optimizer: Literal["sgd"] | MakeOptimizer = "sgd",
+    record_at: Literal["epochs"] | int | Sequence[int] = "epochs",
+    probe_size: int = 1000,
+    seed: int = 0,
+    progress: bool = True,
+    before_step: Callable[[nn.Module], object] | None = None,
+) -> History:
+    """Train a network in place, on batches in random order, and record its layers on the way.
+
+    The length is `epochs` or `steps`, exactly one of them. An epoch goes through all the training
+    data; its last batch may be smaller. "sgd" is W <- W - lr dL/dW; anything else is called as
+    `optimizer(parameters, lr)`, so `torch.optim.Adam` will do. A record is made at step 0, at the
+    end, and after every epoch, every `record_at` steps, or at the steps listed; it measures the
+    first `probe_size` rows of the training data with `trace`, in the network's own mode, and the
+    accuracies in evaluation mode, and leaves buffers and torch's random state as they were.
+    `before_step(network)` is called when the gradients are there and the step is not yet taken:
+    the place for clipping. `seed` sets the order of the batches. Inputs are cast to the network's
+    number type.
+
+    The training stops at the first loss that is not finite, and at Ctrl-C; `History.stopped` says
+    so. Raises ValueError where an argument is out of range or the network has no layer to measure.
+    """
+    _check("lr", lr, isfinite(lr) and lr > 0, "a positive finite number")
+    for name, number in (("batch", batch), ("probe_size", probe_size)):
+        _check(name, number, _whole(number, 1), "a whole number from 1 on")
+    _check("seed", seed, _whole(seed, 0), "a whole number from 0 on")
+    x, y = _cast(data.x_train, network), _cast(data.y_train, network)
+    if not len(x) or len(x) != len(y):
+        raise ValueError(
+            f"There are {len(x)} training inputs and {len(y)} targets; give as many of both."
+        )
+    per_epoch = ceil(len(x) / batch)
+    total = _total(epochs, steps, per_epoch)
+    wanted = _wanted(record_at, per_epoch, total)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError("The network has no parameter to train; unfreeze one.")
+    update = _updater(parameters, optimizer, lr)
+    recorder = _Recorder(network, data, loss, probe_size, per_epoch)
+    recorder.record(0)
+
+    stopped = None
+    step = 0
+    try:
+        # The delay keeps a short training from flashing a bar.
+        with tqdm(total=total, disable=not progress, leave=False, delay=1, unit="step") as bar:
+            for rows in _batches(len(x), batch, total, seed):
+                inputs, targets = x[rows], y[rows]
+                for parameter in parameters:
+                    parameter.grad = None
+                value = loss(network(inputs), targets)
+                if not isfinite(value.item()):
+                    stopped = _why_not_finite(network, inputs, targets, loss, step, value.item())
+                    break
+                value.backward()
+                if before_step is not None:
+                    before_step(network)
+                update()
+                step += 1
+                if step in wanted:
+                    recorder.record(step)
+                bar.update()
+            recorder.record(step)
+    except KeyboardInterrupt:
+        stopped = f"The training was interrupted after step {step}."
+    network.zero_grad()
+    return recorder.history(stopped)
+
+
+class _Record(NamedTuple):
+    step: int
+    train_accuracy: float
+    test_accuracy: float
+    trace: Trace
+    moved: Array
+
+
+class _Recorder:
+    """Measure a network in training, without a trace of having done so."""
+
+    def __init__(
+        self, network: nn.Module, data: Data, loss: Loss, probe_size: int, per_epoch: int
+    ) -> None:
+        self.network, self.loss, self.per_epoch = network, loss, per_epoch
+        self.probe = _cast(data.x_train[:probe_size], network), data.y_train[:probe_size]
+        self.test = _cast(data.x_test, network), data.y_test
+        self.start = {n: w.detach().clone() for n, w in layer_weights(network).items()}
+        self.records: list[_Record] = []
+
+    def record(self, step: int) -> None:
+        if self.records and self.records[-1].step == step:
+            return
+        with _undisturbed(self.network):
+            seen = trace(self.network, self.probe[0], _cast(self.probe[1], self.network), self.loss)
+            self.network.eval()
+            train, test = (_accuracy(self.network, *pair) for pair in (self.probe, self.test))
+        self.records.append(_Record(step, train, test, seen, self._moved(seen.names)))
+
+    def _moved(self, names: Sequence[str]) -> Array:
+        now = layer_weights(self.network)
+        change = {name: _relative_change(now[name], w) for name, w in self.start.items()}
+        # A layer called twice has two entries in the trace, "name" and "name (call 2)".
+        return np.array([change[name.partition(" (call ")[0]] for name in names])
+
+    def history(self, stopped: str | None) -> History:
+        steps = np.array([r.step for r in self.records])
+        return History(
+            steps=steps,
+            epochs=steps / self.per_epoch,
+            losses=np.array([r.trace.loss for r in self.records]),
+            train_accuracy=np.array([r.train_accuracy for r in self.records]),
+            test_accuracy=np.array([r.test_accuracy for r in self.records]),
+            traces=tuple(r.trace for r in self.records),
+            moved=np.stack([r.moved for r in self.records]),
+            stopped=stopped,
+        )
+
+
+@contextmanager
+def _undisturbed(network: nn.Module) -> Iterator[None]:
+    """Put modes, buffers (batch norm's running averages) and torch's random state back."""
+    modes = [(module, module.training) for module in network.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+            for buffer, value in buffers:
+                buffer.copy_(value)
+
+
+@torch.no_grad()
+def _accuracy(network: nn.Module, x: Tensor, y: Tensor) -> float:
+    if not len(x) or y.is_floating_point():
+        return nan
+    output = network(x)
+    classes = output.dim() == 2 and output.shape[1] > 1
+    return float((output.argmax(1) == y).double().mean()) if classes else nan
+
+
+@torch.no_grad()
+def _relative_change(weight: Tensor, start: Tensor) -> float:
+    norms = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in (weight - start, start)]
+    return float(norms[0] / norms[1])
+
+
+def _why_not_finite(
+    network: nn.Module, x: Tensor, y: Tensor, loss: Loss, step: int, value: float
+) -> str:
+    with _undisturbed(network):
+        seen = trace(network, x, y, loss)
+    broken = [name for name, w in layer_weights(network).items() if not w.isfinite().all()]
+    if seen.overflow_layer is not None:
+        name = seen.names[seen.overflow_layer - 1]
+        where = f"layer {name} is the first whose pre-activation is not finite"
+    elif broken:
+        where = f"layer {broken[0]} is the first whose weights are not finite"
+    else:
+        where = "the signal and the weights of every layer are still finite"
+    return f"The loss was {value} after step {step}: {where}."
+
+
+def _cast(tensor: Tensor, network: nn.Module) -> Tensor:
+    kinds = (p.dtype for p in network.parameters() if p.is_floating_point())
+    return tensor.to(next(kinds, tensor.dtype)) if tensor.is_floating_point() else tensor
+
+
+def _batches(n: int, batch: int, total: int, seed: int) -> Iterator[Tensor]:
+    """Yield the row numbers of `total` batches, a new permutation of all rows for each epoch."""
+    generator = torch.Generator().manual_seed(int(seed))
+    done = 0
+    while True:
+        for rows in torch.randperm(n, generator=generator).split(batch):
+            if done == total:
+                return
+            yield rows
+            done += 1
+
+
+def _updater(
+    parameters: list[nn.Parameter], optimizer: Literal["sgd"] | MakeOptimizer, lr: float
+) -> Callable[[], object]:
+    if callable(optimizer):
+        return optimizer(parameters, lr).step
+    _check("optimizer", optimizer, optimizer == "sgd", "'sgd' or a function of (parameters, lr)")
+
+    @torch.no_grad()
+    def descend() -> None:
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.add_(parameter.grad, alpha=-lr)
+
+    return descend
+
+
+def _total(epochs: int | None, steps: int | None, per_epoch: int) -> int:
+    if epochs is None and steps is not None:
+        _check("steps", steps, _whole(steps, 1), "a whole number from 1 on")
+        return steps
+    if steps is None and epochs is not None:
+        _check("epochs", epochs, _whole(epochs, 1), "a whole number from 1 on")
+        return epochs * per_epoch
+    raise ValueError("The length of the training is not clear; give epochs or steps, one of them.")
+
+
+def _wanted(
+    record_at: Literal["epochs"] | int | Sequence[int], per_epoch: int, total: int
+) -> Container[int]:
+    if isinstance(record_at, str) and record_at == "epochs":
+        return range(per_epoch, total + 1, per_epoch)
+    if isinstance(record_at, int) and record_at >= 1:
+        return range(record_at, total + 1, record_at)
+    steps = frozenset([-1])
+    if isinstance(record_at, Sequence | np.ndarray) and not isinstance(record_at, str):
+        steps = frozenset(record_at)
+    known = all(_whole(step, 0) and step <= total for step in steps)
+    allowed = f"'epochs', a number of steps, or a list of steps from 0 to {total}"
+    _check("record_at", record_at, known, allowed)
+    return steps
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int | np.integer) and bool(value >= least)
+
+
+def _check(name: str, value: object, ok: object, allowed: str) -> None:
+    if not ok:
+        raise ValueError(f"{name} is {value!r}; it must be {allowed}.")
