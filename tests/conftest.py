@@ -1,5 +1,6 @@
 """What the tests share."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+
+# Tests run side by side, one a core: more threads in each would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Beside a stored text the kernel of a test sends these too, and a progress bar writes to stderr;
 # none of them is stored, so there is nothing to compare them with.

@@ -1,0 +1,32 @@
+"""README and chapter 00 name the chapters as they are."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.source import chapter_info
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = sorted((ROOT / "chapters").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("page", ["README.md", "chapters/00_start_here.py"])
+def test_the_table_of_chapters_is_that_of_the_sources(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^(?:# )?\| (\d\d) \| ([^|]+) \| [^|]+ \| (\d+) \|$", text, re.MULTILINE)
+    infos = [chapter_info(path) for path in CHAPTERS]
+    assert rows == [(f"{i.number:02}", i.title, str(i.minutes)) for i in infos]
+
+
+def test_the_files_that_the_readme_names_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / name).exists(), name
+
+
+def test_every_make_target_that_is_named_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in ("README.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"`make ([a-z-]+)", (ROOT / page).read_text(encoding="utf-8")))
+        assert named <= targets
