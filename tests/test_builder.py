@@ -431,3 +431,10 @@ def test_a_chapter_goes_by_number_name_or_path(tmp_path: Path, name: str) -> Non
 
 def test_each_edition_is_known() -> None:
     assert EDITIONS == ("learner", "solutions")
+
+
+def test_a_lecturers_remark_is_set_apart(tmp_path: Path) -> None:
+    notes = '\n# %% [markdown] slideshow={"slide_type": "notes"}\n# Two minutes.\n#\n# Ask first.\n'
+    chapter = read_chapter(write(tmp_path, HEADER + notes))
+    cell = edition_notebook(chapter, "learner").cells[-1]
+    assert cell.source == "> **For the lecturer.** Two minutes.\n> \n> Ask first."

@@ -150,12 +150,19 @@ def edition_notebook(chapter: Chapter, edition: str) -> NotebookNode:
     seen: Counter[str] = Counter()
     for cell in chapter.cells:
         make = nbformat.v4.new_code_cell if cell.kind == "code" else nbformat.v4.new_markdown_cell
-        source = edition_source(cell.source, edition) if cell.kind == "code" else cell.source
+        source = edition_source(cell.source, edition) if cell.kind == "code" else _prose(cell)
         content = f"{cell.kind}\n{source}"
         cell_id = _digest(f"{seen[content]}\n{content}")
         seen[content] += 1
         notebook.cells.append(make(source, id=cell_id, metadata=cell.metadata))
     return notebook
+
+
+def _prose(cell: Cell) -> str:
+    """Return a markdown cell; a lecturer's remark is set apart, as a learner sees it too."""
+    if cell.metadata.get("slideshow") != {"slide_type": "notes"}:
+        return cell.source
+    return "> **For the lecturer.** " + cell.source.replace("\n", "\n> ")
 
 
 def _percent_cells(text: str) -> list[NotebookNode]:

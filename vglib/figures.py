@@ -109,6 +109,7 @@ def figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> go.F
     base = {
         "template": {"layout": dict(theme())},
         "height": 420,
+        "autosize": True,
         "margin": {"l": 10, "r": 10, "t": 44, "b": 84},
         "legend": {
             "orientation": "h",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import html
 import os
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from math import isfinite, log10
+from math import isfinite
 from numbers import Real
 from typing import Any
 
@@ -49,9 +49,13 @@ def depth(value: int = 20, maximum: int = 1000) -> Control:
 
 
 def weight_scale(value: float = 1.0) -> Control:
-    """Make the weight-scale slider: 0.05 to 20, logarithmic."""
+    """Make the weight-scale slider: 0.05 to 20 in steps of 1 to 5 per cent, all round numbers."""
+    # Hundredths: the steps from each number up to the next.
+    runs = [(5, 10, 0.2), (10, 20, 0.5), (20, 50, 1), (50, 100, 2), (100, 200, 2)]
+    runs += [(200, 500, 10), (500, 1000, 20), (1000, 2001, 25)]
+    stops = [round(float(s) / 100, 4) for run in runs for s in np.arange(*run)]
     tooltip = "Every weight of the chosen initialisation is multiplied by this number."
-    return slider("weight scale", value, 0.05, 20.0, tooltip=tooltip, log=True)
+    return _slider("weight scale", value, stops, tooltip)
 
 
 def width(value: int = 100, maximum: int = 500) -> Control:
@@ -69,7 +73,7 @@ def seed(value: int = 0) -> Control:
         return int(new)
 
     tooltip = "The random draw of the weights. Reseed takes the next number."
-    make = partial(widgets.IntText, value, **_look("seed", tooltip))
+    make = partial(widgets.IntText, value, **_look("seed", tooltip, "140px"))
     return Control(value, make, clean, (0, 1))
 
 
@@ -83,11 +87,7 @@ def ladder(label: str, value: int, stops: Sequence[int], tooltip: str) -> Contro
             )
         return int(new)
 
-    def make() -> widgets.Widget:
-        options = sorted({*stops, value})
-        return widgets.SelectionSlider(options=options, value=value, **_look(label, tooltip))
-
-    return Control(value, make, clean, (stops[0], stops[-1]))
+    return Control(value, _stepped(label, value, stops, tooltip), clean, (stops[0], stops[-1]))
 
 
 def slider(
@@ -100,10 +100,21 @@ def slider(
     log: bool = False,
     step: float | None = None,
 ) -> Control:
-    """Make a slider over the numbers from `low` to `high`, logarithmic if `log`."""
+    """Make a slider over the numbers from `low` to `high`, in 100 steps or in steps of `step`.
 
+    With `log` the steps are equal factors, and `step` is not used. Raises ValueError for a
+    logarithmic slider that starts at 0 or below.
+    """
     if log and low <= 0:
         raise ValueError(f"{label} has a logarithmic slider that starts at {low}; start above 0.")
+    count = 101 if step is None else round((high - low) / step) + 1
+    grid = np.geomspace(low, high, count) if log else np.linspace(low, high, count)
+    stops = [low, *(float(f"{s:.3g}") for s in grid[1:-1]), high]
+    return _slider(label, value, stops, tooltip)
+
+
+def _slider(label: str, value: float, stops: Sequence[float], tooltip: str) -> Control:
+    low, high = stops[0], stops[-1]
     slack = 1e-9 * max(abs(low), abs(high))
 
     def clean(new: Any) -> float:
@@ -111,16 +122,17 @@ def slider(
             raise ValueError(f"{label} is {new}; it must be a number from {low:g} to {high:g}.")
         return float(min(max(new, low), high))
 
-    def make() -> widgets.Widget:
-        look = {"readout_format": ".3g", **_look(label, tooltip)}
-        if log:
-            ends = {"min": log10(low), "max": log10(high), "step": step or 0.01}
-            return widgets.FloatLogSlider(value, **ends, **look)
-        return widgets.FloatSlider(
-            value, min=low, max=high, step=step or (high - low) / 100, **look
-        )
+    return Control(value, _stepped(label, value, stops, tooltip), clean, (low, high))
 
-    return Control(value, make, clean, (low, high))
+
+def _stepped(
+    label: str, value: float, stops: Sequence[float], tooltip: str
+) -> Callable[[], widgets.Widget]:
+    # ipywidgets' number sliders move a value to their own grid as soon as they are shown, so that
+    # a lab set to 10.15 would show another number; a slider over a list of stops does not.
+    options = _options([*stops, value])
+    look = _look(label, tooltip, "290px")
+    return lambda: widgets.SelectionSlider(options=options, value=value, **look)
 
 
 def choice(label: str, value: str, options: Sequence[str], tooltip: str) -> Control:
@@ -466,16 +478,29 @@ class _Page(anywidget.AnyWidget):
       watcher.observe(document.body, { attributes: true, attributeFilter });
       // JupyterLab's shortcuts take arrow keys and Escape away unless the focused element says no.
       const claimKeys = (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true");
+      // A figure is drawn before it knows its room, and looks again only when the window resizes.
+      const fit = () => {
+        const plot = lab.querySelector(".js-plotly-plot .main-svg");
+        if (!plot) timer = setTimeout(fit, 50);
+        else if (Math.abs(plot.clientWidth - lab.clientWidth) > 20 && lab.clientWidth)
+          window.dispatchEvent(new Event("resize"));
+      };
+      const sizes = new ResizeObserver(() => {
+        clearTimeout(timer);
+        timer = setTimeout(fit, 50);
+      });
       let lab = null;
       const attach = () => {
         lab = el.closest(".vglib-lab");
-        if (lab) lab.addEventListener("focusin", claimKeys);
-        else timer = setTimeout(attach, 50);
+        if (!lab) return (timer = setTimeout(attach, 50));
+        lab.addEventListener("focusin", claimKeys);
+        sizes.observe(lab);
       };
       let timer = setTimeout(attach, 0);
       return () => {
         clearTimeout(timer);
         watcher.disconnect();
+        sizes.disconnect();
         if (lab) lab.removeEventListener("focusin", claimKeys);
       };
     }
@@ -564,19 +589,25 @@ def _whole(value: Any) -> bool:
     return _number(value) and value == int(value)
 
 
+def _options(values: Iterable[float]) -> list[tuple[str, float]]:
+    return [(_short(v), v) for v in sorted(set(values))]
+
+
 def _put(widget: widgets.Widget, value: Any) -> None:
-    if isinstance(widget, widgets.SelectionSlider) and value not in widget.options:
-        widget.options = sorted({*widget.options, value})
+    if isinstance(widget, widgets.SelectionSlider):
+        stops = [v for _, v in widget.options]
+        if value not in stops:
+            widget.options = _options([*stops, value])
     if widget.value != value:
         widget.value = value
 
 
-def _look(label: str, tooltip: str) -> dict[str, Any]:
+def _look(label: str, tooltip: str, width: str = "auto") -> dict[str, Any]:
     return {
         "description": label,
         "tooltip": tooltip,
         "style": {"description_width": "auto"},
-        "layout": {"width": "auto", "min_width": "0px"},
+        "layout": {"width": width},
     }
 
 
