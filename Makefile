@@ -1,0 +1,50 @@
+# Each target is a line or two that can also be typed by hand. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
+READY := $(VENV)/.ready
+CHAPTER_OPTION := $(if $(CHAPTER),--chapter $(CHAPTER))
+PYTEST := $(PY) -m pytest -n logical --maxprocesses 4 --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab lecture fresh build browser check test test-long bench
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' Makefile
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The course needs Python 3.11 or newer, and this is %d.%d: name a newer one, as in: make setup PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -r requirements.lock
+	$(PY) -m pip install --quiet --no-deps -e .
+	@touch $@
+
+setup: $(READY) ## install the course into .venv (a few minutes, once)
+
+lab: $(READY) ## open JupyterLab at your copy of chapter 00 (or of CHAPTER=02)
+	$(PY) -m tools.launch lab $(CHAPTER_OPTION)
+
+lecture: $(READY) ## open CHAPTER=02 as slides
+	$(PY) -m tools.launch lecture $(CHAPTER_OPTION)
+
+fresh: $(READY) ## put a new copy of CHAPTER=02 beside your old one
+	$(PY) -m tools.launch fresh $(CHAPTER_OPTION)
+
+build: browser ## build notebooks/ from chapters/ (all, or CHAPTER=02)
+	$(PY) -m tools.build_notebooks $(CHAPTER)
+
+browser: $(READY) ## find a browser for figures and tests, or try to install one
+	$(PY) -m tools.browser
+
+check: $(READY) ## lint, types, and whether notebooks/ is what chapters/ says (under a minute)
+	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+	$(PY) -m tools.build_notebooks --check
+
+test: browser ## run the fast tests, notebooks and browser included
+	$(PYTEST) -m "not slow"
+
+test-long: test ## run the fast tests, then put the slow claims (trainings) on trial
+	$(PY) -m tools.try_claims
+
+bench: browser ## measure what must be fast
+	$(PY) -m benchmarks
