@@ -13,6 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DECK_SETTINGS = Path("jupyterlab-slideshow/plugin.jupyterlab-settings")
+THEME_SETTINGS = Path("@jupyterlab/apputils-extension/themes.jupyterlab-settings")
+# Text that is read from the last row; JupyterLab takes font sizes from user settings alone.
+LECTURE_THEME = '{"overrides": {"content-font-size1": "22px", "code-font-size": "17px"}}\n'
 
 
 class LaunchError(Exception):
@@ -119,11 +122,18 @@ def compose(
     return command, env
 
 
-def forget_last_lecture(root: Path) -> None:
-    """Drop what the last lecture left (deck closed, tabs open): this one opens in the deck."""
+def prepare_lecture(root: Path) -> None:
+    """Drop what the last lecture left (deck closed, tabs open), and set large type the first time.
+
+    A theme or a size that the lecturer chose since then is kept.
+    """
     own = root / ".jupyter" / "lecture"
     shutil.rmtree(own / "workspaces", ignore_errors=True)
     (own / "settings" / DECK_SETTINGS).unlink(missing_ok=True)
+    theme = own / "settings" / THEME_SETTINGS
+    if not theme.exists():
+        theme.parent.mkdir(parents=True, exist_ok=True)
+        theme.write_text(LECTURE_THEME, encoding="utf-8")
 
 
 def start(command: list[str], env: dict[str, str]) -> int:
@@ -158,7 +168,7 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
         print(error, file=sys.stderr)
         return 2
     if args.action == "lecture":
-        forget_last_lecture(root)
+        prepare_lecture(root)
     browser = not args.no_browser
     return start(*compose(args.action, root, notebook, args.port, browser, os.environ))
 

@@ -131,7 +131,8 @@ def _stepped(
     # ipywidgets' number sliders move a value to their own grid as soon as they are shown, so that
     # a lab set to 10.15 would show another number; a slider over a list of stops does not.
     options = _options([*stops, value])
-    look = _look(label, tooltip, "290px")
+    look = _look(label, tooltip)
+    look["layout"] = {"flex": "1 1 290px", "max_width": "420px"}
     return lambda: widgets.SelectionSlider(options=options, value=value, **look)
 
 
@@ -355,7 +356,7 @@ class Lab:
             with self._reported():
                 action()
 
-        button = widgets.Button(description=label, tooltip=tooltip, layout={"width": "90px"})
+        button = widgets.Button(description=label, tooltip=tooltip, layout={"width": "auto"})
         button.on_click(press)
         return button
 
@@ -509,8 +510,11 @@ class _Page(anywidget.AnyWidget):
     _css = """
     .vglib-lab { overflow: hidden; }
     .vglib-lab .vglib-row { flex-flow: row wrap; gap: 2px 14px; overflow: hidden; }
-    .vglib-lab .widget-label, .vglib-lab .widget-readout { font-size: 15px; }
-    .vglib-lab .vglib-verdict { font-size: 17px; font-weight: 600; line-height: 1.35;
+    .vglib-lab .widget-label, .vglib-lab .widget-readout, .vglib-lab select,
+    .vglib-lab input[type="number"], .vglib-lab button {
+      font-size: calc(8px + 0.5 * var(--jp-content-font-size1, 14px)); }
+    .vglib-lab .vglib-verdict { font-weight: 600; line-height: 1.35;
+      font-size: calc(8px + 0.6 * var(--jp-content-font-size1, 14px));
       margin: 4px 8px; height: auto; }
     .vglib-lab .vglib-verdict .widget-html-content { line-height: 1.35; white-space: normal; }
     .vglib-lab .vglib-error .widget-html-content { line-height: 1.35; white-space: normal;

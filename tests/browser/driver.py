@@ -1,0 +1,331 @@
+"""Drive a real JupyterLab in headless Chromium: open a chapter, run it, move the labs' controls."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+from playwright.sync_api import Locator, Page
+
+from tools import launch
+from vglib.lab import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VISIBLE = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+# Arrays of a plot may be typed, or hold null for nan.
+PLOTTED = """
+(plot) => plot.data.map(t => {
+  const list = (a) => a == null ? null : Array.from(a, (v) => v && v.length ? Array.from(v) : v);
+  return {x: list(t.x), y: list(t.y), z: list(t.z), visible: t.visible, meta: t.meta, name: t.name};
+})
+"""
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
+    """Poll until the condition is true, and return its value; fail with what was waited for."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.05)
+
+
+class Server:
+    """A JupyterLab server over a folder of copies, started the way `make lab` starts it."""
+
+    def __init__(self, folder: Path, action: str = "lab") -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        if action == "lecture":
+            launch.prepare_lecture(folder)
+        command, env = launch.compose(action, folder, "x.ipynb", self.port, False, os.environ)
+        command += ["--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"]
+        command += ["--LabApp.expose_app_in_browser=True"]
+        home = folder / "home"
+        home.mkdir(exist_ok=True)
+        # A home of its own: neither the settings nor the running servers of whoever runs the tests.
+        env |= {"HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+        self.log = (folder / f"{action}.log").open("w")
+        self.process = subprocess.Popen(
+            command, env=env, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        wait_for(self._answers, 60, "JupyterLab's server")
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api", timeout=2):
+                return True
+        except OSError:
+            assert self.process.poll() is None, "JupyterLab ended while it started"
+            return False
+
+    def url(self, notebook: str) -> str:
+        # Without `reset` the tabs of the test before would open too.
+        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?reset"
+
+    def end_kernels(self) -> None:
+        """End all sessions, so that the next test starts from what is stored."""
+        base = f"http://127.0.0.1:{self.port}/api/sessions"
+        with urllib.request.urlopen(base, timeout=10) as answer:
+            sessions = json.load(answer)
+        for session in sessions:
+            request = urllib.request.Request(f"{base}/{session['id']}", method="DELETE")
+            urllib.request.urlopen(request, timeout=30).close()
+
+    def stop(self) -> None:
+        """End the server and every kernel it started."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait(10)
+        self.log.close()
+
+
+def project(folder: Path, *notebooks: Path) -> Path:
+    """Lay out a learner's project with copies of these notebooks."""
+    shutil.copytree(ROOT / "jupyter", folder / "jupyter")
+    for notebook in notebooks:
+        launch.copy_new(notebook, folder / "my_notebooks" / notebook.name)
+    return folder
+
+
+class LabPage:
+    """One page with one notebook; `faults` collects console errors and requests that leave."""
+
+    def __init__(self, page: Page, server: Server, notebook: str) -> None:
+        self.page, self.server, self.notebook = page, server, notebook
+        self.faults: list[str] = []
+        page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
+        page.on("console", lambda m: m.type == "error" and self.faults.append(f"console: {m.text}"))
+        page.on("request", lambda request: self._check_request(request.url))
+        self.open()
+
+    def _check_request(self, url: str) -> None:
+        if not re.match(r"(http|ws)://(127\.0\.0\.1|localhost)[:/]|data:|blob:|about:", url):
+            self.faults.append(f"request to {url}")
+
+    def open(self) -> None:
+        self.page.goto(self.server.url(self.notebook))
+        self.wait_js("window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 0")
+        self.wait_js(
+            "jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status == 'idle'"
+        )
+
+    def reload(self) -> None:
+        self.page.reload()
+        self.wait_js("window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 0")
+
+    def js(self, expression: str) -> Any:
+        return self.page.evaluate(f"() => {{ const nb = {self._nb}; return ({expression}) }}")
+
+    _nb = "window.jupyterapp?.shell?.currentWidget?.content"
+
+    def wait_js(self, expression: str, seconds: float = 90) -> None:
+        wait_for(lambda: self.js(expression), seconds, expression)
+
+    def command(self, name: str, arguments: str = "{}") -> None:
+        self.page.evaluate(f"window.jupyterapp.commands.execute('{name}', {arguments})")
+
+    def run_all(self, seconds: float = 120) -> None:
+        """Run every cell and wait until the last has run and nothing is left to do."""
+        self.page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.wait_js(
+            "nb.widgets.filter(c => c.model.type == 'code' && c.model.sharedModel.source.trim())"
+            ".every(c => c.model.executionCount != null && c.prompt != '*' "
+            "&& c.outputArea?.promptOverlay !== 0 && c.model.executionState != 'running')",
+            seconds,
+        )
+        self.wait_js(
+            "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status == 'idle'", seconds
+        )
+
+    def sources(self) -> list[str]:
+        return self.js("nb.widgets.map(c => c.model.sharedModel.source)")
+
+    def show(self, cell: int) -> Locator:
+        """Make a cell active, bring it into view and return its element."""
+        self.page.evaluate(
+            f"() => {{ const nb = {self._nb}; nb.activeCellIndex = {cell}; nb.deselectAll(); "
+            f"nb.mode = 'command'; return nb.scrollToItem({cell}, 'start') }}"
+        )
+        element = self.page.locator(f"{VISIBLE} .jp-Cell[data-windowed-list-index='{cell}']")
+        element.wait_for(state="attached")
+        element.scroll_into_view_if_needed()
+        return element
+
+    def text(self) -> str:
+        return self.js("nb.node.innerText")
+
+    def labs(self) -> list[PageLab]:
+        """Find the cells that end in a lab, with the same lab in this process beside each."""
+        sources = self.sources()
+        code = "\n".join(sources)
+        chapters = {
+            alias or name: importlib.import_module(f"vglib.{chapter}.{name}")
+            for chapter, names in re.findall(r"from vglib\.(\w+) import ([\w, ]+)", code)
+            if (ROOT / "vglib" / chapter).is_dir()
+            for name, alias in re.findall(r"(\w+)(?: as (\w+))?", names)
+            if name == "labs"
+        }
+        found = []
+        for cell, source in enumerate(sources):
+            lines = source.strip().splitlines()
+            call = re.fullmatch(r"(\w+)\.(\w+)\(\)", lines[-1].strip()) if lines else None
+            if call and call[1] in chapters:
+                found.append(PageLab(self, cell, getattr(chapters[call[1]], call[2])()))
+        return found
+
+    def screenshot(self, name: str) -> None:
+        if folder := os.environ.get("VGLIB_SCREENSHOTS"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+class PageLab:
+    """A lab on the page, and the same lab in this process to compare it with."""
+
+    def __init__(self, page: LabPage, cell: int, twin: Lab) -> None:
+        self.page, self.cell, self.twin = page, cell, twin
+
+    def show(self) -> PageLab:
+        self.element = self.page.show(self.cell)
+        self.box = self.element.locator(".vglib-lab").first
+        self.box.wait_for(state="visible", timeout=30_000)
+        self.box.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=30_000)
+        return self
+
+    def control(self, name: str) -> Locator:
+        label = self.twin.widgets[name].description
+        exact = re.compile(rf"^\s*{re.escape(label)}\s*$")
+        return self.box.locator(
+            ".widget-inline-hbox, .widget-checkbox",
+            has=self.page.page.locator("label, .widget-label").filter(has_text=exact),
+        ).first
+
+    def press(self, label: str) -> None:
+        self.box.locator("button", has_text=re.compile(rf"^{label}$")).click()
+
+    def shown(self, name: str) -> Any:
+        """Read a control's value off the page."""
+        widget, control = self.twin.widgets[name], self.control(name)
+        if isinstance(widget, widgets.SelectionSlider):
+            text = control.locator(".widget-readout").inner_text()
+            found = [value for label, value in widget.options if label == text]
+            return found[0] if found else float(text)
+        if isinstance(widget, widgets.Dropdown):
+            chosen = control.locator("select").evaluate("s => s.options[s.selectedIndex].text")
+            return chosen.replace("\xa0", " ")
+        if isinstance(widget, widgets.Checkbox):
+            return control.locator("input").is_checked()
+        return int(control.locator("input").input_value())
+
+    def values(self) -> dict[str, Any]:
+        return {name: self.shown(name) for name in self.twin.controls}
+
+    def verdict(self) -> str:
+        return self.box.locator(".vglib-verdict").inner_text().strip()
+
+    def error(self) -> str:
+        return self.box.locator(".vglib-error").inner_text().strip()
+
+    def plotted(self) -> list[dict[str, Any]]:
+        return self.box.locator(".js-plotly-plot").evaluate(PLOTTED)
+
+    def agrees(self) -> bool:
+        """Whether page and experiment show the same for the values of the page's controls."""
+        values = self.values()
+        if values != self.twin.values:
+            self.twin.set(**values)
+        if " ".join(self.verdict().split()) != " ".join(self.twin.verdict.split()):
+            return False
+        live = [t for t in self.twin.figure.data if t.meta != "ghost"]
+        return all(same(t, p) for t, p in zip(live, self.plotted(), strict=False))
+
+    def wait_until_it_agrees(self) -> None:
+        wait_for(self.agrees, 40, f"{self.twin!r} on the page, which says {self.verdict()!r}")
+
+    def move_by_keyboard(self, name: str) -> None:
+        """Move a control one step with keys alone; the notebook must not take them."""
+        widget, control = self.twin.widgets[name], self.control(name)
+        if isinstance(widget, widgets.SelectionSlider):
+            last = control.locator(".widget-readout").inner_text() == widget.options[-1][0]
+            control.locator(".noUi-handle").focus()
+            self.page.page.keyboard.press("ArrowLeft" if last else "ArrowRight")
+        elif isinstance(widget, widgets.Dropdown):
+            select = control.locator("select")
+            last = select.evaluate("s => s.selectedIndex == s.options.length - 1")
+            select.focus()
+            self.page.page.keyboard.press("ArrowUp" if last else "ArrowDown")
+        elif isinstance(widget, widgets.Checkbox):
+            control.locator("input").focus()
+            self.page.page.keyboard.press("Space")
+        else:
+            self.type(name, self.shown(name) + 1)
+
+    def move_by_pointer(self, name: str) -> None:
+        """Move a control with the pointer: click on the track, pick an option, click the box."""
+        widget, control = self.twin.widgets[name], self.control(name)
+        if isinstance(widget, widgets.SelectionSlider):
+            track = control.locator(".noUi-base").bounding_box()
+            assert track
+            x = track["x"] + track["width"] * 0.3
+            self.page.page.mouse.click(x, track["y"] + track["height"] / 2)
+        elif isinstance(widget, widgets.Dropdown):
+            select = control.locator("select")
+            select.click()
+            select.select_option(label=str(widget.options[0]))
+        elif isinstance(widget, widgets.Checkbox):
+            control.locator("input").click()
+        else:
+            control.locator("input").click()
+            self.type(name, self.shown(name) + 1)
+
+    def type(self, name: str, value: int) -> None:
+        box = self.control(name).locator("input")
+        box.focus()
+        self.page.page.keyboard.press("Control+a")
+        self.page.page.keyboard.type(str(value))
+        self.page.page.keyboard.press("Enter")
+
+
+def same(trace: Any, plotted: dict[str, Any]) -> bool:
+    """Whether a trace of this process and one read off the page hold the same numbers."""
+    for key in ("x", "y", "z"):
+        mine = getattr(trace, key, None)
+        if mine is None or np.asarray(mine).dtype.kind not in "fiu":
+            continue
+        theirs = plotted[key]
+        if theirs is None or np.shape(theirs) != np.shape(mine):
+            return len(np.ravel(mine)) == 0 and not theirs
+        numbers = np.array(theirs, dtype=float)
+        if not np.allclose(numbers, np.asarray(mine, float), rtol=1e-6, atol=1e-9, equal_nan=True):
+            return False
+    return True

@@ -1,0 +1,117 @@
+"""Every chapter in a real JupyterLab: opened, run, each control moved by keyboard and pointer."""
+
+import ipywidgets as widgets
+import pytest
+
+from tests.browser.driver import ROOT, LabPage, wait_for
+
+NOTEBOOKS = sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb"))
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_chapter_opens_runs_and_its_labs_move(page, server, notebook):
+    chapter = LabPage(page, server, notebook)
+    assert "Error displaying widget" not in chapter.text()
+    cells = len(chapter.sources())
+    pictures = 0
+    for cell in range(cells):
+        element = chapter.show(cell)
+        pictures += element.locator(".jp-OutputArea img").count()
+        assert element.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    chapter.show(0)
+    chapter.screenshot(f"{notebook}-stored")
+    chapter.run_all()
+    labs = chapter.labs()
+    assert labs
+    assert pictures >= len(labs)
+    for lab in labs:
+        lab.show()
+        lab.wait_until_it_agrees()
+        for name in lab.twin.controls:
+            before = lab.shown(name)
+            active = chapter.js("nb.activeCellIndex")
+            lab.move_by_keyboard(name)
+            wait_for(lambda n=name, v=before, at=lab: at.shown(n) != v, 20, f"{name} to move")
+            lab.wait_until_it_agrees()
+            assert chapter.js("nb.activeCellIndex") == active
+            lab.move_by_pointer(name)
+            lab.wait_until_it_agrees()
+        chapter.screenshot(f"{notebook}-{lab.cell}")
+    assert "Error displaying widget" not in chapter.text()
+    assert chapter.faults == []
+
+
+@pytest.fixture
+def lab(page, server):
+    chapter = LabPage(page, server, "00_start_here.ipynb")
+    chapter.run_all()
+    lab = chapter.labs()[0].show()
+    lab.wait_until_it_agrees()
+    yield lab
+    assert chapter.faults == []
+
+
+def test_hold_reseed_reset_and_theory(lab):
+    first = lab.plotted()
+    lab.press("Hold")
+    ghosts = wait_for(lambda: [t for t in lab.plotted() if t["meta"] == "ghost" and t["visible"]])
+    assert ghosts[0]["y"] == first[0]["y"]
+    lab.press("Reseed")
+    wait_for(lambda: lab.shown("seed") == 1)
+    lab.wait_until_it_agrees()
+    assert lab.plotted()[0]["y"] != first[0]["y"]
+    lab.control("theory").locator("input").focus()
+    lab.page.page.keyboard.press("Space")
+    wait_for(lambda: [t["visible"] for t in lab.plotted() if t["meta"] == "theory"] == [False])
+    lab.press("Reset")
+    wait_for(lambda: lab.shown("seed") == 0)
+    lab.wait_until_it_agrees()
+    assert lab.plotted()[0]["y"] == first[0]["y"]
+    assert [t["visible"] for t in lab.plotted() if t["meta"] == "theory"] != [False]
+    assert not [t for t in lab.plotted() if t["meta"] == "ghost" and t["visible"]]
+
+
+def test_presets_step_by_keyboard(lab):
+    select = lab.control("preset").locator("select")
+    assert isinstance(lab.twin.widgets["preset"], widgets.Dropdown)
+    for name, values in list(lab.twin.presets.items())[:2]:
+        select.focus()
+        lab.page.page.keyboard.press("ArrowDown")
+        wait_for(lambda v=values: all(lab.shown(k) == x for k, x in v.items()), 20, name)
+        lab.wait_until_it_agrees()
+        assert lab.shown("preset") == name
+
+
+def test_an_impossible_value_shows_its_line_and_recovers(lab):
+    before = lab.plotted()
+    lab.type("seed", -5)
+    wait_for(lambda: "whole number from 0" in lab.error(), 20, "the error line")
+    assert lab.plotted() == before
+    lab.page.screenshot("error-line")
+    lab.type("seed", 3)
+    wait_for(lambda: lab.error() == "", 20, "the error line to clear")
+    lab.wait_until_it_agrees()
+    assert lab.shown("seed") == 3
+
+
+def test_a_reloaded_page_shows_the_figure_of_its_controls(lab):
+    lab.move_by_pointer("depth")
+    lab.wait_until_it_agrees()
+    depth = lab.shown("depth")
+    lab.page.command("docmanager:save")
+    lab.page.reload()
+    lab.show()
+    assert lab.shown("depth") == depth
+    lab.wait_until_it_agrees()
+
+
+def test_the_theme_follows_jupyterlab(lab):
+    paper = "document.querySelector('.vglib-lab .js-plotly-plot')._fullLayout.paper_bgcolor"
+    light = lab.page.js(paper)
+    lab.page.command("apputils:change-theme", "{theme: 'JupyterLab Dark'}")
+    wait_for(lambda: lab.page.js(paper) != light, 20, "a dark figure")
+    lab.page.screenshot("dark")
+    lab.page.command("apputils:change-theme", "{theme: 'JupyterLab Light'}")
+    wait_for(lambda: lab.page.js(paper) == light, 20, "a light figure")
