@@ -436,6 +436,8 @@ class Lab:
                 "yref": "container",
                 "y": 0.99,
                 "yanchor": "top",
+                # plotly would put the first of several lines half off the picture.
+                "pad": {"t": 12 if len(lines) > 1 else 0},
             },
             margin={"t": (still.layout.margin.t or 44) + room},
             height=(still.layout.height or 420) + room,

@@ -691,7 +691,7 @@ def forward_passes(n_weights: int) -> tuple[int, int]:
 def timed_gradients(width: int = 30, depth: int = 3, seed: int = 0) -> tuple[int, float, float]:
     """Time a gradient on 32 digits: the number of weights, seconds by backprop, by differences.
 
-    Each time is the best of a few; the differences' is that of one forward pass, times their number.
+    Each time is the best of a few; that of the differences is one forward pass, times their number.
     """
     data = _digits()
     x, y = data.x_train[:32], data.y_train[:32]

@@ -9,9 +9,9 @@ from scipy.stats import norm
 from vglib import figures, theory
 from vglib import lab as controls
 from vglib.chain_rule.experiments import (
-    THROWN,
     QUANTITIES,
     SIGMOID,
+    THROWN,
     Chain,
     Dice,
     DifferenceErrors,
@@ -372,8 +372,14 @@ def draw_local_map(local: LocalMap) -> go.Figure:
             Panel(
                 "step at the input: a circle",
                 [
-                    Curve("true map", *local.circle.T, BLUE, mode="lines"),
-                    Curve("marked steps", *local.circle[marks].T, PINK, mode="markers"),
+                    Curve("true map", local.circle[:, 0], local.circle[:, 1], BLUE, mode="lines"),
+                    Curve(
+                        "marked steps",
+                        local.circle[marks][:, 0],
+                        local.circle[marks][:, 1],
+                        PINK,
+                        mode="markers",
+                    ),
                 ],
                 x_title="first input",
                 x_range=(-1.15, 1.15),
@@ -382,9 +388,27 @@ def draw_local_map(local: LocalMap) -> go.Figure:
             Panel(
                 "step at the output / step at the input" + shown,
                 [
-                    Curve("true map", *(local.image / unit).T, BLUE, mode="lines"),
-                    Curve("Jacobian J u", *(local.linear / unit).T, ORANGE, THEORY),
-                    Curve("marked steps", *(local.image[marks] / unit).T, PINK, mode="markers"),
+                    Curve(
+                        "true map",
+                        (local.image / unit)[:, 0],
+                        (local.image / unit)[:, 1],
+                        BLUE,
+                        mode="lines",
+                    ),
+                    Curve(
+                        "Jacobian J u",
+                        (local.linear / unit)[:, 0],
+                        (local.linear / unit)[:, 1],
+                        ORANGE,
+                        THEORY,
+                    ),
+                    Curve(
+                        "marked steps",
+                        (local.image[marks] / unit)[:, 0],
+                        (local.image[marks] / unit)[:, 1],
+                        PINK,
+                        mode="markers",
+                    ),
                 ],
                 x_title="first output",
                 x_range=(-limit, limit),

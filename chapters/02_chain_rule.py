@@ -1,0 +1,462 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 02 · Chain rule
+#
+# **Where does the factor come from that a gradient loses, or gains, in every layer?**
+#
+# **You will do** drag the factors of a chain, throw dice, and find the width at which a network turns from vanishing to exploding.
+#
+# **You will learn** the chain rule for one neuron a layer, its matrix form, and what each of its terms does.
+#
+# **You need** derivatives, and chapter 00's lab.
+#
+# **Time** 70 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+import torch
+
+from vglib.chain_rule import check, claims, labs
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+labs.chain_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Step through the presets. Ask at "all large": *why is the product still small?* The usual slip is to think
+# of $w$ alone; the bar is $w\,s'(z)$, and a large $w$ moves $z$ out to where $s'$ is flat.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Four sigmoid neurons in a row. Each bar is one term of the chain rule, and the last bar is their product: how much the
+# output moves when the input moves a little. Drag a weight and watch its bar, then the product.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## One neuron a layer
+#
+# Neuron $l$ computes $z_l = w_l a_{l-1} + b_l$ and $a_l = s(z_l)$. A small step in $b_1$ moves $z_1$ by as much, then $a_1$
+# by $s'(z_1)$ times as much, then $z_2$ by $w_2$ times that, and so on:
+#
+# $$\frac{\partial C}{\partial b_1} = s'(z_1)\; w_2\, s'(z_2)\; w_3\, s'(z_3)\; w_4\, s'(z_4)\; \frac{\partial C}{\partial a_4}.$$
+#
+# The repeated term is $w\, s'(z)$. Everything in this chapter is about that term.
+
+# %% slideshow={"slide_type": "skip"}
+def bias_gradient(weights, biases, x, slope_of_cost):
+    a, terms = x, []
+    for w, b in zip(weights, biases):
+        z = w * a + b
+        a = torch.sigmoid(z)
+        terms.append(w * a * (1 - a))
+    terms[0] = terms[0] / weights[0]  # b_1 enters z_1 directly, without w_1
+    return torch.stack(terms).prod() * slope_of_cost(a)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# PyTorch's autograd finds the same number by its own way, to twelve digits. The cost here is $C = (a_4 - 1)^2$.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+weights = torch.tensor([0.8, -1.5, 2.0, 0.5], dtype=torch.float64)
+biases = torch.tensor([0.1, -0.2, 0.3, 0.0], dtype=torch.float64, requires_grad=True)
+x = a = torch.tensor(0.7, dtype=torch.float64)
+for w, b in zip(weights, biases):
+    a = torch.sigmoid(w * a + b)
+((a - 1) ** 2).backward()
+with torch.no_grad():
+    by_hand = bias_gradient(weights, biases, x, lambda a: 2 * (a - 1))
+assert abs(by_hand - biases.grad[0]) < 1e-12
+print(f"by hand {by_hand:.8f}, autograd {biases.grad[0]:.8f}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 1: one factor
+#
+# Write $w\,s'(wa + b)$ with numbers $w$, $a$, $b$. Use `math.exp`; $s'(z) = s(z)(1 - s(z))$.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+import math
+
+
+def factor(w: float, a: float, b: float) -> float:
+    # BEGIN SOLUTION
+    s = 1 / (1 + math.exp(-(w * a + b)))
+    return w * s * (1 - s)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.factor(factor)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: the whole product
+#
+# Return $\partial a_n / \partial a_0$ of a chain without biases: the product of all $w_l\, s'(z_l)$, for a list of weights
+# and the input `a`.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def chain_gradient(weights: list[float], a: float) -> float:
+    # BEGIN SOLUTION
+    product = 1.0
+    for w in weights:
+        s = 1 / (1 + math.exp(-w * a))
+        product, a = product * w * s * (1 - s), s
+    return product
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.chain_gradient(chain_gradient)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: how small is a typical factor?
+#
+# A popular argument: weights from $N(0,1)$ satisfy $|w| < 1$, and $s' < \tfrac14$, so every factor is below $\tfrac14$ and
+# the product of four is below $0.25^4$. Of many random chains of four, how many break that bound?
+#
+# **A** none **B** a few per cent **C** about half
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB typical = ...  # "A", "B" or "C"
+typical = "B"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.typical(typical)
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+labs.random_chains_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. Show "the best scale", then "far too large": the typical product falls on both sides. Ask why before you
+# show the next slide.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Thousands of chains at once. On the left how large a single factor is; on the right the product after more and more
+# factors: its middle falls like a straight line on a logarithmic axis. The average of the *logarithm* of a factor sets the
+# slope of that line.
+#
+# Now the popular argument stands trial.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["normal-weights-are-below-one"].trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["every-factor-is-below-a-quarter"].trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["slope-only-reaches-a-quarter-at-zero"].trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["a-typical-factor-is-a-quarter"].trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The conclusion survives, the argument does not: a product of factors falls because their logarithms are *on average*
+# negative. Which layer has most factors? The one farthest from the cost.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["nearer-the-output-more-factors"].trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## When does one factor exceed 1?
+#
+# Since $s' \le \tfrac14$, the factor $|w\,s'(wa+b)|$ reaches 1 only if $|w| \ge 4$, and only for inputs $a$ near $-b/w$.
+# The interval of such inputs has the width
+#
+# $$\frac{2}{|w|} \ln\!\left(\frac{|w|\,(1 + \sqrt{1 - 4/|w|})}{2} - 1\right).$$
+#
+# A larger weight makes the bump higher and narrower at once. (Nielsen 2015, chapter 5, problem.)
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+labs.window_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. Let the class guess the widest window before you show it. Then "large, but badly placed": the window is
+# there, and no sigmoid's output reaches it.
+
+# %% slideshow={"slide_type": "skip"}
+def window(w):
+    return 2 / w * math.log(w * (1 + math.sqrt(1 - 4 / w)) / 2 - 1)
+
+
+a = torch.linspace(-2, 2, 400_001, dtype=torch.float64)
+s = torch.sigmoid(6.9 * a)
+counted = (6.9 * s * (1 - s) >= 1).double().mean() * 4
+assert abs(counted - window(6.9)) < 1e-4
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["weights-above-one-explode"].trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["large-weights-explode-everywhere"].trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["far-larger-weights-explode-a-chain"].trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# So a chain of single neurons hardly ever explodes. Real layers are wide, and that changes the answer. First one more
+# consequence of a product: on a computer it can become exactly 0.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+for kind in (torch.float16, torch.float32, torch.float64):
+    product, n = torch.ones((), dtype=kind), 0
+    while product > 0:
+        product, n = product * 0.25, n + 1
+    print(f"{kind}: 0.25^{n} is exactly 0")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Three tools for wide layers
+#
+# 1. **Variance of a sum.** A neuron adds many terms: how large is the sum?
+# 2. **Expectation.** An average over random numbers, as an integral.
+# 3. **Jacobian.** The derivative of a function with many inputs and many outputs.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Variance of a sum
+#
+# The *variance* of a random number is the average square of its distance from its mean; its root, the standard deviation,
+# says how large the number typically is. If terms are independent and each has mean 0, their variances add: the mixed
+# products $w_i a_i w_j a_j$ are as often positive as negative, and cancel on average. So for weights of variance
+# $\mathrm{Var}\,w$
+#
+# $$\mathrm{Var}\Big(\sum_{i=1}^n w_i a_i\Big) = n\, \mathrm{Var}\,w\; \overline{a^2}.$$
+#
+# The sum grows like $\sqrt n$. And its shape becomes a bell curve, whatever was thrown: try five coins, then a hundred.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+labs.sum_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes for those who have not seen it: one coin, five coins, a hundred. The spread grows with the root of $n$, and
+# the bars grow into the bell.
+
+# %% slideshow={"slide_type": "skip"}
+generator = torch.Generator().manual_seed(0)
+a = torch.rand(200, generator=generator, dtype=torch.float64)
+w = torch.randn(20_000, 200, generator=generator, dtype=torch.float64)
+measured = (w @ a).var()
+assert abs(measured / (200 * (a**2).mean()) - 1) < 0.05
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Expectation: throw dice, then integrate
+#
+# $\mathbb E f(z)$ is what the average of $f(z)$ settles at when $z$ is thrown again and again. If $z$ is a bell curve of
+# standard deviation $\sigma$, it is also an integral: every $z$ weighed by how often it comes,
+#
+# $$\mathbb E f(z) = \int f(\sigma u)\, \frac{e^{-u^2/2}}{\sqrt{2\pi}}\, du.$$
+#
+# Throw first, and see the running average walk to the line.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+labs.dice_lab()
+
+# %% slideshow={"slide_type": "skip"}
+u = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+bell = torch.exp(-(u**2) / 2) / math.sqrt(2 * math.pi)
+slope = torch.sigmoid(u) * torch.sigmoid(-u)
+integral = torch.trapezoid(slope * bell, u)
+thrown = torch.randn(100_000, generator=generator, dtype=torch.float64).sigmoid()
+assert abs((thrown * (1 - thrown)).mean() - integral) < 1e-3
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Jacobian
+#
+# A layer takes $n$ numbers to $m$ numbers. Move input $j$ a little: output $i$ moves $J_{ij}$ times as much. The table $J$ of
+# all these derivatives is the *Jacobian*. Near one point a layer is its Jacobian: it takes a small circle of steps to an
+# ellipse. Make the circle smaller and the two agree.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+labs.jacobian_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. "Large circle" then "small circle": the ellipse is what survives. At five layers read the units of the
+# axis: the ellipse is tiny and flat, nearly one direction.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## From scalars to matrices
+#
+# Layer $l$: $z_l = W_l h_{l-1} + b_l$, $h_l = \phi(z_l)$. The layer's Jacobian is $D_l W_l$, with the slopes $\phi'(z_l)$ on the
+# diagonal of $D_l$. With $\delta_l = \partial L/\partial z_l$ the chain rule reads
+#
+# $$\delta_l = D_l\, W_{l+1}^{\top}\, \delta_{l+1}, \qquad \frac{\partial L}{\partial W_l} = \delta_l\, h_{l-1}^{\top}, \qquad \frac{\partial L}{\partial b_l} = \delta_l .$$
+#
+# One neuron a layer gives $w\,s'(z)$ back. The matrix brings the sum over paths.
+
+# %% slideshow={"slide_type": "skip"}
+def backward(weights, pres, delta):
+    deltas = [delta]
+    for w, z in zip(weights[:0:-1], pres[-2::-1]):
+        s = torch.sigmoid(z)
+        deltas.insert(0, s * (1 - s) * (w.T @ deltas[0]))
+    return deltas
+
+# %% slideshow={"slide_type": "skip"}
+weights = [torch.randn(6, 6, generator=generator, dtype=torch.float64) for _ in range(5)]
+h, pres = torch.ones(6, dtype=torch.float64), []
+for w in weights:
+    pres.append((w @ h).requires_grad_())
+    h = torch.sigmoid(pres[-1])
+loss = (h**2).sum()
+expected = torch.autograd.grad(loss, pres)
+with torch.no_grad():
+    last = 2 * h * h * (1 - h)
+    found = backward(weights, pres, last)
+assert all(torch.allclose(f, e, rtol=1e-12, atol=0) for f, e in zip(found, expected))
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# This recursion is all that the labs of the course run. They carry $\delta$ as a unit vector and the logarithm of its
+# length, so that a thousand layers do not underflow.
+#
+# ### Exercise 3: one step back
+#
+# Write $\delta_l$ from `weight` $= W_{l+1}$, `delta` $= \delta_{l+1}$ and `slope` $= \phi'(z_l)$, all NumPy arrays.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+import numpy as np
+
+
+def layer_delta(weight: np.ndarray, delta: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    # BEGIN SOLUTION
+    return slope * (weight.T @ delta)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.layer_delta(layer_delta)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Some texts say that the derivative of one layer by the layer before "is the activation's derivative". That drops the
+# $W$, and with it the reason why initialisation matters. Ten *linear* layers settle it: their activation has slope 1
+# everywhere.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: from which width on does it explode?
+#
+# All weights and biases are $N(0,1)$, not scaled by the width $n$. Two effects compete: $n$ paths add up, and large $z$
+# saturate the units. On average
+#
+# $$\lVert\delta_l\rVert^2 \approx \chi\, \lVert\delta_{l+1}\rVert^2, \qquad \chi = n\;\mathbb E\, s'(z)^2 .$$
+#
+# Guess the width at which $\chi$ passes 1. Then move the slider.
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB width = ...
+width = 105
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.width(width)
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+labs.width_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes, the heart of the chapter. Collect guesses first. Start at Nielsen's width 30, then 300: the same
+# initialisation, the opposite failure. Then the last preset: the same 300 units, weights scaled down.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Why believe $\chi$? Component $j$ of $W^\top\delta$ is a sum of $n$ random terms, so its variance is
+# $n\,\mathrm{Var}\,w$ times the mean square of $\delta$ (the first tool). The slope multiplies it by $s'(z_j)$, whose mean
+# square is an expectation over a bell curve (the second tool). The curve through the points has no fitted parameter.
+
+# %% slideshow={"slide_type": "skip"}
+from vglib import theory
+from vglib.activations import get_activation
+
+sigmoid = get_activation("sigmoid")
+q = theory.q_fixed_point(sigmoid.phi, math.sqrt(105), 1.0)
+z = math.sqrt(q) * torch.randn(1_000_000, generator=generator, dtype=torch.float64)
+thrown = 105 * (torch.sigmoid(z) * torch.sigmoid(-z)).square().mean()
+assert abs(thrown / theory.unscaled_chi(105, sigmoid.phi, sigmoid.dphi) - 1) < 0.01
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["unscaled-normal-weights-vanish"].trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["the-width-where-it-turns"].trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: find the flaw
+#
+# 1. A sigmoid's slope is at most 1/4.
+# 2. So each layer multiplies the squared gradient by at most $(w\,s')^2 \le w^2/16$.
+# 3. With $w$ of size 1 that is 1/16 a layer.
+# 4. So a sigmoid network with weights from $N(0,1)$ always vanishes.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2, 3 or 4
+flaw = 2
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Derivations that do not survive
+#
+# One article derives vanishing from a *linear* unit, with an exponential $e^{-2(wy+b)}$ that nothing in the problem
+# contains, and says that this exponential "grows, so the gradient tends to infinity", as the cause of *vanishing*.
+#
+# For a linear unit $z = wx + b$ and the loss $(z-y)^2$ there is nothing to approximate:
+#
+# $$\frac{\partial (z-y)^2}{\partial z} = 2\,(z - y).$$
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Is backpropagation to blame?
+#
+# Nudge one weight by $h$, see how the loss moves, divide by $h$. That needs no backpropagation at all:
+#
+# $$\frac{\partial L}{\partial w} \approx \frac{L(w+h) - L(w-h)}{2h}.$$
+#
+# Too large an $h$ sees the curve, too small an $h$ sees rounding. In between, both methods agree.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+labs.difference_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. The V is worth a minute of its own. End with "a vanished gradient": the differences go blind long before
+# backpropagation does.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["backpropagation-approximates"].trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Backpropagation computes the true derivative. What vanishes is the derivative itself.
+#
+# What it saves is work. A backward pass costs about two forward passes, whatever the number of weights; differences want
+# one more forward pass for *each* weight. Count, then time:
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.chain_rule.experiments import forward_passes, timed_gradients
+
+weights_count, by_backprop, by_differences = timed_gradients(width=30, depth=3)
+one, other = forward_passes(weights_count)
+assert by_differences > 20 * by_backprop
+assert other / one > 1000
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **A short history.** Control theory propagated derivatives backwards through time in the 1960s (Kelley 1960, Bryson
+# 1961). Linnainmaa described reverse accumulation for computer programs in 1970, Werbos applied it to networks (1974,
+# 1982), and Rumelhart, Hinton and Williams made it known in 1986. In 1991 Hochreiter's diploma thesis analysed why the
+# result vanishes or explodes exponentially.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - A gradient's way back is a product of one term for each layer: $w\,s'(z)$ in a chain, $D_l W_{l+1}^\top$ in a network.
+# - In a chain a large weight saturates its neuron; the factor exceeds 1 only for $|w| \ge 4$, on a narrow interval.
+# - In a wide layer $n$ paths add up: $\chi = n\,\mathrm{Var}\,w\;\mathbb E\,\phi'^2$ decides. With $N(0,1)$ weights sigmoids turn
+#   from vanishing to exploding near width 105.
+# - Backpropagation is exact. The product is what vanishes.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## References
+#
+# Nielsen, *Neural Networks and Deep Learning*, 2015, chapter 5. Hochreiter, *Untersuchungen zu dynamischen neuronalen
+# Netzen*, diploma thesis, 1991. Rumelhart, Hinton and Williams, *Learning representations by back-propagating errors*,
+# 1986. Linnainmaa, master's thesis, 1970. Werbos, PhD thesis, 1974. Poole et al. 2016 and Schoenholz et al. 2017 (the
+# factor $\chi$).

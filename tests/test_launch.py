@@ -1,0 +1,100 @@
+"""Opening a chapter: the learner's copies are theirs, and the settings stay as they were."""
+
+import json
+import os
+
+import pytest
+
+from tools import launch
+
+
+@pytest.fixture
+def course(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    for name in ("00_start_here", "01_concept", "02_chain_rule"):
+        (tmp_path / "notebooks" / f"{name}.ipynb").write_text(f"published {name}")
+    return tmp_path
+
+
+def test_each_chapter_is_copied_once(course):
+    assert len(launch.copy_chapters(course)) == 3
+    mine = course / "my_notebooks" / "01_concept.ipynb"
+    mine.write_text("my answer")
+    (course / "notebooks" / "01_concept.ipynb").write_text("a new version")
+    assert launch.copy_chapters(course) == []
+    assert mine.read_text() == "my answer"
+
+
+def test_a_fresh_copy_stands_beside_the_old_ones(course):
+    launch.copy_chapters(course)
+    names = [launch.copy_fresh(course, "02").name for _ in range(3)]
+    assert names == [f"02_chain_rule-{n}.ipynb" for n in (2, 3, 4)]
+    assert (course / "my_notebooks" / "02_chain_rule.ipynb").exists()
+
+
+def test_a_copy_that_fails_half_way_leaves_nothing(course, monkeypatch):
+    def break_off(source, target):
+        target.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch.shutil, "copyfile", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        launch.copy_chapters(course)
+    assert list((course / "my_notebooks").iterdir()) == []
+
+
+@pytest.mark.parametrize("chapter", ["2", "02", "02_chain_rule", "02_chain_rule.ipynb"])
+def test_a_chapter_is_found_by_number_or_name(course, chapter):
+    assert launch.find_chapter(course, chapter).name == "02_chain_rule.ipynb"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lab", "--chapter", "77"], "There is no chapter '77': there are 00, 01, 02."),
+        (["fresh"], "Say which chapter"),
+    ],
+)
+def test_a_mistake_is_one_sentence(course, capsys, arguments, said):
+    assert launch.main(arguments, course) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_nothing_built_is_said(tmp_path, capsys):
+    assert launch.main(["lab"], tmp_path) == 2
+    assert "make build" in capsys.readouterr().err
+
+
+def test_the_lab_leaves_the_users_settings_in_place(course):
+    environ = {"JUPYTER_CONFIG_PATH": "/theirs", "JUPYTERLAB_SETTINGS_DIR": "/their/settings"}
+    command, env = launch.compose("lab", course, "00_start_here.ipynb", 9999, False, environ)
+    assert env["JUPYTERLAB_SETTINGS_DIR"] == "/their/settings"
+    assert env["JUPYTER_CONFIG_PATH"].split(os.pathsep) == [str(course / "jupyter"), "/theirs"]
+    assert f"--ServerApp.root_dir={course / 'my_notebooks'}" in command
+    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in command
+    assert "--no-browser" in command
+
+
+def test_a_lecture_keeps_its_settings_to_itself(course):
+    _, env = launch.compose("lecture", course, "02_chain_rule.ipynb", None, True, {})
+    assert env["JUPYTERLAB_SETTINGS_DIR"].startswith(str(course / ".jupyter"))
+    assert env["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0] == str(course / "jupyter" / "lecture")
+
+
+def test_a_lecture_starts_in_the_deck_with_large_type_and_keeps_the_lecturers_choice(course):
+    own = course / ".jupyter" / "lecture" / "settings"
+    (own / launch.DECK_SETTINGS).parent.mkdir(parents=True)
+    (own / launch.DECK_SETTINGS).write_text('{"active": false}')
+    launch.prepare_lecture(course)
+    assert not (own / launch.DECK_SETTINGS).exists()
+    theme = own / launch.THEME_SETTINGS
+    assert json.loads(theme.read_text())["overrides"]["content-font-size1"]
+    theme.write_text('{"theme": "JupyterLab Dark"}')
+    launch.prepare_lecture(course)
+    assert json.loads(theme.read_text()) == {"theme": "JupyterLab Dark"}
+
+
+def test_jupyterlabs_defaults_ask_nothing_of_the_network():
+    path = launch.ROOT / "jupyter" / "labconfig" / "default_setting_overrides.json"
+    notification = json.loads(path.read_text())["@jupyterlab/apputils-extension:notification"]
+    assert notification == {"fetchNews": "false", "checkForUpdates": False}

@@ -1,0 +1,275 @@
+"""Claims of chapter 02 on trial."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+import torch
+
+from vglib import theory
+from vglib.activations import get_activation
+from vglib.chain_rule.experiments import (
+    difference_errors,
+    explosion_window,
+    linear_ratio,
+    measured_critical_width,
+    probability_above_quarter,
+    random_chains,
+    unscaled_ratio,
+    widest_window,
+)
+from vglib.claim import Claim, Tolerance
+from vglib.networks import chain
+from vglib.probe import trace
+from vglib.training import quadratic
+
+CHAPTER = 2
+SIGMOID = get_activation("sigmoid")
+ONE_CHAIN = "one sigmoid neuron, w and b ~ N(0, 1), incoming a = 0.5"
+
+
+def _draws(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((2, 200_000))
+
+
+def _share_below_one(seed: int) -> float:
+    return float((np.abs(_draws(seed)[0]) < 1).mean())
+
+
+def _mean_factor(seed: int) -> float:
+    w, z = _draws(seed)
+    return float(np.abs(w * SIGMOID.dphi(z)).mean())
+
+
+def _smallest_exploding_weight(seed: int) -> float:
+    weights = np.arange(1.0, 8.0, 0.05)
+    return float(next(w for w in weights if explosion_window(float(w), 0.0).measured > 0))
+
+
+def _factors_between(seed: int) -> float:
+    """Count in factors how much smaller layer 1's gradient is than layer 4's."""
+    network = chain([1.0, 1.0, 1.0, 1.0, 1.0])
+    x, y = torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.int64)
+    seen = trace(network, x, y, quadratic)
+    z = seen.pre_mean[:3]
+    return float((seen.log_delta[0] - seen.log_delta[3]) / np.log(SIGMOID.dphi(z)).mean())
+
+
+def _slope_of_squared_error(seed: int) -> float:
+    z = torch.tensor(100.0 * 1 + 1, dtype=torch.float64, requires_grad=True)
+    ((z - 0) ** 2).backward()
+    assert z.grad is not None
+    return float(z.grad)
+
+
+def _typical_factor(scale: float, seed: int) -> float:
+    return float(np.exp(random_chains(50, scale, seed).log_typical))
+
+
+def _times_a_quarter_until_zero(seed: int) -> float:
+    product, n = np.float32(1.0), 0
+    while product > 0:
+        product, n = product * np.float32(0.25), n + 1
+    return float(n)
+
+
+CLAIMS = (
+    Claim(
+        id="normal-weights-are-below-one",
+        source="a lecture note and a tutorial of 2017",
+        says="With weights from N(0, 1) every |w| is below 1.",
+        setup="200,000 draws of w ~ N(0, 1)",
+        prediction=theory.probability_weight_below_one,
+        measure=_share_below_one,
+        tolerance=Tolerance.absolute(0.005),
+        rival=1.0,
+        rival_says="always",
+        verdict=lambda p: "holds" if p > 0.99 else f"refuted: true of {100 * p:.0f}% of weights",
+        correction="P(|w| < 1) = erf(1/sqrt 2); about one weight in three is larger.",
+    ),
+    Claim(
+        id="every-factor-is-below-a-quarter",
+        source="a lecture note and a tutorial of 2017",
+        says="So each factor |w s'(z)| is below 1/4 and the product must fall.",
+        setup=f"{ONE_CHAIN}; 200,000 draws",
+        prediction=probability_above_quarter,
+        measure=lambda seed: random_chains(1, 1.0, seed, chains=200_000).share_above_quarter,
+        tolerance=Tolerance.absolute(0.005),
+        rival=0.0,
+        rival_says="no factor exceeds 1/4",
+        verdict=lambda p: "holds" if p < 0.001 else f"refuted: {100 * p:.0f}% exceed 1/4",
+        correction="One factor in five exceeds 1/4; the product falls typically, not surely.",
+    ),
+    Claim(
+        id="slope-only-reaches-a-quarter-at-zero",
+        source="a lecture note ('even at input 0 the derivative reaches 0.25')",
+        says="s' stays below 1/4.",
+        setup="s'(z) on a grid of z from -20 to 20",
+        prediction=0.25,
+        measure=lambda seed: float(SIGMOID.dphi(np.linspace(-20, 20, 4001)).max()),
+        tolerance=Tolerance.absolute(1e-12),
+        rival=0.5,
+        rival_says="mistakes s(0) for s'(0)",
+        verdict=lambda m: "holds only if 'at most' is meant: at z = 0 it is 1/4",
+        correction="s'(z) <= 1/4, with equality at z = 0 alone.",
+        exact=True,
+    ),
+    Claim(
+        id="a-typical-factor-is-a-quarter",
+        source="a common rule of thumb",
+        says="Each sigmoid layer costs a factor 1/4.",
+        setup="|w s'(z)|, w and z independent N(0, 1); 200,000 draws",
+        prediction=lambda: float(theory.expected_factor(0.0)),
+        measure=_mean_factor,
+        tolerance=Tolerance.relative(0.02),
+        rival=0.25,
+        rival_says="the largest slope times a weight of 1",
+        verdict=lambda m: "holds" if m > 0.24 else f"refuted: the mean is {m:.3f}",
+        correction="E|w| E s'(z) = 0.798 x 0.207 = 0.165 for independent normals.",
+    ),
+    Claim(
+        id="weights-above-one-explode",
+        source="a common reading of 'if the term exceeds 1'",
+        says="Weights larger than 1 make the chain explode.",
+        setup="the largest |w s'(wa + b)| over all inputs a, for |w| from 1 to 8",
+        prediction=4.0,
+        measure=_smallest_exploding_weight,
+        tolerance=Tolerance.absolute(0.1),
+        rival=1.0,
+        rival_says="any |w| above 1",
+        verdict=lambda w: "holds" if w < 1.1 else f"refuted: |w| must reach {w:.3g}",
+        correction="|w s'| >= 1 needs |w| >= 4, and then only on an interval of inputs.",
+        exact=True,
+    ),
+    Claim(
+        id="large-weights-explode-everywhere",
+        source="a tutorial of 2017 ('std of w far above 1')",
+        says="With large weights the factors exceed 1.",
+        setup="widest interval of inputs a with |w s'(wa + b)| >= 1, over all w",
+        prediction=lambda: theory.widest_nielsen_window()[1],
+        measure=lambda seed: widest_window()[1],
+        tolerance=Tolerance.absolute(0.005),
+        rival=1.0,
+        rival_says="all of a sigmoid's output range",
+        verdict=lambda m: f"refuted: at best on an interval {m:.3f} wide",
+        correction="The interval is at most 0.4477 wide (at |w| = 6.9) and narrows for larger w.",
+        exact=True,
+    ),
+    Claim(
+        id="far-larger-weights-explode-a-chain",
+        source="a tutorial of 2017",
+        says="Once the std of w is far above 1, the early layers' gradients become very large.",
+        setup="chains of 50 sigmoid neurons, w ~ N(0, 16^2), b ~ N(0, 1); geometric mean factor",
+        prediction=0.25,
+        measure=lambda seed: _typical_factor(16.0, seed),
+        tolerance=Tolerance.at_most(),
+        rival=4.0,
+        rival_says="16 times the slope 1/4",
+        verdict=lambda m: f"refuted: a typical factor is {m:.1g}",
+        correction="In a chain large weights saturate the neuron: the typical factor falls again.",
+    ),
+    Claim(
+        id="nearer-the-output-more-factors",
+        source="a tutorial of 2017",
+        says="The nearer a layer is to the output, the more factors its gradient has.",
+        setup="five sigmoid neurons in a row, w = 1, b = 0: ln(delta_1 / delta_4) / ln(factor)",
+        prediction=3.0,
+        measure=_factors_between,
+        tolerance=Tolerance.absolute(0.01),
+        rival=-3.0,
+        rival_says="three factors fewer in layer 1",
+        verdict=lambda m: f"refuted: layer 1 has {m:.3g} factors more than layer 4",
+        correction="The nearer to the input, the more factors.",
+        exact=True,
+    ),
+    Claim(
+        id="unscaled-normal-weights-vanish",
+        source="a lecture note and a tutorial of 2017",
+        says="Weights from N(0, 1) make a sigmoid network's gradient vanish.",
+        setup="12 layers of 300 sigmoids, w, b ~ N(0, 1), digits, cross-entropy; 4 nets a seed",
+        prediction=lambda: theory.unscaled_chi(300, SIGMOID.phi, SIGMOID.dphi),
+        measure=lambda seed: unscaled_ratio(300, seed=seed, nets=4),
+        tolerance=Tolerance.relative(0.05),
+        rival=0.25,
+        rival_says="a quarter or less a layer",
+        verdict=lambda m: (
+            "holds only if layers are narrow: at width 300 it grows "
+            f"{m:.2f}-fold a layer in ‖∂L/∂z‖²"
+            if m > 1
+            else "holds"
+        ),
+        correction="Layers below about 105 units vanish, wider ones explode.",
+    ),
+    Claim(
+        id="the-width-where-it-turns",
+        source="a back-of-the-envelope estimate: sqrt(n) / 4 = 1",
+        says="N(0, 1) weights turn from vanishing to exploding at width 16.",
+        setup="12 layers, widths 60 to 170, w, b ~ N(0, 1), digits; 4 nets a width and seed",
+        prediction=lambda: theory.critical_width(SIGMOID.phi, SIGMOID.dphi),
+        measure=lambda seed: measured_critical_width(seed),
+        tolerance=Tolerance.relative(0.1),
+        rival=16.0,
+        rival_says="every slope is 1/4",
+        verdict=lambda m: f"refuted: it turns at width {m:.0f}",
+        correction="chi = n E s'(z)^2 passes 1 near n = 105, since most units are saturated.",
+    ),
+    Claim(
+        id="a-layers-derivative-is-the-activations",
+        source="a widely read Zhihu article",
+        says="One layer by the layer before: the derivative is the activation's derivative.",
+        setup="10 linear layers of 200 (slope 1), weights N(0, 4/n), digits",
+        prediction=4.0,
+        measure=lambda seed: linear_ratio(2.0, seed),
+        tolerance=Tolerance.relative(0.08),
+        rival=1.0,
+        rival_says="the identity's slope, squared",
+        verdict=lambda m: (
+            "holds" if m < 1.2 else f"refuted: ‖∂L/∂z‖² grows {m:.2f}-fold a layer with slope 1"
+        ),
+        correction="It is diag(phi'(z)) W; without W initialisation would not matter.",
+    ),
+    Claim(
+        id="a-large-weight-kills-a-squared-error",
+        source="an article of 2023, with an exponential that comes from nowhere",
+        says="For a linear unit the loss's derivative by z becomes tiny when w is too large.",
+        setup="z = w x + b with w = 100, x = b = 1, y = 0; d(z - y)^2/dz by autograd",
+        prediction=202.0,
+        measure=_slope_of_squared_error,
+        tolerance=Tolerance.absolute(1e-9),
+        rival=0.0,
+        rival_says="a very small epsilon",
+        verdict=lambda m: f"refuted: it is {m:.0f}",
+        correction="d(z - y)^2/dz = 2(z - y): it grows with w.",
+        exact=True,
+    ),
+    Claim(
+        id="backpropagation-approximates",
+        source="a widely read Zhihu article ('the root cause is backpropagation')",
+        says="The vanishing is a fault of backpropagation.",
+        setup="4 sigmoid layers of 10; relative distance to a two-sided difference, best step",
+        prediction=1e-6,
+        measure=lambda seed: difference_errors(seed=seed).best[1],
+        tolerance=Tolerance.at_most(),
+        rival=1e-2,
+        rival_says="a per cent or more",
+        verdict=lambda m: f"refuted: both agree to {m:.0g}",
+        correction="Backpropagation is exact; the small number is the true derivative.",
+    ),
+    Claim(
+        id="a-product-never-reaches-zero",
+        source="a natural belief",
+        says="0.25^n becomes tiny but never 0.",
+        setup="multiply 0.25 up in float32 until the product is exactly 0",
+        prediction=lambda: float(theory.underflow_depth(0.25, np.float32)),
+        measure=_times_a_quarter_until_zero,
+        tolerance=Tolerance.absolute(0.5),
+        rival=float(round(-log(5e-324) / log(4))),
+        rival_says="float64's depth",
+        verdict=lambda n: f"refuted: in float32 it is 0 at n = {n:.0f}",
+        correction="0 from n = 13 in float16, 75 in float32 and 538 in float64.",
+        exact=True,
+    ),
+)
+
+BY_ID = {claim.id: claim for claim in CLAIMS}
