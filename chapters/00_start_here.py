@@ -191,9 +191,11 @@ check.flaw(flaw)
 # | 00 | Start here | what does it look like? | 20 |
 # | 01 | Concept | what exactly is it that fails? | 60 |
 # | 02 | Chain rule | where does the factor come from? | 70 |
+# | 03 | Sigmoid's three flaws | which of its flaws are real, and how large? | 70 |
+# | 04 | The ReLU family | why did ReLU help, and what did it cost? | 80 |
+# | 05 | Initialisation | which weights to start from, and why? | 100 |
 #
-# Planned next: sigmoid's three flaws, the ReLU family, initialisation, batch normalisation, residual connections,
-# recurrent networks, clipping, and the other remedies.
+# Planned next: batch normalisation, residual connections, recurrent networks, clipping, and the other remedies.
 #
 # ## Notation
 #

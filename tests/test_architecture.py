@@ -29,7 +29,7 @@ CORE: dict[str, set[str]] = {
 }
 
 # An author's tool, imported where it is used: the package must import without it.
-OPTIONAL: dict[str, set[str]] = {"lab": {"kaleido"}}
+OPTIONAL: dict[str, set[str]] = {"lab": {"kaleido", "PIL"}}
 
 # A chapter's own code: pure compute below, drawing in labs.py alone.
 BELOW = {f"vglib.{name}" for name in CORE} - {"vglib.figures", "vglib.lab", "vglib.__init__"}

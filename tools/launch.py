@@ -100,6 +100,9 @@ def compose(
     configs = [root / "jupyter"]
     own = root / ".jupyter" / action
     env = {**environ, "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces")}
+    # The server imports tools.contents, wherever it is started from.
+    python_path = [str(ROOT), *filter(None, [environ.get("PYTHONPATH")])]
+    env["PYTHONPATH"] = os.pathsep.join(python_path)
     if action == "lecture":
         configs.insert(0, root / "jupyter" / "lecture")
         env["JUPYTERLAB_SETTINGS_DIR"] = str(own / "settings")
@@ -112,6 +115,7 @@ def compose(
         "jupyterlab",
         f"--ServerApp.root_dir={root / 'my_notebooks'}",
         f"--LabApp.default_url=/lab/tree/{notebook}",
+        "--ServerApp.contents_manager_class=tools.contents.CourseContents",
         "--ServerApp.answer_yes=True",  # the first Ctrl-C ends it
         "--allow-root",  # in a container the user often is root
     ]

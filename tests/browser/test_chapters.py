@@ -96,17 +96,6 @@ def test_an_impossible_value_shows_its_line_and_recovers(lab):
     assert lab.shown("seed") == 3
 
 
-def test_a_reloaded_page_shows_the_figure_of_its_controls(lab):
-    lab.move_by_pointer("depth")
-    lab.wait_until_it_agrees()
-    depth = lab.shown("depth")
-    lab.page.command("docmanager:save")
-    lab.page.reload()
-    lab.show()
-    assert lab.shown("depth") == depth
-    lab.wait_until_it_agrees()
-
-
 def test_the_theme_follows_jupyterlab(lab):
     paper = "document.querySelector('.vglib-lab .js-plotly-plot')._fullLayout.paper_bgcolor"
     light = lab.page.js(paper)

@@ -1,0 +1,564 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 01 · Concept
+#
+# **When a deep network fails to learn, what exactly is it that fails?**
+#
+# **You will do** walk down a loss surface, measure how fast each layer learns, and make a network that is stuck learn.
+#
+# **You will learn** what "vanishing" says and what it does not: a ratio between layers, in both directions of the network.
+#
+# **You need** derivatives, a little Python, and chapter 00.
+#
+# **Time** 60 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+import numpy as np
+import torch
+
+from vglib.concept import check, experiments, labs
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A loss is a landscape
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "-"}
+labs.descent_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. Ask before you move anything: *what happens if I make the step larger, and what if smaller?* Then go
+# through the presets in order. Stop at **zig-zags**: across the valley the step is too large, along it too small, and
+# there is only one step size. Keep **flat, but not low** for the end: the gradient is small and nothing is solved.
+# The usual slip: taking the path for the network's output. Each point of the surface is a whole network.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A network is a composite function
+#
+# $$F(x) = f_2(f_1(x)), \qquad f_1(x) = \tanh(w_1 x), \qquad f_2(h) = w_2 h$$
+#
+# The **loss** says how wrong it is: the mean over nine inputs of $(F(x) - g(x))^2$, with $g$ what we want.
+#
+# Two weights, so the loss is a surface over a plane. A real network has thousands; nothing else changes.
+
+# %% slideshow={"slide_type": "skip"}
+x, g = experiments.surface_data()
+
+
+def F(w1: float, w2: float) -> np.ndarray:
+    return w2 * np.tanh(w1 * x)
+
+
+def loss(w1: float, w2: float) -> float:
+    return np.mean((F(w1, w2) - g) ** 2)
+
+
+print(f"loss at (2.5, 2.5): {loss(2.5, 2.5):.2f}, at (1, 1.5): {loss(1.0, 1.5):.2f}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A deeper network is the same thing longer: $F(x) = f_n(\ldots f_2(f_1(x)))$. Each $f_l$ is a **layer**: it multiplies by
+# weights, adds biases, and bends the result with an **activation function** such as $\tanh$ or the **sigmoid**
+# $s(z) = 1/(1 + e^{-z})$. The parts that are not the output are called hidden layers.
+#
+# ## Down the slope
+#
+# The **gradient** is the list of all slopes, here two. It points uphill, so we step against it:
+#
+# $$w \leftarrow w - \text{step} \cdot \frac{\partial L}{\partial w}$$
+#
+# The chain rule gives both slopes. With $h = \tanh(w_1 x)$ and the error $e = w_2 h - g$:
+#
+# $$\frac{\partial L}{\partial w_2} = \text{mean}\,(2 e\, h), \qquad
+# \frac{\partial L}{\partial w_1} = \text{mean}\,(2 e\, w_2\, (1 - h^2)\, x)$$
+#
+# Look at the second one. To reach the earlier weight, the error passes through the later weight $w_2$ and through the slope
+# $1 - h^2$ of the tanh. If either is small, $w_1$ hears little.
+
+
+# %% slideshow={"slide_type": "skip"}
+def gradient(w1: float, w2: float) -> np.ndarray:
+    h = np.tanh(w1 * x)
+    e = w2 * h - g
+    return np.array([np.mean(2 * e * w2 * (1 - h**2) * x), np.mean(2 * e * h)])
+
+
+w = torch.tensor([2.5, 2.5], dtype=torch.float64, requires_grad=True)
+t_loss = torch.mean((w[1] * torch.tanh(w[0] * torch.tensor(x)) - torch.tensor(g)) ** 2)
+(by_autograd,) = torch.autograd.grad(t_loss, w)
+assert np.allclose(gradient(2.5, 2.5), by_autograd, rtol=1e-12)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Autograd**, torch's automatic differentiation, finds the same slopes. The whole descent is three lines:
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+weights = np.array([2.5, 2.5])
+for _ in range(60):
+    weights = weights - 0.9 * gradient(*weights)
+print("after 60 steps of size 0.9:", weights.round(2), f"loss {loss(*weights):.4f}")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Two things the landscape teaches
+#
+# - **One step size for all directions.** Across the valley 1.37 is the most that can settle; along the valley that is still
+#   slow.
+# - **Flat is not low.** At $w_1 = 3.5$ the tanh is saturated, its slope is nearly 0, and so is the gradient by $w_1$. No
+#   minimum is near.
+#
+# Keep both in mind: a deep network is a valley whose directions differ by a factor of a hundred.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 1: the largest step
+#
+# The plainest valley is $L = a w^2$ with $a > 0$. One step takes $w$ to $w - \text{step} \cdot 2 a w$. Return the step size at
+# the border: any smaller one converges, any larger one diverges.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def largest_step(a: float) -> float:
+    # BEGIN SOLUTION
+    return 1 / a
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.largest_step(largest_step)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: which layer learns fastest?
+#
+# Four hidden layers of 30 sigmoids each, all drawn in the same way: weights $N(0, 1/n)$, $n$ inputs to each unit, biases
+# $N(0, 1)$. Nothing is trained yet. The **learning speed** of a layer is the length of its gradient by the biases,
+# $\lVert \partial L / \partial b_l \rVert$.
+#
+# **A** layer 1, which sees the image **B** layer 4, next to the output **C** all four are about equal
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB fastest = ...  # "A", "B" or "C"
+fastest = "B"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.fastest(fastest)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Learning speed, layer by layer
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "-"}
+labs.learning_speed_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Presets 2, 3, 4 in turn and have the class read off the ratio: about 5, 24, 120. Ask for the next one
+# before you set depth 5. Then **Reseed** five times: the order never changes, the ratio by a third or so. (One net strays from
+# the median; the table on the next slide has fifty.) The question
+# that always comes: *is the bias special?* No: it is the plainest gradient, with no input multiplied in.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## What is plotted
+#
+# Bias $b_l$ of layer $l$ is added to the pre-activation $z_l$. Let $\delta_l = \partial L / \partial z_l$, one row for each
+# image. A bias is shared by all images, so its gradient is the sum of the rows:
+#
+# $$\frac{\partial L}{\partial b_l} = \sum_i \delta_l^{(i)}$$
+#
+# The length $\lVert\cdot\rVert$ is the square root of the sum of squares. We measure with autograd, by hand, once.
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.data import digits
+from vglib.training import nielsen_cross_entropy
+
+data = digits(standardised=False)
+images, labels = data.x_train[:1000], data.y_train[:1000]
+net = experiments.sigmoid_net(depth=4, width=30, seed=0)
+zs, h = [], images
+for W, b in zip(net.weights, net.biases, strict=True):
+    zs.append(h @ W.T + b)
+    h = torch.sigmoid(zs[-1])
+L = nielsen_cross_entropy(h, labels)
+deltas = torch.autograd.grad(L, zs, retain_graph=True)
+db = torch.autograd.grad(L, list(net.biases))
+
+# %% slideshow={"slide_type": "skip"}
+for delta, d in zip(deltas, db, strict=True):
+    assert torch.allclose(delta.sum(0), d, rtol=1e-12, atol=1e-15)
+speeds = [d.norm().item() for d in db[:4]]
+assert np.allclose(speeds, np.exp(experiments.learning_speed().log_speed), rtol=1e-12)
+print("learning speeds:", *(f"{s:.2g}" for s in speeds), f"ratio {speeds[3] / speeds[0]:.0f}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: the factor per layer
+#
+# Given the speeds of layers 1 to $k$, return the one factor that, applied at each step from a layer to the one before it,
+# leads from the last speed to the first. Below 1 the gradient vanishes, above 1 it explodes.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def per_layer(speeds: list[float]) -> float:
+    # BEGIN SOLUTION
+    return (speeds[0] / speeds[-1]) ** (1 / (len(speeds) - 1))
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.per_layer(per_layer)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Where does the factor come from?
+#
+# From layer $l$ to layer $l+1$, a small change $dz_l$ becomes
+#
+# $$dz_{l+1} = J\, dz_l, \qquad J = W_{l+1}\, \mathrm{diag}(s'(z_l))$$
+#
+# $J$, the **Jacobian**, is the table of all slopes: by how much each $z$ of the next layer moves with each $z$ of this one.
+#
+# - **Forward**, a difference between two images is multiplied by $J$.
+# - **Backward**, the gradient is multiplied by the same table, read the other way: $\delta_l = J^\top \delta_{l+1}$.
+
+# %% slideshow={"slide_type": "skip"}
+def jacobian(W: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    s = torch.sigmoid(z)
+    return W * (s * (1 - s))
+
+
+z, W, b = zs[1][0].detach(), net.weights[2].detach(), net.biases[2].detach()
+by_autograd = torch.autograd.functional.jacobian(lambda z: W @ torch.sigmoid(z) + b, z)
+assert torch.allclose(jacobian(W, z), by_autograd, rtol=1e-12)
+assert torch.allclose(jacobian(W, z).T @ deltas[2][0], deltas[1][0], rtol=1e-12, atol=1e-18)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# How long is $J\, dz$? Each of its entries is a sum of $n$ terms, random weight times slope times change. Three facts about
+# chance are enough, and dice show each of them; chapter 02 takes its time over them.
+#
+# 1. The **variance** of a number that is 0 on average is the average of its square. A random weight $N(0, \sigma_w^2/n)$ has
+#    variance $\sigma_w^2/n$.
+# 2. **Variances add**: a sum of $n$ independent terms, each 0 on average, has $n$ times the variance of one. The mixed
+#    products are as often positive as negative and cancel.
+# 3. So a sum of many such terms has variance $n \cdot \frac{\sigma_w^2}{n} \cdot \text{mean}\,(s'(z)^2\, dz^2)$, and the square
+#    changes in each layer by the factor
+#
+# $$\chi = \sigma_w^2 \; \mathrm{E}\, s'(z)^2$$
+#
+# $\mathrm{E}$, the **expectation**, is the average over very many throws: here over the values $z$ that the units of a layer
+# have. The same three facts say what those are: normal, with variance $q = \sigma_w^2\, \mathrm{E}\, s(z)^2 + \sigma_b^2$, the
+# last term from the biases. In this net $\sigma_w = \sigma_b = 1$. So throw dice:
+
+# %% slideshow={"slide_type": "skip"}
+u = np.random.default_rng(0).normal(size=1_000_000)
+q = 1.0
+for _ in range(20):
+    q = np.mean(1 / (1 + np.exp(-np.sqrt(q) * u)) ** 2) + 1
+s = 1 / (1 + np.exp(-np.sqrt(q) * u))
+chi = np.mean((s * (1 - s)) ** 2)
+assert abs(chi - experiments.chi_nielsen()) < 2e-4
+print(f"chi = {chi:.3f}, so a layer costs the gradient a factor {chi**-0.5:.2f}")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A published measurement, and no fitted number
+#
+# Michael Nielsen printed the starting speeds of three such networks, on MNIST, in 2015. Theory says: last over first is
+# $\chi^{-(k-1)/2}$ for $k$ hidden layers, with $\chi = 0.042$.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+print("hidden layers   theory   digits, median of 50 nets   Nielsen's one run (MNIST)")
+for k in (2, 3, 4):
+    theory = experiments.factor_nielsen() ** -(k - 1)
+    digits_ratio = experiments.median_ratio(k, nets=50)
+    nielsen = experiments.NIELSEN[k][-1] / experiments.NIELSEN[k][0]
+    print(f"{k:13d}   {theory:6.3g}   {digits_ratio:25.3g}   {nielsen:25.3g}")
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Let the table stand and ask: *which of these numbers was fitted to which?* None. The last column is quoted
+# from the book; the middle one was just computed on other images; the first knows neither images nor labels, only the
+# sigmoid and the way the weights were drawn. His code draws weights N(0, 1/n) although his text says N(0, 1).
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: six hidden layers
+#
+# How many times faster than layer 1 will layer 6 start, in such a net of six hidden layers? Give theory's number, then try it
+# in the lab.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB six_layers = ...
+six_layers = 0.04196 ** (-5 / 2)
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.six_layers(six_layers)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Sixty epochs: two hidden layers against four
+#
+# An **epoch** is one pass through all training images. Same digits (now each pixel has mean 0 and standard deviation 1),
+# same quadratic loss, same step 0.5; hidden layers of 100.
+#
+# **Predict:** how far will layer 1 have moved from its random start, in per cent of its length?
+
+# %% tags=["decisive"] slideshow={"slide_type": "subslide"}
+two = experiments.train(depth=2, width=100, epochs=60)
+four = experiments.train(depth=4, width=100, epochs=60)
+labs.draw_two_and_four(two, four)
+
+# %% slideshow={"slide_type": "-"}
+for run in (two, four):
+    print(run.verdict)
+assert two.accuracy > 0.85 and four.accuracy < 0.4
+assert all((np.diff(four.log_speed) > 0).all(axis=1))
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With two hidden layers the curves come together and the net learns. With four they stay apart: at each of the 61 records
+# layer 1 is slower than 2, 2 than 3, 3 than 4. The weights of layer 1 end within about two per cent of where chance put
+# them; the net is little better than guessing.
+#
+# The first fall of all curves is not vanishing. The output layer learns within an epoch that each digit comes up about one
+# time in ten; the average error is gone, and the gradient with it. *Vanishing* is the distance between the curves, and it
+# was there at epoch 0.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. Collect guesses for the distance moved before showing the figure (most say 20 to 50%). Point at the *gap*
+# between the curves, which stays, and not at the fall, which all layers share. If somebody asks why layer 1 later catches up
+# with layer 2 in distance: its inputs are pixels, which differ between images; those of layer 2 hardly do. That is two
+# slides ahead.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: how far has a layer moved?
+#
+# Return $\lVert W - W_0 \rVert / \lVert W_0 \rVert$, the distance from the start in units of the start's length. The norm of a
+# matrix is that of all its entries.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def moved(start: np.ndarray, now: np.ndarray) -> float:
+    # BEGIN SOLUTION
+    return np.linalg.norm(now - start) / np.linalg.norm(start)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.moved(moved)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## One path: a single neuron in each layer
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "-"}
+labs.one_path_lab()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# This experiment comes from a tutorial of 2017: strip the network to one path, so that nothing but the chain rule is left,
+# and watch four bias gradients over 60 epochs. Its figure shows them in order, layer 1 lowest. So does ours with seed 0, but
+# for an epoch.
+#
+# Now press **Reseed**. On the left the curves may cross. On the right, in $\lVert \partial L/\partial z \rVert$, they keep their
+# order. Both are right: a bias gradient is a *sum* over the images, and after a few epochs its terms have both signs and
+# nearly cancel. Then little is left but noise. So read vanishing off $\partial L/\partial z$, or off the start.
+
+# %% slideshow={"slide_type": "skip"}
+runs = [experiments.one_path(epochs=20, seed=seed) for seed in range(3)]
+for run in runs:
+    print(f"in order: {run.ordered_speed} of 21 by bias, {run.ordered_delta} of 21 by delta")
+assert all(run.ordered_delta == 21 for run in runs)
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Run seed 0, then **another draw**: the left panel crosses, the right one does not. The usual conclusion from
+# the left panel alone ("it is not always so") is worth a minute: what is summed, and over what?
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: and forward?
+#
+# The name says that a *gradient* vanishes. Send two different images forward through the same net. How different are they
+# still in layer 4, compared with layer 1?
+#
+# **A** as different as in layer 1 **B** about a tenth **C** about a hundredth
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.two_way_lab()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The answer is C. The **spread** is how much a unit's activation varies from image to image, as a standard deviation. It
+# falls by the same factor a layer as the gradient, because it is the same Jacobian: $J$ forward, $J^\top$ backward. The
+# dashed lines are theory in both panels; on the left it is not even anchored to a point.
+#
+# So layer 4 hardly knows which image it has seen. It could learn quickly, but it has nothing to learn *from*. Layer 1 has
+# the images before it, but it hardly hears the error. Vanishing is about information, in both directions.
+
+# %% slideshow={"slide_type": "skip"}
+start, end = four.spread[0], four.spread[-1]
+print("spread of h1..h4 at the start:", *(f"{v:.4f}" for v in start))
+print("after 60 epochs:              ", *(f"{v:.4f}" for v in end))
+assert start[3] < 0.003 and end[3] < 0.005
+assert np.allclose(start[3] / start[0], experiments.factor_nielsen() ** 3, rtol=0.3)
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes; this is the chapter's demonstration. Show 4 layers, then **20 hidden layers** (the differences fall below
+# one part in ten billion), then depth 50: from about layer 23 on float64 rounds all images to the same numbers, the blue line
+# goes flat while theory goes on. Then **10 times the weights**: both directions recover together. Ask: *could a
+# cleverer way of computing the gradient help?* No. There is nothing wrong with the computation.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: which of these learns?
+#
+# Back to the stuck net: four hidden layers of 30, quadratic loss, step 0.5, 10% of the test digits. Change *one* thing:
+# **cross-entropy** for the loss, **40 times the step**, or **4 times the weights**. Which of the three lets it learn?
+#
+# **A** none of them **B** only the weights **C** only the cross-entropy **D** each of the three
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB learns = ...  # "A", "B", "C" or "D"
+learns = "D"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.learns(learns)
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.training_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Seven minutes. Vote first. Step through the presets and **Register** each; the score then lists the ratio at the start
+# beside the accuracy, and the class should say what does *not* go together: a ratio of 145, and 95%. End with the two presets of six
+# layers. A training takes half a second to two seconds here, so do not drag the slider; click on its track.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The **cross-entropy** is another measure of error, of the form $-\ln a$ for the output $a$ that should be 1. Its gradient at
+# the start is about 25 times that of the quadratic loss, because it is not averaged over the ten outputs and not
+# multiplied by their sigmoid's slope. The table trains five small nets: same start (but for the weight scale), same
+# digits, same order of images.
+
+# %% slideshow={"slide_type": "skip"}
+base = experiments.train()
+remedies = {
+    "as it was": base,
+    "cross-entropy": experiments.train(loss="cross-entropy"),
+    "40 x step": experiments.train(lr=20.0),
+    "4 x weights": experiments.train(weight_scale=4.0, epochs=40),
+    "cross-entropy, step 0.01": experiments.train(loss="cross-entropy", lr=0.01),
+}
+for name, run in remedies.items():
+    print(f"{name:25s} ratio at the start {run.first_ratio:5.3g}   accuracy {run.accuracy:.0%}")
+
+# %% slideshow={"slide_type": "skip"}
+assert base.accuracy < 0.3 and remedies["cross-entropy, step 0.01"].accuracy < 0.3
+assert remedies["cross-entropy"].accuracy > 0.6 and remedies["40 x step"].accuracy > 0.6
+assert remedies["4 x weights"].first_ratio < 20 < base.first_ratio
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What exactly is it that fails?
+#
+# - The **ratio** between the layers, about 120, is the same with either loss and any step. Only the weights change it.
+# - Four layers learn or not with **the size of layer 1's steps**: gradient times step size, times the patience you have.
+# - So the ratio is not the verdict. It is a tax: one step size must serve all layers, and layer 1 is served last.
+#
+# With six layers (ratio near 2800) the tax is too high. Predict, then run: 40 times the step; and 4 times the weights.
+
+# %% slideshow={"slide_type": "-"}
+big_step = experiments.train(depth=6, lr=20.0)
+big_weights = experiments.train(depth=6, loss="cross-entropy", weight_scale=4.0)
+print("six layers, 40 x step:  ", big_step.verdict)
+print("six layers, 4 x weights:", big_weights.verdict)
+assert big_step.accuracy < 0.4 and big_weights.accuracy > 0.7
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. None of five step sizes from 0.5 to 100 trains the six layers in 40 epochs (the slow claim below). "A deep
+# sigmoid net does not train" is a statement about a loss, an initialisation, a step size and a number of layers; make the
+# class say all four.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Definitions that survive the trial
+#
+# At one moment, in one network, with $\delta_l = \partial L/\partial z_l$:
+#
+# - **Vanishing**: $\lVert\delta_l\rVert$ shrinks exponentially with the number of layers it has come back through.
+# - **Exploding**: it grows exponentially with the number of layers.
+#
+# Both say *over the layers*. Neither says *over the iterations*, *near a minimum*, or *will not learn*.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## Claims on trial
+#
+# What others write, quoted in translation, measured over five seeds. **Rival** is a number that somebody might believe; the
+# measurement must reject it, or the trial shows nothing. First, a matter of counting:
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+from vglib.concept import claims
+
+claims.FOURTH_IS_SLOW.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A definition that says *iteration* where it should say *layer*:
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.OVER_ITERATIONS.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The same word again, more nearly right, "at every step":
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.EACH_STEP.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## On trial: is backpropagation to blame?
+#
+# Nudge each bias of layer 1 up and down, and look at the loss alone. No backpropagation anywhere.
+
+# %% tags=["claims"] slideshow={"slide_type": "-"}
+claims.ROOT_CAUSE.trial()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. The gradient *is* small; backpropagation only reports it. Chapter 02 looks at finite differences closely.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Does the learning rate make gradients vanish?
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.RATE_CHANGES_GRADIENT.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Are slow layers useless layers?
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CANNOT_LEARN.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# And the one that the name suggests:
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BACKWARD_ONLY.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# More are in `claims.CLAIMS`: Nielsen's speeds, their order over a hundred nets, layers that stay near their start, and
+# the larger step with six layers. Try `claims.NIELSENS_SPEEDS.trial()`.
+#
+# ### Exercise 5: find the flaw
+#
+# 1. At its start the net of four hidden layers has a layer 1 that is about 120 times slower than layer 4.
+# 2. This comes from the sigmoid and the way the weights were drawn; quadratic loss or cross-entropy makes no difference to it.
+# 3. So layer 1 cannot be trained, whatever the loss and the step size.
+# 4. So the net will stay near 10% on the digits, whatever the loss and the step size.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2, 3 or 4
+flaw = 3
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - A network is a composite function; each layer hands the error back through its Jacobian, and the differences between
+#   images forward through the same one.
+# - In Nielsen's sigmoid net both shrink by about 4.9 a layer: $\chi^{-1/2}$, with nothing fitted.
+# - Vanishing is a ratio between layers at one moment. Whether training fails also depends on loss, step size and patience; the
+#   deeper the net, the less these can help.
+# - Look at $\partial L/\partial z$ and at the spread of $h$, both.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## References
+#
+# - Nielsen, *Neural Networks and Deep Learning*, 2015, chapter 5: the learning speeds, and the network of this chapter.
+# - Hochreiter, *Untersuchungen zu dynamischen neuronalen Netzen*, diploma thesis, 1991: the first analysis.
+# - Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010: activations and
+#   gradients side by side.
+# - Poole et al., *Exponential expressivity in deep neural networks through transient chaos*, 2016, and Schoenholz et al.,
+#   *Deep information propagation*, 2017: $q$, $\chi$, and why forward and backward share it.
+#
+# Next: chapter 02 takes the factor apart.

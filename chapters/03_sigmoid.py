@@ -1,0 +1,521 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 03 · Sigmoid's three flaws
+#
+# **Which of the sigmoid's three famous flaws are real, and how large is each of them?**
+#
+# **You will do** measure each flaw on its own: drag along the curve, slide a batch size, train twins, and hold a clock to `exp`.
+#
+# **You will learn** why positive outputs cost more than zig-zags, where a unit is saturated and where it is not, and what an exponential costs.
+#
+# **You need** chapters 00 to 02: the chain rule, delta, and the expectation E.
+#
+# **Time** 70 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+import numpy as np
+import torch
+
+from vglib.sigmoid import check, experiments, labs
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The accused
+#
+# A tutorial of 2017 charges the sigmoid with three crimes:
+#
+# 1. its outputs are **not centred at 0**: gradients share one sign, learning zig-zags;
+# 2. it **saturates**: "when |z| > 2 ... learning almost stops";
+# 3. it is **costly**: it contains an exponential.
+#
+# All three are repeated everywhere, and hardly ever with a number.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict
+#
+# At $z = 2$, how much is left of the sigmoid's steepest slope?
+#
+# **A** about 1% **B** about 10% **C** about 40%
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_slope = ...  # "A", "B" or "C"
+my_slope = "C"
+# END SOLUTION
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.curves_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. Hands up for A, B, C before the lab appears; most say A or B. Drag z from 0 outwards and let the class call
+# out "dead" when they think so. Then the presets: **the famous 2**, **10% of the slope**, **tanh at 2**. The last one
+# surprises: at the same z, tanh is the one that is saturated. The usual slip: reading "flat to the eye" as "zero slope".
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_slope(my_slope)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The curve and its slope
+#
+# $$s(z) = \frac{1}{1 + e^{-z}}, \qquad s'(z) = s(z)\,(1 - s(z)) \le \tfrac14$$
+#
+# A unit is **saturated** where its slope is small. How small is a convention, so solve for a share $p$ of the maximum:
+#
+# $$s'(z) = \tfrac{p}{4} \quad\Longleftrightarrow\quad |z| = 2\,\mathrm{artanh}\sqrt{1-p}$$
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The first formula: $s = (1 + e^{-z})^{-1}$ has the derivative $e^{-z}/(1+e^{-z})^2$, which is $s$ times $e^{-z}/(1+e^{-z}) = 1 - s$.
+# It is largest where $s = 1/2$, at $z = 0$, and there it *is* 1/4.
+#
+# The second: put $t = 2s - 1$, so that $4 s (1-s) = 1 - t^2 = p$ and $t = \sqrt{1-p}$. Since $2 s(z) - 1 = \tanh(z/2)$, we have
+# $z = 2\,\mathrm{artanh}\, t$, where artanh is the inverse of tanh.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+def s(z: torch.Tensor) -> torch.Tensor:
+    return 1 / (1 + torch.exp(-z))
+
+
+def where_slope_is(share: float) -> float:
+    return 2 * np.arctanh(np.sqrt(1 - share))
+
+
+for share in (0.5, 0.1, 0.01):
+    z = torch.tensor(where_slope_is(share), requires_grad=True)
+    s(z).backward()
+    assert abs(z.grad - s(z) * (1 - s(z))) < 1e-12 and abs(z.grad - share / 4) < 1e-12
+    print(f"{share:.0%} of the steepest slope at |z| = {z.item():.2f}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 1: tanh is a sigmoid
+#
+# Return the pair $(\tanh z, \tanh' z)$, using the sigmoid of a number and nothing else. `sigmoid(z)` is given.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+from scipy.special import expit as sigmoid
+
+
+def tanh_pair(z: float) -> tuple[float, float]:
+    # BEGIN SOLUTION
+    a = sigmoid(2 * z)
+    return 2 * a - 1, 4 * a * (1 - a)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.tanh_pair(tanh_pair)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: where tanh is saturated
+#
+# At which $|z|$ is the slope of tanh 10% of its maximum?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB tanh_point = ...
+tanh_point = np.arctanh(np.sqrt(0.9))
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.tanh_point(tanh_point)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# "tanh is somewhat better, but its derivative is still less than 1", says a widely read Zhihu article. The same article
+# calls both of them *loss functions*; we come back to that.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+from vglib.sigmoid import claims
+
+claims.TANH_SLOPE.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Flaw 1: outputs that are not centred at 0
+#
+# The weights of one unit, for one sample: $z = \sum_j w_j a_j$, so
+#
+# $$\frac{\partial L}{\partial w_j} = \delta\, a_j$$
+#
+# One number $\delta$ for all $j$. If all $a_j > 0$, **all gradients share one sign**.
+#
+# For a batch of $B$ samples the gradient is the average $\frac1B \sum_i \delta_i\, a_{ij}$, and the $\delta_i$ differ in sign.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict
+#
+# A sigmoid net for digits, three hidden layers of 100, at its start. For a batch of **ten** samples, in how many units of
+# layer 3 do all 100 weight gradients still share one sign?
+#
+# **A** all **B** most, not all **C** hardly any
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_signs = ...  # "A", "B" or "C"
+my_signs = "B"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_signs(my_signs)
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.one_sign_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Start at **one sample**: sigmoid and ReLU both 100%. Ask: *who has ever heard this said of ReLU?* Then slide
+# the batch size. Then **all data, layer 2**, and **all data, after training**: the share is no constant of nature. The
+# usual slip: taking 100% for one sample as a statement about training, which goes by batches.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# What the lab shows:
+#
+# - **One sample**: 100% for the sigmoid, exactly. ReLU's outputs are not negative either, so it has the same flaw; tanh has not.
+# - **A batch**: ReLU loses it quickly, since each sample silences other inputs. The sigmoid keeps most of it.
+# - The share depends on the layer (try 2, 3 and 4) and on the moment (try 600 **training steps**).
+#
+# Why does the sigmoid keep it even for all the data? Write $a_{ij} = m_j + (a_{ij} - m_j)$, a mean and a deviation:
+#
+# $$\frac1B \sum_i \delta_i a_{ij} = m_j \cdot \frac1B \sum_i \delta_i + \frac1B \sum_i \delta_i\,(a_{ij} - m_j)$$
+#
+# The first part has one sign for all $j$; its factor is the gradient of the unit's bias. Deep in a sigmoid net the deviations
+# are tiny and the mean wins. When the bias has learned, its gradient is near 0, the first part is gone, and the signs
+# come apart.
+
+# %% slideshow={"slide_type": "skip"}
+delta, a = torch.randn(1437, 100, dtype=torch.float64), torch.rand(1437, 100, dtype=torch.float64)
+m = a.mean(0)
+split = torch.outer(delta.mean(0), m) + delta.T @ (a - m) / len(a)
+assert torch.allclose(delta.T @ a / len(a), split, atol=1e-12)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ONE_SIGN.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: count the units
+#
+# `gradient` holds one row a unit and one column a weight. Return the share of rows without two numbers of opposite sign. A 0
+# goes with either sign; no row is all 0.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def one_sign(gradient: torch.Tensor) -> float:
+    # BEGIN SOLUTION
+    same = (gradient >= 0).all(1) | (gradient <= 0).all(1)
+    return same.double().mean().item()
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.one_sign(one_sign)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Does it zig-zag?
+#
+# Two weights, fed by two sigmoid units. The goal asks $w_1$ to rise and $w_2$ to fall; one sample can only move both the same
+# way.
+#
+# Predict the path: one sample at a time, and with all samples in each step.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.zigzag_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. Presets in order. **Sample by sample**: the textbook zig-zag. **All data**: no zig-zag, it creeps. **Step near the
+# limit**: now it does zig-zag, across the valley. **sigmoid - 1/2, that step**: straight and fast. Then ask: *what was
+# the crime, the turns or the valley?* The usual slip: blaming every slow path on zig-zags.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Read the verdicts. One sample at a time, every step moves both weights the same way and about every other step turns back. But compare
+# `sigmoid` with `sigmoid - 1/2` at the same step 0.5: after 60 steps about as much of the way is left. At a small step the turns cost
+# next to nothing. On all data there is no turn at all: the path drops into the valley and creeps along its floor.
+#
+# With `tanh` the rings of equal loss are circles: no valley, and on all data the path is straight. One sample at a time it wavers
+# even then, for a single sample never shows the whole slope.
+#
+# A *lucky goal*, with both weights to move up, lies across the valley and is reached quickly, whatever the inputs.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ZIG_ZAG.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The true size of flaw 1
+#
+# Move by $t$ from the goal in a direction $d$ of length 1. The squared error is $\frac12 c\, t^2$ with the **curvature**
+# $c = \mathrm{E}\,(d \cdot a)^2$, and a step does $t \leftarrow (1 - \mathrm{step}\cdot c)\, t$: stable up to $2/c$.
+#
+# For $n$ independent inputs of mean $m$ and variance $v$:
+#
+# $$c = v + n\,m^2 \ \text{ along } (1, \dots, 1), \qquad c = v \ \text{ across it}$$
+#
+# The steep direction limits the step; the flat ones pay, by a factor $1 + n m^2 / v$.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Along $d = (1, \dots, 1)/\sqrt n$ the number $d \cdot a$ has the mean $\sqrt n\, m$ and, variances adding, the variance
+# $n \cdot v/n = v$. The expectation of a square is variance plus mean squared: $v + n m^2$. In a direction whose entries add up to 0
+# the means cancel and $v$ is left.
+#
+# The table of second derivatives is called the **Hessian**; these curvatures are its eigenvalues, the curvatures along its own
+# axes. Let autograd build it from thrown dice.
+
+# %% slideshow={"slide_type": "skip"}
+def curvatures(mean: float, variance: float, n: int) -> tuple[float, float]:
+    return variance + n * mean**2, variance
+
+
+u = torch.randn(4000, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+a = torch.sigmoid(u)
+zero = torch.zeros(5, dtype=torch.float64)
+hessian = torch.autograd.functional.hessian(lambda w: 0.5 * ((a @ w) ** 2).mean(), zero)
+assert torch.allclose(hessian, a.T @ a / len(a), rtol=1e-12)
+steep, flat = curvatures(*experiments.moments("sigmoid"), n=5)
+eigenvalues = torch.linalg.eigvalsh(hessian).numpy()
+assert np.allclose(eigenvalues, [flat] * 4 + [steep], rtol=0.15)
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+print("inputs φ(z), z ~ N(0, 1)    mean  variance   steep/flat: n = 2    n = 100")
+for name in ("sigmoid", "relu", "tanh", "sigmoid - 1/2"):
+    mean, variance = experiments.moments(name)
+    ratios = [np.divide(*curvatures(mean, variance, n)) for n in (2, 100)]
+    print(f"{name:24}  {abs(mean):6.3f}  {variance:8.4f}  {ratios[0]:18.1f}  {ratios[1]:9.1f}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With a hundred sigmoid inputs the valley is several hundred times longer than wide. ReLU has some of it; whatever is centred
+# has none. LeCun, Bottou, Orr and Müller gave this argument in 1998, and advised centred inputs for it.
+#
+# ### Exercise 4: the largest stable step
+#
+# Return the largest step at which descent on all the data is stable, for `n` independent inputs.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def largest_step(mean: float, variance: float, n: int) -> float:
+    # BEGIN SOLUTION
+    return 2 / (variance + n * mean**2)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.largest_step(largest_step)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Twins: the mean and nothing else
+#
+# $$z = W a + b = W \left(a - \tfrac12\right) + \left(b + W \tfrac12\right)$$
+#
+# So a sigmoid net has a **twin** with the activation $s(z) - \frac12$: the same weights, the same slopes, the same output, the
+# same $\delta$ in every layer. Only its inputs to each layer are centred.
+#
+# Do the twins learn alike?
+
+# %% slideshow={"slide_type": "skip"}
+from torch.nn.functional import cross_entropy
+
+from vglib.data import digits
+from vglib.probe import trace
+
+images, labels = digits().x_train[:200], digits().y_train[:200]
+net, twin = experiments.twins(depth=4, seed=0)
+assert torch.allclose(net(images), twin(images), atol=1e-12)
+seen, also = (trace(n, images, labels, cross_entropy) for n in (net, twin))
+assert np.allclose(seen.log_delta, also.log_delta, atol=1e-9)
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.centring_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. Stress that at step 0 nothing on the board differs: same function, same deltas, so no talk of vanishing
+# explains what follows. Show **four layers**, then **two layers, small step** (no gain: at a small step the limit does not bind),
+# then **six layers: not enough**. Each change of a control trains two nets for a second.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# This is flaw 1 on its own. With one hidden layer it hardly matters. With four it decides whether the net learns at all
+# within 300 steps. At a small step both are equally slow, as the theory of the valley says: the mean limits the *step*.
+#
+# With six layers the twin fails as well. Something else is in the way: the slope.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CENTRING.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: find the flaw
+#
+# 1. The outputs of a sigmoid layer are positive.
+# 2. So, for one sample, the gradients of all weights of a unit in the next layer share one sign.
+# 3. The gradient of a batch is the average over its samples, so its entries share one sign as well.
+# 4. So, even on all the data, the weights can only rise together or fall together.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2, 3 or 4
+flaw = 3
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Flaw 2: saturation
+#
+# A Medium article: "Each layer's output variance is much greater than its input's ... it keeps growing until the activation
+# saturates in the top layers."
+#
+# Predict for weights $N(0, 1)$, a net of ten layers: in which layer are most units saturated? And what does the gradient do?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.forward_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. As it opens: four units in five saturated in *every* layer, and yet the gradient **grows** towards the input.
+# Ask why. (The few units that are not saturated sit behind weights of size 1, and 500 of them feed each unit.) Then
+# **U(±1/√n)**: nobody is saturated, and the gradient vanishes. The usual slip: "vanishing means saturated".
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Three kinds of weights, as tutorials draw them, 500 units a layer, no biases; **saturated** means less than a tenth of the
+# steepest slope. The dashed lines are the maps of chapters 01 and 02, nothing fitted:
+#
+# $$q_{l+1} = \sigma_w^2\, \mathrm{E}\, s(\sqrt{q_l}\, u)^2, \qquad \chi_l = \sigma_w^2\, \mathrm{E}\, s'(\sqrt{q_l}\, u)^2$$
+#
+# - **The variance does not keep growing.** A number between 0 and 1 has variance 1/4 at most. $\mathrm{Var}\, z$ is set by the weights, in
+#   one or two layers, and stays.
+# - **Small weights: no unit is saturated, and the gradient vanishes.** A slope of 1/4 at its best and weights that do not make up for it are
+#   enough.
+# - **Large weights: most units are saturated, and the gradient explodes**, if the layer is wide.
+#
+# So in hidden layers "saturated" and "vanishing" are two things.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.VARIANCE_GROWS.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SATURATED_BEYOND_TWO.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Where saturation does hurt: an output that is wrong
+#
+# One sigmoid output $a = s(z)$ with target $y$, and two losses:
+#
+# $$\tfrac12 (a - y)^2: \quad \frac{\partial L}{\partial z} = (a - y)\, s'(z)$$
+#
+# $$-y \ln a - (1 - y) \ln (1 - a): \quad \frac{\partial L}{\partial z} = \frac{a - y}{a (1 - a)}\, s'(z) = a - y$$
+#
+# Cross-entropy divides by exactly what the slope multiplies with.
+
+# %% slideshow={"slide_type": "skip"}
+def deltas(z: torch.Tensor, y: float) -> tuple[torch.Tensor, torch.Tensor]:
+    a = s(z)
+    return (a - y) * a * (1 - a), a - y
+
+
+z = torch.linspace(-6, 6, 25, dtype=torch.float64, requires_grad=True)
+a, y = s(z), 0.0
+losses = 0.5 * (a - y) ** 2, -y * torch.log(a) - (1 - y) * torch.log(1 - a)
+for loss, formula in zip(losses, deltas(z, y), strict=True):
+    (gradient,) = torch.autograd.grad(loss.sum(), z, retain_graph=True)
+    assert torch.allclose(gradient, formula, rtol=1e-12)
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.output_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. **Wrong and saturated**: the student who is sure and wrong learns nothing from squared error. Drag **start z**
+# down until the two curves learn alike. **Nielsen 2015** is the start of his chapter 3. Ask: *why can no loss do this for
+# a hidden layer?* (It divides by one slope, the last.)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# So a saturated output is a fault of the *loss*, and cured for decades. A hidden layer has no such luck: between it and the loss stand
+# other slopes, and no loss divides by those.
+#
+# The Zhihu article's "if you use the sigmoid as the loss function, its gradient cannot exceed 0.25" mixes up two things; with
+# the right loss behind it, the gradient at the sigmoid's input reaches 1.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.OUTPUT_STOPS.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SIGMOID_AS_A_LOSS.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Flaw 3: the cost of exp
+#
+# A layer of $n$ units does, for each unit and sample, $n$ multiplications and additions, and **one** exponential. So the wider the
+# layer, the smaller its share.
+#
+# Predict the sigmoid's share of its layer's time: for 32 units, for 1024.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.cost_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. The numbers are of the machine in front of you, taken when the cell ran, and **Reseed** takes them again:
+# show how much they scatter before anybody quotes a digit. Point at tanh. The usual slip: timing a function on its own and
+# calling a factor of three "three times slower training".
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# These are measurements of this machine, one core or a few, taken a moment ago in rounds that alternate between the functions. So
+# here the sentence is computed as well:
+
+# %% slideshow={"slide_type": "skip"}
+for width in (32, 1024):
+    layer = experiments.time_layer(width, batch=128)
+    low, share, high = np.quantile(layer.shares("sigmoid"), [0.25, 0.5, 0.75])
+    word = "a large part" if share > 0.25 else "some" if share > 0.05 else "next to nothing"
+    print(f"{width:4} units: the sigmoid is {word} of its layer's time: {share:.1%} ({low:.1%} to {high:.1%})")
+
+# %% slideshow={"slide_type": "skip"}
+ratios = experiments.step_ratios(width=256, batch=128)
+low, ratio, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+print(f"a training step with sigmoid takes {ratio:.2f} times that with ReLU ({low:.2f} to {high:.2f})")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The backward pass adds two more matrix products for each one forward, and no exponential: $s'(z) = a(1-a)$ uses the output that is
+# already there. On hardware without a fast exponential the balance differs; measure before you repeat the charge.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.EXP_IS_COSTLY.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The sentence: "cannot be used in hidden layers"
+#
+# Twenty sigmoid layers. Plain; or with **batch norm**, which centres and scales each $z$ over the batch; or **residual**,
+# $h_l = h_{l-1} + s(z_l)$, where a skip carries the signal past each layer. Chapters 06 and 07 take both apart.
+#
+# Predict which of the three learn.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.hidden_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes, of which each training takes a second or two. Vote first; most give the sigmoid no chance at depth 20. Look at the
+# right panel: what differs is the gradient at the start, flat instead of twelve powers of ten. Then ask for the sentence that
+# *is* true.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The plain net does not move off one in ten. With batch norm or with skips the very same sigmoids, drawn from the same weights, learn within
+# 150 steps. And the gates of an LSTM (chapter 08) are sigmoids on purpose: a gate should lie between 0 and 1.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.HIDDEN_BATCH_NORM.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.HIDDEN_RESIDUAL.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Judgement
+#
+# | flaw | real? | how large |
+# |---|---|---|
+# | one sign, zig-zag | for one sample | most units of a batch at the start; on all data no zig-zag below the step's limit |
+# | **positive mean** | **yes** | step limited by $1 + n m^2/v$: 577 for 100 inputs; at depth 4 it decides |
+# | saturated at 2 | no | 42% of the slope; 10% at 3.64, 1% at 5.99 |
+# | saturated output | with squared error | none with cross-entropy |
+# | **slope at most 1/4** | **yes** | with small weights it vanishes and nobody is saturated |
+# | exp | read the lab | one for each unit, against $n$ multiplications: its share falls as layers get wider |
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - Two flaws are real: a positive mean, which narrows the step, and a slope of at most 1/4, which takes the gradient.
+# - Both can be mended around the sigmoid: centre, scale, normalise, or skip.
+# - "Saturated", "vanishing" and "zig-zag" are three different things. Measure which one you have.
+#
+# ## References
+#
+# LeCun, Bottou, Orr and Müller, *Efficient BackProp*, 1998 (the mean and the curvature). Glorot and Bengio, *Understanding
+# the difficulty of training deep feedforward neural networks*, 2010 (saturation in sigmoid nets). Nielsen, *Neural
+# Networks and Deep Learning*, 2015, chapter 3 (cross-entropy). Quoted: a tutorial of 2017, a Medium article, and a widely
+# read Zhihu article, all on vanishing gradients, in translation.

@@ -1,0 +1,141 @@
+"""What happens to a notebook over time: a reload, a saved copy, a slow lab under a held key."""
+
+import json
+import subprocess
+
+import nbformat
+import pytest
+
+from tests.browser.driver import ROOT, LabPage, Server, project, wait_for
+from tools import launch
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+ONE_LAB = ["from vglib.start_here import labs", "labs.gradient_flow_lab()"]
+SLOW_LAB = """
+import time
+from dataclasses import dataclass
+from vglib import figures, lab as controls
+from vglib.figures import Curve, Panel
+
+@dataclass
+class Slow:
+    depth: int
+    verdict: str
+
+calls = []
+def slow(depth):
+    time.sleep(0.3)
+    calls.append(depth)
+    return Slow(depth, f"depth {depth}, computed {len(calls)} times.")
+def draw(result):
+    return figures.panels([Panel("depth", [Curve("depth", [1, 2], [0, result.depth])])])
+controls.Lab(slow, draw, depth=controls.depth(1))
+"""
+
+
+@pytest.fixture
+def small(tmp_path, browser):
+    """Serve one small notebook, made of these cells; give the page's constructor."""
+    servers = []
+
+    def serve(page, name, cells):
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(source) for source in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        )
+        path = tmp_path / f"{name}.ipynb"
+        nbformat.write(notebook, path)
+        servers.append(Server(project(tmp_path / "project", path)))
+        return LabPage(page, servers[-1], path.name)
+
+    yield serve
+    for server in servers:
+        server.stop()
+
+
+def test_a_reloaded_page_shows_the_figure_of_its_controls(page, small):
+    notebook = small(page, "reload", ONE_LAB)
+    notebook.run_all()
+    lab = notebook.labs()[0].show()
+    lab.wait_until_it_agrees()
+    lab.move_by_pointer("depth")
+    lab.wait_until_it_agrees()
+    depth = lab.shown("depth")
+    assert depth != lab.twin.controls["depth"].value
+    notebook.command("docmanager:save")
+    notebook.reload()
+    lab.show()
+    assert lab.shown("depth") == depth
+    lab.wait_until_it_agrees()
+    lab.move_by_keyboard("depth")
+    lab.wait_until_it_agrees()
+
+
+def test_a_held_key_on_a_slow_lab_ends_at_the_last_value(page, small):
+    notebook = small(page, "slow", [SLOW_LAB])
+    notebook.run_all()
+    notebook.show(0)
+    handle = page.locator(".vglib-lab .noUi-handle").first
+    handle.wait_for()
+    handle.focus()
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(30)
+    last = page.locator(".vglib-lab .widget-readout").first.inner_text()
+    assert last == "31"
+    verdict = page.locator(".vglib-lab .vglib-verdict")
+    wait_for(lambda: f"depth {last}," in verdict.inner_text(), 5, "the last value")
+    computed = int(verdict.inner_text().split("computed ")[1].split()[0])
+    assert computed <= 15
+    plotted = page.locator(".vglib-lab .js-plotly-plot").evaluate("p => Array.from(p.data[0].y)")
+    assert plotted == [0, 31]
+
+
+def test_a_learners_answer_survives_a_build_and_a_restart(page, tmp_path, browser):
+    """Answer, run, save, publish anew, reopen: the answer is there, and no error is shown."""
+    source = ROOT / "notebooks" / "00_start_here.ipynb"
+    folder = project(tmp_path / "project", source)
+    copy = folder / "my_notebooks" / source.name
+    server = Server(folder)
+    try:
+        notebook = LabPage(page, server, source.name)
+        cell = next(i for i, s in enumerate(notebook.sources()) if s.startswith("def share"))
+        notebook.show(cell)
+        notebook.page.evaluate("() => void jupyterapp.commands.execute('notebook:enter-edit-mode')")
+        page.keyboard.press("Control+a")
+        page.keyboard.type("share = lambda r, depth: r ** (depth - 1)")
+        notebook.run_all()
+        notebook.command("docmanager:save")
+        wait_for(lambda: "lambda r, depth" in copy.read_text(encoding="utf-8"), 20, "the file")
+    finally:
+        server.stop()
+    stored = json.loads(copy.read_text(encoding="utf-8"))
+    labs = [o["data"] for c in stored["cells"] for o in c.get("outputs", []) if is_lab(o)]
+    assert labs
+    assert all("text/html" in data for data in labs)
+    assert any("✓" in str(c.get("outputs")) for c in stored["cells"])
+    assert not launch.copy_new(source, copy)
+    server = Server(folder)
+    try:
+        notebook = LabPage(page, server, source.name)
+        assert "share = lambda r, depth: r ** (depth - 1)" in notebook.sources()
+        for index in range(len(notebook.sources())):
+            element = notebook.show(index)
+            wait_for(
+                lambda shown=element: "Error displaying widget" not in shown.inner_text(),
+                10,
+                f"cell {index} to fall back to its text",
+            )
+        assert "Run this cell to bring the lab to life" in notebook.show(2).inner_text()
+        notebook.screenshot("saved-copy")
+    finally:
+        server.stop()
+    status = subprocess.run(
+        ["git", "status", "--porcelain", "notebooks"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "00_start_here" not in status.stdout
+
+
+def is_lab(output):
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})

@@ -1,0 +1,1 @@
+"""Chapter 03, sigmoid's three flaws: the positive mean, saturation, and the cost of exp."""

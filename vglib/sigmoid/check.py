@@ -1,0 +1,118 @@
+"""Exercises of chapter 03."""
+
+from __future__ import annotations
+
+from math import tanh
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.sigmoid.experiments import one_sign_share, where_slope_is
+
+guess_slope = ChoiceExercise(
+    "my_slope",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="C",
+    why={
+        "A": "1% is reached at |z| = 5.99 only.",
+        "B": "10% is reached at |z| = 3.64 only.",
+        "C": "s'(2) = 0.105, and 0.105 / 0.25 = 42%: the unit learns at less than half speed, "
+        "which is far from dead.",
+    },
+)
+
+guess_signs = ChoiceExercise(
+    "my_signs",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="B",
+    why={
+        "A": "that holds for a single sample; a batch adds up vectors of both signs.",
+        "B": "most units, but not all: move the batch size and see.",
+        "C": "for tanh it is about none; sigmoid outputs are all positive.",
+    },
+)
+
+
+def _tanh_pair(z: float) -> tuple[float, float]:
+    return tanh(z), 1 - tanh(z) ** 2
+
+
+tanh_pair = FunctionExercise(
+    "tanh_pair",
+    "return tanh(z) and tanh'(z), written with the sigmoid alone.",
+    reference=_tanh_pair,
+    cases=[0.0, 0.5, 1.0, -1.0, 2.0, -3.0],
+    hint="tanh(z) = 2 s(2z) - 1: both factors 2 appear again in the derivative.",
+    praise="tanh is a sigmoid, twice as tall, twice as steep in z and shifted to 0.",
+)
+
+tanh_point = NumberExercise(
+    "tanh_point",
+    "give the |z| at which tanh's slope is 10% of its maximum.",
+    expected=lambda: where_slope_is(0.1, "tanh"),
+    rtol=0.005,
+    near={
+        where_slope_is(0.1): "That is the sigmoid's point. tanh'(z) = 4 s'(2z): which z is that?",
+        2 * where_slope_is(0.1): "2z must reach the sigmoid's point, so z is smaller, not larger.",
+    },
+    hint="tanh'(z) = 4 s'(2z), and the sigmoid's slope is at 10% where |z| = 3.64.",
+    praise="half of the sigmoid's 3.64: tanh saturates earlier, not later.",
+)
+
+
+def _signs_case(generator: np.random.Generator) -> Tensor:
+    numbers = generator.integers(-2, 3, (3, 2)).astype(float)
+    # No row may be all 0: the task leaves that case out.
+    numbers[:, 0] = generator.choice([-1.0, 1.0, 2.0], 3)
+    return torch.from_numpy(numbers)
+
+
+def _one_sign(gradient: Tensor) -> float:
+    return one_sign_share(gradient)
+
+
+one_sign = FunctionExercise(
+    "one_sign",
+    "return the share of rows whose numbers share one sign.",
+    reference=_one_sign,
+    cases=[
+        torch.tensor([[1.0, 2.0]]),
+        torch.tensor([[1.0, -2.0]]),
+        torch.tensor([[-1.0, -2.0], [1.0, -1.0]]),
+        torch.tensor([[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0], [1.0, -1.0, 5.0]]),
+        torch.tensor([[0.0, 2.0], [0.0, -1.0]]),
+    ],
+    random=_signs_case,
+    domain=lambda gradient: bool((gradient != 0).any(1).all()),
+    hint="A row counts if it has no positive number, or no negative one.",
+    praise="this is what the batch-size lab plots.",
+)
+
+largest_step = FunctionExercise(
+    "largest_step",
+    "return the largest stable step size.",
+    reference=lambda mean, variance, n: 2 / (variance + n * mean**2),
+    cases=[(0.0, 1.0, 1), (0.0, 0.25, 100), (0.5, 0.25, 1), (0.5, 0.04, 2), (1.0, 1.0, 10)],
+    domain=lambda mean, variance, n: variance > 0 and n >= 1,
+    hint="The steepest curvature is along (1, ..., 1): what do n equal means add there?",
+    praise="n inputs of mean 1/2 cut the step by n/4 over the variance.",
+)
+
+flaw = ChoiceExercise(
+    "flaw",
+    "name the line with the first mistake.",
+    options=(1, 2, 3, 4),
+    correct=3,
+    why={
+        1: "s(z) lies between 0 and 1.",
+        2: "for one sample the gradient is delta times the inputs, and one number delta sets the "
+        "sign of all.",
+        3: "samples whose deltas differ in sign give vectors of opposite sign, and their average "
+        "can have both: samples (1, 3) and -(3, 1) average to (-1, 1).",
+        4: "true enough if line 3 were; look for the first mistake.",
+    },
+)
