@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
+from scipy.stats import norm
 
+from vglib import theory
 from vglib.activations import ACTIVATIONS, Activation, get_activation
 
 EVERY = pytest.mark.parametrize("phi", ACTIVATIONS.values(), ids=lambda a: a.name)
@@ -16,12 +19,39 @@ def sigmoid_slope(z: np.ndarray) -> np.ndarray:
     return small / (1 + small) ** 2
 
 
+def kinked_slope(slope: float):
+    return lambda z: np.where(z > 0, 1.0, slope)
+
+
+def mish_slope(z: np.ndarray) -> np.ndarray:
+    """tanh(ln(1 + e^z)) = (w^2 + 2w) / (w^2 + 2w + 2), w = e^z; divided by w^2 where z > 0."""
+    small = np.exp(-np.abs(z))
+    positive = np.where(z > 0, 1.0, 0.0)
+    numerator = np.where(z > 0, 1 + 2 * small, small * (small + 2))
+    denominator = numerator + 2 * np.where(z > 0, small**2, 1.0)
+    tanh, dtanh_dz = numerator / denominator, 4 * small * (1 + small) / denominator**2
+    dtanh_dz = np.where(positive, 4 * small**2 * (1 + small) / denominator**2, dtanh_dz)
+    return tanh + z * dtanh_dz
+
+
+SELU_LAMBDA, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 CLOSED_SLOPES = {
     "identity": np.ones_like,
     "sigmoid": sigmoid_slope,
     "tanh": lambda z: 4 * sigmoid_slope(2 * z),
-    "relu": lambda z: np.where(z > 0, 1.0, 0.0),
+    "relu": kinked_slope(0.0),
+    "leaky_relu": kinked_slope(0.01),
+    "prelu": kinked_slope(0.25),
+    "rrelu": kinked_slope((1 / 8 + 1 / 3) / 2),
+    "elu": lambda z: np.exp(np.minimum(z, 0)),
+    "softplus": expit,
+    "selu": lambda z: SELU_LAMBDA * np.where(z > 0, 1, SELU_ALPHA * np.exp(np.minimum(z, 0))),
+    "gelu": lambda z: norm.cdf(z) + z * norm.pdf(z),
+    "silu": lambda z: expit(z) + z * sigmoid_slope(z),
+    "mish": mish_slope,
+    "hardswish": lambda z: np.select([z <= -3, z >= 3], [0.0, 1.0], (2 * z + 3) / 6),
 }
+KINKS = {"hardswish": [-3.0, 3.0]}
 
 
 def grid() -> torch.Tensor:
@@ -34,6 +64,17 @@ def test_derivative_is_autograds_on_a_grid_with_the_kinks(phi: Activation) -> No
     (expected,) = torch.autograd.grad(phi.function(z).sum(), z)
     assert 0.0 in z
     torch.testing.assert_close(phi.derivative(z.detach()), expected, rtol=1e-9, atol=1e-14)
+
+
+def test_every_derivative_has_a_closed_form_here() -> None:
+    assert set(CLOSED_SLOPES) == set(ACTIVATIONS)
+
+
+@EVERY
+def test_a_kink_has_torchs_slope(phi: Activation) -> None:
+    z = torch.tensor([0.0, *KINKS.get(phi.name, [])], dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(phi.function(z).sum(), z)
+    torch.testing.assert_close(phi.derivative(z.detach()), expected, rtol=1e-15, atol=0)
 
 
 @pytest.mark.parametrize("name", CLOSED_SLOPES)
@@ -64,6 +105,16 @@ def test_gain_is_what_torch_recommends(phi: Activation) -> None:
     if name not in ("linear", "sigmoid", "tanh", "relu", "selu"):
         pytest.skip("torch recommends no gain, or only one that depends on a slope")
     assert phi.gain == pytest.approx(torch.nn.init.calculate_gain(name), rel=1e-15)
+
+
+@EVERY
+def test_gain_keeps_a_variance_of_1_where_torch_has_no_advice(phi: Activation) -> None:
+    if phi.name in ("identity", "sigmoid", "tanh", "selu"):
+        pytest.skip("torch's advice is another")
+    mean_square = theory.gaussian_mean(lambda z: phi.phi(z) ** 2, 1.0, nodes=400)
+    assert phi.gain**2 * mean_square == pytest.approx(1.0, rel=1e-6)
+    if phi.name == "leaky_relu":
+        assert phi.gain == pytest.approx(torch.nn.init.calculate_gain("leaky_relu", 0.01))
 
 
 @EVERY

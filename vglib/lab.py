@@ -387,7 +387,11 @@ class Lab:
             y = y[np.isfinite(y)]
             if "range" in axis and len(y):
                 low, high = axis["range"]
-                axis["range"] = [min(low, np.floor(y.min())), max(high, np.ceil(y.max()))]
+                low, high = min(low, np.floor(y.min())), max(high, np.ceil(y.max()))
+                axis["range"] = [low, high]
+                if "dtick" in axis and high - low > 6:
+                    del axis["dtick"]
+                    axis["nticks"] = 7
 
     def _say(self) -> None:
         text = html.escape(self.verdict)

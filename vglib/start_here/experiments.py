@@ -61,7 +61,7 @@ class GradientFlow:
         if self.depth == 1:
             return "one hidden layer: there is no depth yet over which a gradient could change."
         signal = self.trace.pre_std[: self.depth]
-        faded = np.flatnonzero((0 < signal) & (signal < 1e-300))
+        faded = np.flatnonzero((signal > 0) & (signal < 1e-300))
         if len(faded):
             return (
                 f"fades: the signal falls below what float64 can hold on its way forward, at layer "

@@ -1,0 +1,630 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 04 · The ReLU family
+#
+# **Why did a function with slope 1 help so much, and what did it cost?**
+#
+# **You will do** meet thirteen activations, turn a learning rate up until the units die, and race six networks.
+#
+# **You will learn** why the slope is 1 and the gain is not, which gauge lies, and when a zero means death.
+#
+# **You need** chapter 02 (delta and the chain rule); chapter 03 (the sigmoid's flaws) helps.
+#
+# **Time** 80 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+from vglib.relu_family import check, labs
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.portrait_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Start at ReLU and drag **spread of z**: the right panel stays flat at 1. Then the preset *sigmoid, the
+# rival*. Ask: *whose curve is flat, and why just theirs?* (The kinked lines: they look the same at every magnification.)
+# The usual slip: reading the grey bell as data. It is where the pre-activations lie, scaled to height 1.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## What you are looking at
+#
+# A unit computes $z$, a weighted sum, and passes on $\phi(z)$. In a wide network $z$ is spread like a bell (grey).
+#
+# - **Left**: the function $\phi$. **Middle**: its slope $\phi'$, the factor that the chain rule puts on the gradient.
+# - **Right**: $\chi$, the factor by which a whole layer multiplies $\lVert\partial L/\partial z\rVert^2$ when its weights
+#   are just large enough to keep the *signal*. Let us call that weight scale the activation's **own He scale**.
+#
+# $\chi = 1$ keeps the gradient. At the sigmoid's $\chi = 0.15$ seven layers leave two millionths of its square.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The family
+#
+# | | merit | fault |
+# |---|---|---|
+# | sigmoid, tanh | smooth, bounded | both ends saturate |
+# | **ReLU** | slope 1, cheap, many exact zeros | slope 0 below 0; outputs never negative |
+# | leaky ReLU | never quite shut | the leak is one more number to choose |
+# | PReLU | learns its leak | one more thing to learn |
+# | RReLU | random leak: noise regularises | two modes to keep apart |
+# | ELU, SELU | negative outputs, mean nearer 0 | an exponential; shuts far below 0 |
+# | softplus | smooth ReLU | never 0, mean far from 0 |
+# | GELU, SiLU, Mish, hard-swish | smooth, dip below 0 | slope not monotone, dearer |
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Their formulas, from the course's catalogue. The last column is the weight scale that libraries recommend; where they
+# have no advice, it is the activation's own He scale at spread 1.
+
+# %% slideshow={"slide_type": "skip"}
+from IPython.display import Markdown
+
+from vglib.activations import ACTIVATIONS
+from vglib.relu_family.experiments import FAMILY
+
+rows = ["| name | function | slope | gain |", "|:--|:--|:--|:--|"]
+for phi in map(ACTIVATIONS.get, FAMILY):
+    rows.append(f"| {phi.name} | ${phi.latex}$ | ${phi.latex_derivative}$ | {phi.gain:.3f} |")
+Markdown("\n".join(rows))
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A widely read Zhihu article says the leak is *generally 0.1 or 0.2, or learned*. The paper of 2013 and torch use 0.01;
+# the learned one is called PReLU and has its own paper. PReLU starts at $a = 1/4$ and follows the gradient
+# $\partial L/\partial a = \sum \partial L/\partial \phi \cdot \min(z, 0)$.
+#
+# A slope written by hand is soon wrong at a kink. So each is checked against autograd, at the kinks as well.
+
+# %% slideshow={"slide_type": "skip"}
+import torch
+
+for name in FAMILY:
+    z = torch.cat([torch.linspace(-8, 8, 1601), torch.tensor([-3, 0, 3])]).double().requires_grad_()
+    (slope,) = torch.autograd.grad(ACTIVATIONS[name].function(z).sum(), z)
+    assert torch.allclose(ACTIVATIONS[name].derivative(z), slope, rtol=0, atol=1e-12), name
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What each does to a bell of spread 1
+#
+# The mean and variance of its output, its own He scale $\sigma_w$ (weights of variance $\sigma_w^2/n$), and $\chi$ there.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
+from vglib.relu_family.experiments import face
+
+print("            mean  var  sigma_w  chi")
+for name in FAMILY:
+    f = face(name)
+    print(f"{name:<10} {abs(f.mean):5.2f} {f.variance:5.2f} {f.he_sigma_w:6.2f} {f.chi:6.3f}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Three groups. The sigmoid and softplus lose the gradient even where they keep the signal: most of the signal they
+# keep is their mean, which carries no news. The kinked lines have $\chi = 1$ exactly. All the others gain a few per
+# cent a layer; SELU's 7% makes 30 times the square in fifty layers, in the network whose *signal* is kept perfectly.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+from vglib.relu_family import claims
+
+claims.SELU.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# And the price in time? Here are milliseconds for 128 x 1024 numbers on this machine, beside the matrix product that
+# comes before. *Cheap to compute* is true of ReLU, and matters less than is often said.
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.relu_family.experiments import milliseconds
+
+for name in ("relu", "leaky_relu", "elu", "sigmoid", "gelu", "mish", "matmul"):
+    print(f"{name:<10} {milliseconds(name):7.3f} ms")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Noise as a regulariser: RReLU
+#
+# In training each unit draws its leak at random; in evaluation the leak is the mean.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.noise_lab()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Why would noise regularise? Take a readout $y = \sum_i w_i \phi(z_i)$. On average the random leaks change nothing. But
+# the squared error also feels the *variance* of $y$, and variances of independent terms add up. A leak uniform in
+# $[l, u]$ has variance $(u-l)^2/12$, so
+#
+# $$E(\text{error}^2) = \text{error of the mean}^2 + \frac{(u-l)^2}{12} \sum_{z_i < 0} w_i^2 z_i^2 .$$
+#
+# The last term is a price on large weights, paid at units that are negative: a weight decay that looks at the data.
+
+# %% slideshow={"slide_type": "skip"}
+import numpy as np
+
+
+def penalty(w, z, lower, upper):
+    return (upper - lower) ** 2 / 12 * (w**2 * np.minimum(z, 0) ** 2).sum()
+
+
+rng = np.random.default_rng(0)
+w, z = rng.normal(size=(2, 30))
+leaks = rng.uniform(1 / 8, 1 / 3, (100_000, 30))
+assert abs(((np.where(z > 0, 1, leaks) * z) @ w).var() / penalty(w, z, 1 / 8, 1 / 3) - 1) < 0.02
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict
+#
+# A network of 20 ReLU layers. Every open path has slope exactly 1. The weights are Glorot's, variance $1/n$.
+#
+# What share of layer 20's $\lVert\partial L/\partial z\rVert$ arrives at layer 1?
+#
+# **A** all of it: a product of ones is one **B** about a thousandth **C** about a millionth
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_guess = ...  # "A", "B" or "C"
+my_guess = "B"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess(my_guess)
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.slope_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Let them vote first; most say A, since "the slope is 1" is what they were taught. Step through the
+# presets: 1/n halves, 2/n holds, 3/n explodes, torch's default divides by six. Then set any preset and switch the
+# activation to `gelu` or `leaky_relu`: the kink is not what matters, the scale is.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Why the slope is 1 and the factor is 1/2
+#
+# Backwards through one layer: $\ \delta_l = \phi'(z_l) \odot (W_{l+1}^\top \delta_{l+1})$.
+#
+# 1. An entry of $W^\top\delta$ is a sum of $n$ independent terms, each of variance $\frac{\sigma_w^2}{n}\delta_i^2$. Variances
+#    add: $\frac{\sigma_w^2}{n}\lVert\delta\rVert^2$ an entry, so $\sigma_w^2\lVert\delta\rVert^2$ for all $n$.
+# 2. $\phi'$ is 1 or 0, each with chance 1/2: **half of the square is lost**.
+#
+# $$\chi = \tfrac12\,\sigma_w^2$$
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The slope of an *open* path is 1; the *average squared* slope is 1/2. First by throwing dice, then by the integral:
+
+# %% slideshow={"slide_type": "skip"}
+from vglib import theory
+
+
+def chi_relu(sigma_w_squared):
+    return sigma_w_squared / 2
+
+
+n, relu = 2000, ACTIVATIONS["relu"]
+delta, W, z = rng.normal(size=n), rng.normal(size=(n, n)) / n**0.5, rng.normal(size=n)
+back = relu.dphi(z) * (W.T @ delta)
+assert abs((back**2).sum() / (delta**2).sum() - chi_relu(1)) < 0.08
+assert abs(theory.chi(1.0, relu.dphi, 3**0.5) - chi_relu(3)) < 1e-12
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## So the weights decide
+#
+# | weights | variance | $\chi$ | 20 layers leave of $\lVert\delta\rVert$ |
+# |---|---|---|---|
+# | torch's default | $1/(3n)$ | 1/6 | $4 \cdot 10^{-8}$ |
+# | Glorot | $1/n$ | 1/2 | $0.0014$ |
+# | **He** | $2/n$ | **1** | **1** |
+# | too large | $3/n$ | 3/2 | $47$ |
+#
+# ReLU made $\chi = 1$ *possible*, at one weight scale. It did not make it automatic.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A lecture note and a widely read Zhihu article say: *if the derivative of the activation is 1, there is no vanishing
+# or exploding, and every layer gets the same update speed.* On trial:
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SLOPE_ONE.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.EXPLODES.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.HE.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 1: the gain of a leak
+#
+# A leaky ReLU has slope 1 above 0 and slope $a$ below. Give the $\sigma_w$ at which $\chi = 1$. What must it be for
+# $a = 0$, and for $a = 1$?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def leaky_gain(a: float) -> float:
+    # BEGIN SOLUTION
+    return (2 / (1 + a**2)) ** 0.5
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.leaky_gain(leaky_gain)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The gauge that lies
+#
+# Many monitors plot $\lVert\partial L/\partial W\rVert$, layer by layer. **Predict**: torch's weight scale, no biases, 20 layers of ReLU.
+# Will that gauge show the trouble?
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.gauges_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes, the heart of the chapter. Ask which of the three panels they would have plotted. The middle one is flat:
+# healthy? The left one falls by seven decades. Then preset *He*: the left one is flat now, the middle one even slopes
+# a little more than before. Then *with biases*: the right panel breaks, and the middle one tells the truth.
+# Usual objection: "but dW is tiny everywhere, one sees that". Yes, in absolute size; the *ratio* does not show it.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Why it lies
+#
+# ReLU does not care about units of measurement: $\phi'(z)\,z = \phi(z)$. Take $\langle W, \partial L/\partial W\rangle$, the sum of the
+# products entry by entry. Without biases, for one image,
+#
+# $$\langle W_l, \tfrac{\partial L}{\partial W_l}\rangle = \delta_l \cdot z_l
+# = (\phi'(z_l) \odot W_{l+1}^\top\delta_{l+1}) \cdot z_l
+# = (W_{l+1}^\top\delta_{l+1}) \cdot h_l
+# = \langle W_{l+1}, \tfrac{\partial L}{\partial W_{l+1}}\rangle .$$
+#
+# **The same number in every layer**, however sick the network is.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Step by step: $\partial L/\partial W_l = \delta_l h_{l-1}^\top$, so its product with $W_l$ is $\delta_l \cdot W_l h_{l-1} = \delta_l \cdot z_l$. Then the
+# chain rule, then $\phi'(z) z = \phi(z) = h$, then the first step backwards. Images add up, so it holds for a batch.
+#
+# In the code, by autograd alone:
+
+# %% slideshow={"slide_type": "skip"}
+from torch.nn.functional import cross_entropy
+
+from vglib.data import digits
+from vglib.networks import mlp
+
+data = digits()
+x, y = data.x_train[:128], data.y_train[:128]
+
+
+def inner_products(net):
+    gradients = torch.autograd.grad(cross_entropy(net(x), y), list(net.weights))
+    return torch.stack([(W * dW).sum() for W, dW in zip(net.weights, gradients)]).detach()
+
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+options = {"activation": "relu", "init": "torch"}
+bare = inner_products(mlp(20, **options, bias_scale=0.0))
+biased = inner_products(mlp(20, **options))
+print("without biases: equal to", "1e-12" if (bare / bare[0] - 1).abs().max() < 1e-12 else "less")
+print("with biases: changes by more than a thousandfold:", bool(abs(biased[-1] / biased[0]) > 1000))
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# What follows: $\lVert\partial L/\partial W_l\rVert \ge |\langle W_l, \partial L/\partial W_l\rangle| / \lVert W_l\rVert$, one and the same floor for all layers of equal size. In a
+# sick net the signal $h$ fades on its way up just as $\delta$ fades on its way down, and their product hides both.
+#
+# A bonus for later: gradient descent with tiny steps changes $\lVert W_l\rVert^2$ at the speed $-2\langle W_l, \partial L/\partial W_l\rangle$, so all layers
+# grow and shrink together (Du, Hu and Lee, 2018).
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Decisive: train them
+#
+# Three networks of 20 layers, ten epochs of digits. The first has the *even* weight gradients; the third differs in
+# nothing but the scale of its weights.
+
+# %% tags=["decisive"] slideshow={"slide_type": "fragment"}
+from vglib.relu_family.experiments import train_deep
+
+reached = {}
+for init, biases in (("torch", False), ("torch", True), ("he", False)):
+    reached[init, biases] = train_deep(init, biases).test_accuracy[-1]
+    print(f"{init:<5} {'' if biases else 'no '}biases: {reached[init, biases]:.0%}")
+assert reached["torch", False] < 0.2 < 0.5 < reached["he", False]
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.HEALTHY.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.STUCK.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BALANCE.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: the inner product
+#
+# Write $\langle W, \partial L/\partial W\rangle$ for a batch: `W` is (out, in), `delta` (images, out), `h` (images, in), and
+# $\partial L/\partial W = \delta^\top h$. Can you write it without building $\partial L/\partial W$?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def inner(W: torch.Tensor, delta: torch.Tensor, h: torch.Tensor) -> float:
+    # BEGIN SOLUTION
+    return float((delta * (h @ W.T)).sum())
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.inner(inner)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: find the flaw
+#
+# A colleague reports on a ReLU net of depth 20 without biases:
+#
+# 1. $\lVert\partial L/\partial W_1\rVert / \lVert\partial L/\partial W_{20}\rVert = 0.55$.
+# 2. That ratio is close to 1.
+# 3. So the gradient reaches layer 1 undiminished.
+# 4. So vanishing gradients are not why it does not train.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2, 3 or 4
+flaw = 3
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Dying ReLU
+#
+# *Once in the negative half, learning stops completely*, says a tutorial of 2017, and then rightly adds: if no example
+# turns the unit on. Two different things:
+#
+# - **off for this image** (or this batch): output 0, no gradient *from this image*. Half of all pairs, at the start.
+# - **off for all of the data**: no gradient at all. The unit is **dead**.
+#
+# **Predict**: a 64-100-100-10 net takes steps of 1.0, then of 0.1. Does it lose units, and in which layer first?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.dying_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes; each move trains for about half a second. Presets in order. At *SGD 0.1* nobody dies. At *SGD 1* press
+# Reseed: anything from a tenth of layer 2 to all of it. *Adam 0.03* is the surprise: about half are dead and the accuracy is still 95%.
+# *Adam 0.1* ruins it, *leaky* with the same steps does not. Ask why it is always layer 2 (next slide).
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Why layer 2 dies and layer 1 does not
+#
+# - Layer 2 reads ReLU outputs: **never negative**. One large step that makes most of a unit's weights negative shuts
+#   it for every image at once.
+# - Layer 1 reads pixels of both signs (they are standardised): some image always turns it on.
+#
+# *Its output is not centred on 0* is the second fault in every list. Here the two faults meet.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The share of layer 2 that is dead after 600 steps, and the test accuracy. Adam moves each weight by about the
+# learning rate whatever its gradient, so 0.1 is a huge step for it: the weights themselves are of size 0.14.
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.relu_family.experiments import dead_share
+
+for rule, lrs in {"SGD": (0.1, 0.3, 1.0), "Adam": (0.001, 0.01, 0.1)}.items():
+    for lr in lrs:
+        dead, accuracy = dead_share(lr, rule)
+        print(f"{rule:<4} {lr:<6} dead {dead:4.0%}   test accuracy {accuracy:4.0%}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# How many are dead before training? The same net, fresh: half of its outputs are zero and nobody is dead.
+
+# %% slideshow={"slide_type": "skip"}
+z = mlp(1, activation="relu", init="he").weights[0] @ data.x_train.T
+assert abs((z <= 0).double().mean() - 0.5) < 0.05
+assert (z <= 0).all(1).sum() == 0
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.NEGATIVE_HALF.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.LARGE_STEPS.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: count the dead
+#
+# `z` holds the pre-activations of a layer, (images, units). Return how many units are dead. A unit at exactly 0
+# counts as off.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def dead(z: torch.Tensor) -> int:
+    # BEGIN SOLUTION
+    return int((z <= 0).all(0).sum())
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.dead(dead)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Can they come back?
+#
+# Here the whole last hidden layer is knocked out: its biases are lowered until every unit is off for every image. Then
+# we train. Predict for ReLU, leaky ReLU and ELU.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.knock_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. ReLU: nothing, ever, at any learning rate; the layers below get no gradient either. Leaky: a hundredth of
+# the gradient is enough, though half of the units stay negative: they work at slope 0.01. *ELU, far* shows that
+# "no dying" is not a property of smoothness: at -10 its slope is 0.00005.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A Medium article puts it well: leaky units *may go into a long coma, but they always have a chance to wake up*. Its
+# other warning, that a large learning rate can leave half of the network dead, held above. What of Adam?
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ADAM.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.LEAKY_SURVIVES.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## "Half of the ReLUs are dead, change the activation"
+#
+# Course notebooks count dead units at depth 10, find half of them, and switch to another function. Count again:
+
+# %% slideshow={"slide_type": "fragment"}
+from vglib.relu_family.experiments import off_at_start
+
+for init in ("torch", "he"):
+    shares = [off_at_start(init, 10, seed) for seed in range(5)]
+    print(f"layer 10, fresh, {init:<5}: dead {np.mean(shares):4.0%} ± {np.std(shares):.0%}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# At torch's scale the signal has faded by layer 10. What is left of $z$ is the bias, the same for all images, and half
+# of the biases are negative. With He the same activation has about a tenth: an initialisation artefact.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ARTEFACT.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Born dead
+#
+# In a *narrow* net a whole layer may be silent from the start, and then the output no longer depends on the input.
+# Nothing can be learned, whatever the learning rate.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.born_dead_lab()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Fix one input. Each unit of a layer is off with chance 1/2, so all $N$ are off with chance $2^{-N}$; the net lives if
+# none of its $k$ layers is silent:
+#
+# $$P(\text{silent}) = 1 - (1 - 2^{-N})^{k}$$
+#
+# For *one* input that is exact. To be dead, a net must be silent for *every* input, which is rarer: for all inputs the
+# formula is a bound (Lu and others, 2019, with $k = L - 1$). **weight scale** changes nothing: without biases
+# a ReLU net only multiplies. For $N = 2, 3, 5$ and nine layers, formula and dice:
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.relu_family.experiments import born_dead as throw
+
+for N in (2, 3, 5):
+    formula, dice = 1 - (1 - 0.5**N) ** 9, throw(N, 9, nets=5000)
+    one, every = dice.one_input[-1], dice.all_inputs[-1]
+    print(f"N = {N}: formula {formula:.3f}, one input {one:.3f}, every input {every:.3f}")
+    assert abs(one - formula) < 0.03 and every < formula
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: depth against width
+#
+# Write the formula. Then try: how wide must 100 layers be so that fewer than 1% of the nets fall silent?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def born_dead(width: int, layers: int) -> float:
+    # BEGIN SOLUTION
+    return 1 - (1 - 0.5**width) ** layers
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.born_dead(born_dead)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BORN_DEAD.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The race
+#
+# A tutorial of 2017 replaced its sigmoids by ReLUs: two points better on MNIST, *a few epochs to 95%*. And then: *ReLU
+# is no saviour either*. More layers brought nothing. Run it on digits:
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.race_lab()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With error bars: three architectures, three seeds each, ten epochs, cross-entropy, learning rate 0.1, batch 10; ReLU
+# from He, sigmoid from Glorot. `data` may be any data set of the course: with MNIST's files in a folder, put
+# `data = mnist(folder, standardised=False)` (from `vglib.data`) before this cell, and the same race runs on MNIST in
+# about ten minutes. (Standardised, MNIST's rare pixels become so large that steps of 0.1 are too long for ReLU.)
+
+# %% slideshow={"slide_type": "subslide"}
+from vglib.relu_family.experiments import race
+
+for widths in ([100], [100, 100], [100, 100, 100]):
+    run = race(widths, epochs=10, data=data)
+    for name in run.curves:
+        mean, spread = run.final(name)
+        first = np.median(run.epochs_to(0.95, name))
+        print(f"{len(widths)} x 100 {name:<7} {mean:6.1%} ± {spread:.1%}, 95% at epoch {first:g}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ReLU is there after two or three epochs, at any of these depths; the sigmoid needs longer with each layer (`inf`: not
+# within ten). Given time the gap closes to a point or two, as in the tutorial's own tables: with one to four layers of
+# 100 it has 95.25, 95.87, 96.30, 96.08% for the sigmoid and 97.57, 97.92, 97.90, 97.81% for ReLU, 10,000 images. That
+# gap is beyond doubt. Is the order of the rows?
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.FASTER.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What can a test set rank?
+#
+# Each image is named right with chance $p$. The share of right answers among $n$ has standard error
+# $\sqrt{p(1-p)/n}$. **Predict**: how large is it for our 360 images at 97.5%?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.ranking_lab()
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+def standard_error(p, n):
+    return (p * (1 - p) / n) ** 0.5
+
+
+coins = rng.binomial(360, 0.975, 100_000) / 360
+assert abs(coins.std() - standard_error(0.975, 360)) < 1e-4
+print(f"   360 images at 97.5%: {standard_error(0.975, 360):.2%}")
+print(f"10,000 images at 97.9%: {standard_error(0.979, 10_000):.2%}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The two scores are compared as if on two different test sets. On the *same* images the errors overlap and a paired
+# comparison sees a little more. Against that, the table prints the *best* epoch of one seed each, which favours long
+# runs, and its rows differ in depth, width and epochs at once. Row by row:
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.TABLE.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.PARAMETERS.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 6: how many images?
+#
+# Two nets, both near $p = 0.975$, differ by 0.1 points. How many test images make that gap two standard errors of the
+# difference? (Independent test sets: the variances add.)
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB images = ...  # a number
+images = 2 * 0.975 * 0.025 * (2 / 0.001) ** 2
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.images(images)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## No saviour, and why that proves little
+#
+# - On digits, depth 4 reaches what depth 1 reaches. So it does on MNIST.
+# - Both are easy for one layer: there is nothing left for depth to gain, and 360 images could not show it.
+# - A fully connected net also has no use for what depth is good at: parts of parts, as in images and sentences.
+#
+# The honest reading: **ReLU removed an obstacle. It did not supply a reason to go deep.**
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# All six architectures, five seeds each, up to 60 epochs and up to 2048 units, run among the slow claims: `make
+# test-long`, a few minutes. Their medians lie between 96.5% and 98%, in no order that 360 images could confirm.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - The slope of an open path is 1, half of the paths are shut: $\chi = \sigma_w^2/2$. He's $\sigma_w^2 = 2$ makes it 1;
+#   Glorot's and torch's defaults vanish, $3/n$ explodes.
+# - Without biases $\langle W, \partial L/\partial W\rangle$ is the same in every layer. Watch $\lVert\partial L/\partial z\rVert$, not only $\lVert\partial L/\partial W\rVert$.
+# - A zero is not death. Dead is off *for all data*; steps that are too large kill, in layers that read non-negative
+#   inputs. A leak keeps the way back open.
+# - ReLU learns in a few epochs what a sigmoid learns in many. It does not by itself make depth pay.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## References
+#
+# Nair and Hinton 2010; Glorot, Bordes and Bengio, *Deep Sparse Rectifier Neural Networks*, 2011 (ReLU). Maas, Hannun
+# and Ng 2013 (leaky). He, Zhang, Ren and Sun, *Delving Deep into Rectifiers*, 2015 (PReLU and the $2/n$). Xu, Wang,
+# Chen and Li, *Empirical Evaluation of Rectified Activations*, 2015 (RReLU). Clevert and others 2016 (ELU).
+# Klambauer and others 2017 (SELU). Hendrycks and Gimpel 2016 (GELU). Du, Hu and Lee, *Algorithmic Regularization in
+# Learning Deep Homogeneous Models*, 2018. Lu, Shin, Su and Karniadakis, *Dying ReLU and Initialization*, 2019.

@@ -1,0 +1,691 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 05 · Initialisation
+#
+# **How large should the random weights be at the start, and can we know it before training?**
+#
+# **You will do** send a signal through fifty layers, find the border between order and chaos, and lay a line that theory
+# drew in 2017 over your own measurement.
+#
+# **You will learn** Glorot's and He's rules in a line each, the two maps of mean-field theory, and three things that no
+# rule about a variance can promise.
+#
+# **You need** the chain rule and the Jacobian (chapter 02), sigmoid, tanh and ReLU (chapters 03 and 04).
+#
+# **Time** 100 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+import itertools
+from math import log, sqrt
+
+import torch
+
+from vglib.initialization import check, experiments, labs
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: fifty layers as torch makes them
+#
+# Fifty ReLU layers of `torch.nn.Linear`, just created. What share of the squared gradient $\lVert\delta\rVert^2$ of layer 50
+# reaches layer 1?
+#
+# **A** about a half **B** about one part in ten thousand **C** about $10^{-38}$
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_guess = ...  # "A", "B" or "C"
+my_guess = "C"
+# END SOLUTION
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.depth_lab()
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess(my_guess)
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Vote first. Then **torch's default with ReLU**: the left panel settles and looks healthy. Ask whether
+# the signal is healthy too. **The same without biases** shows the truth: what settled were the biases, the same numbers for
+# every image. Then **Glorot with ReLU**, **He with ReLU**, **Glorot with tanh**. The slip to expect: "the forward signal is
+# fine, so the gradient is". The two are different conditions.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## One neuron
+#
+# $$z = w_1 h_1 + w_2 h_2 + \dots + w_n h_n$$
+#
+# The weights are drawn at random: mean 0, variance $\mathrm{Var}\,w$, independent. Then
+#
+# $$\boxed{\ \mathrm{Var}\,z = n\,\mathrm{Var}\,w\;\mathrm{E}\,h^2\ }$$
+#
+# $n$ is the **fan_in**, $\mathrm{E}\,h^2$ the mean of the squared inputs.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Why.** $z^2$ contains the squares $w_i^2 h_i^2$ and the products $w_i w_j h_i h_j$ of different weights. The average of a
+# product of independent numbers is the product of their averages, $0 \cdot 0$. Only the squares are left, and there are
+# $n$ of them: $\mathrm{Var}\,w\,(h_1^2 + \dots + h_n^2)$.
+#
+# No law of large numbers is needed, and no particular distribution. To see that it is exact, let each weight be a coin, $+s$
+# or $-s$, and go through *all* the ways in which ten coins can fall.
+
+# %% slideshow={"slide_type": "skip"}
+def variance_of_z(n: int, var_w: float, mean_h2: float) -> float:
+    return n * var_w * mean_h2
+
+
+h = torch.linspace(-1, 2, 10, dtype=torch.float64)
+s = 0.3
+coins = torch.tensor(list(itertools.product([-s, s], repeat=10)), dtype=torch.float64)
+z = coins @ h  # all 1024 values that z can have
+assert abs(z.var(correction=0) - variance_of_z(10, s**2, float((h**2).mean()))) < 1e-12
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.neuron_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. Start with one input: the uniform distribution shows its box. Three inputs already hide it. Ask: *does it
+# matter whether I draw uniform or normal?* For wide layers it does not; only the variance survives.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Two conditions
+#
+# **Forward**: keep the size of the signal. For a linear layer $\mathrm{E}\,h^2 = \mathrm{Var}\,z$ of the layer before, so
+# each layer multiplies by $n_{in} \mathrm{Var}\,w$.
+#
+# **Backward**: keep the size of the gradient. $W^\top \delta$ sums over the *outputs*, so each entry's mean square is multiplied by
+# $n_{out} \mathrm{Var}\,w$.
+#
+# $$n_{in}\,\mathrm{Var}\,w = 1 \qquad\text{and}\qquad n_{out}\,\mathrm{Var}\,w = 1$$
+#
+# Both hold only if $n_{in} = n_{out}$.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The same coins check the backward half. A layer has three inputs and two outputs; autograd sends $\delta$ back through
+# each of the $2^6$ sign matrices.
+
+# %% slideshow={"slide_type": "skip"}
+def backward_factor(n_out: int, var_w: float) -> float:
+    return n_out * var_w
+
+
+delta, x = torch.tensor([0.7, -1.1], dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+squares = []
+for signs in itertools.product([-s, s], repeat=6):
+    W = torch.tensor(signs, dtype=torch.float64).reshape(2, 3)
+    (back,) = torch.autograd.grad(W @ x.requires_grad_(), x, delta)
+    squares.append((back**2).mean())
+factor = torch.stack(squares).mean() / (delta**2).mean()
+assert abs(factor - backward_factor(2, s**2)) < 1e-12
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Glorot's compromise and He's factor
+#
+# **Glorot and Bengio (2010)** take the mean of the two fans:
+#
+# $$\mathrm{Var}\,w = \frac{2}{n_{in} + n_{out}}$$
+#
+# **He et al. (2015)** put ReLU in. Half of the inputs of the next layer are zero, so $\mathrm{E}\,h^2 = \tfrac12 \mathrm{Var}\,z$,
+# and the factor of two has to come from the weights:
+#
+# $$\mathrm{Var}\,w = \frac{2}{n_{in}}$$
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### The whole family
+#
+# | name | $\mathrm{Var}\,w$ | made for |
+# |---|---|---|
+# | LeCun 1998 | $1/n_{in}$ | the forward condition |
+# | Glorot (Xavier) | $2/(n_{in}+n_{out})$ | both, half way; linear or tanh. Keras's default, uniform |
+# | He (Kaiming) | $2/n_{in}$ | ReLU. In Keras `he_normal`, `he_uniform` |
+# | orthogonal | $1/n$, and $W^\top W = I$ | every direction at once (below) |
+# | torch's `nn.Linear` | $1/(3 n_{in})$ | history |
+#
+# Each exists as a normal and as a uniform distribution. The variance of $U(-a, a)$ is the mean of $t^2$ over the interval:
+#
+# $$\frac{1}{2a} \int_{-a}^{a} t^2\,dt = \frac{a^2}{3}
+# \qquad\text{so}\qquad a = \sqrt{3\,\mathrm{Var}\,w}$$
+#
+# Forget the $\sqrt3$, take $a = 1/\sqrt{n}$, and the variance is $1/(3n)$. That is torch's default: the code calls
+# `kaiming_uniform_` with $a = \sqrt5$, which gives just this.
+
+# %% slideshow={"slide_type": "skip"}
+def uniform_bound(var_w: float) -> float:
+    return sqrt(3 * var_w)
+
+
+linear = torch.nn.Linear(300, 1000)
+assert linear.weight.abs().max() <= uniform_bound(1 / (3 * 300)) + 1e-7
+glorot = torch.nn.init.xavier_uniform_(torch.empty(1000, 300))
+assert 0.99 < glorot.abs().max() / uniform_bound(2 / 1300) <= 1 + 1e-6
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Measured
+#
+# Twenty layers of 500 units, no biases. "Forward" is the factor of the mean of $z^2$ from a layer to the next, "back" that of
+# $\lVert\delta\rVert^2$ from a layer to the one before.
+
+# %% slideshow={"slide_type": "skip"}
+cases = {
+    ("identity", "torch default"): 1 / 3,
+    ("identity", "Glorot uniform"): 1,
+    ("relu", "He uniform"): 1,
+    ("relu", "He normal"): 1,
+    ("relu", "Glorot normal"): 1 / 2,
+    ("relu", "torch default"): 1 / 6,
+}
+measured = experiments.layer_factors(list(cases))
+for ((phi, init), predicted), (forward, back) in zip(cases.items(), measured):
+    print(f"{phi:9} {init:15} predicted {predicted:.3f}  forward {forward:.3f}  back {back:.3f}")
+    assert abs(forward / predicted - 1) < 0.1 and abs(back / predicted - 1) < 0.1
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A **convolution** is the same sum in another order: one output number reads a window of $k \times k$ pixels in each input channel.
+# So its fan_in is $k^2$ times the input channels, and torch agrees:
+
+# %% slideshow={"slide_type": "skip"}
+def conv_fan_in(channels: int, kernel: int) -> int:
+    return channels * kernel**2
+
+
+conv = torch.nn.Conv2d(16, 32, kernel_size=5)
+assert torch.nn.init._calculate_fan_in_and_fan_out(conv.weight)[0] == conv_fan_in(16, 5)
+noise = torch.randn(8, 16, 12, 12)
+n_var_w = conv_fan_in(16, 5) * conv.weight.detach().var()
+seen = (conv(noise) - conv.bias[:, None, None]).detach().var() / (noise**2).mean()
+assert abs(seen / n_var_w - 1) < 0.1
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 1: He, uniform
+#
+# Write the bound $a$ such that $U(-a, a)$ has He's variance.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def he_bound(fan_in: int) -> float:
+    # BEGIN SOLUTION
+    return (6 / fan_in) ** 0.5
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.he_bound(he_bound)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: He for a convolution
+#
+# Write the standard deviation of one weight of a convolution under He's rule, from the numbers of channels and the
+# side of the square kernel.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def conv_std(in_channels: int, out_channels: int, kernel: int) -> float:
+    # BEGIN SOLUTION
+    return (2 / (in_channels * kernel**2)) ** 0.5
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.conv_std(conv_std)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: He for a leaky ReLU
+#
+# A leaky ReLU has slope 1 for $z > 0$ and `slope` for $z < 0$. Write the $\sigma_w = \sqrt{n\,\mathrm{Var}\,w}$ that keeps the mean
+# square. For `slope = 0` it must be He's.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def leaky_gain(slope: float) -> float:
+    # BEGIN SOLUTION
+    return (2 / (1 + slope**2)) ** 0.5
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.leaky_gain(leaky_gain)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Does it speed training up?
+#
+# A Medium article says that Glorot's initialisation "can speed training up considerably". The same net, the same images in
+# the same order, four starts.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.speed_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes; each move trains for about a second. **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten.
+# **ReLU**: He leads. **sigmoid**: none of them helps, since all four are far from the sigmoid's critical scale: a hook for
+# the phase diagram. **One layer forgives**: with no depth, the scale hardly matters.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## From one rule to a theory
+#
+# "Keep the variance" was derived for a linear layer and for ReLU. What about tanh? And what if there are biases?
+#
+# **Mean-field theory** follows two numbers through a wide random network:
+#
+# - $q$, the variance of the pre-activations $z$ in a layer;
+# - $c$, the correlation of the pre-activations of two different inputs.
+#
+# Weights are $N(0, \sigma_w^2/n)$, biases $N(0, \sigma_b^2)$. A sum of many independent terms is Gaussian, so
+# $z \sim N(0, q)$, and $q$ says everything.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## The q map
+#
+# Put $z \sim N(0, q)$ through the activation, and the boxed formula gives the next layer's variance:
+#
+# $$q_{l+1} = \sigma_w^2\; \mathrm{E}\,\phi(\sqrt{q_l}\,u)^2 + \sigma_b^2, \qquad u \sim N(0, 1)$$
+#
+# The expectation $\mathrm{E}$ is an average over throws of a Gaussian. So throw:
+
+# %% slideshow={"slide_type": "skip"}
+def q_next(q: float, sigma_w: float, sigma_b: float, throws: int = 200_000) -> float:
+    u = torch.randn(throws, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    return sigma_w**2 * float((torch.tanh(sqrt(q) * u) ** 2).mean()) + sigma_b**2
+
+
+q = 3.0
+for layer in range(1, 9):
+    print(f"layer {layer}: q = {q:.2f}")
+    q = q_next(q, sigma_w=1.5, sigma_b=0.3)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# It settles at a **fixed point** $q^*$, which maps to itself. The library computes the same average as an integral, to
+# fourteen digits; with ReLU the integral is known, $q/2$.
+
+# %% slideshow={"slide_type": "skip"}
+from vglib import theory
+from vglib.activations import ACTIVATIONS
+
+tanh, relu = ACTIVATIONS["tanh"], ACTIVATIONS["relu"]
+assert abs(theory.q_map(3.0, relu.phi, 1.5, 0.3) - (1.5**2 * 3.0 / 2 + 0.3**2)) < 1e-12
+assert abs(theory.q_map(3.0, tanh.phi, 1.5, 0.3) - q_next(3.0, 1.5, 0.3)) < 0.01
+q_star = theory.q_fixed_point(tanh.phi, 1.5, 0.3)
+assert abs(theory.q_map(q_star, tanh.phi, 1.5, 0.3) - q_star) < 1e-12
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.q_map_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Explain the staircase: up to the curve is one layer, across to the diagonal makes the output the next input.
+# Drag **q of layer 1**: the end does not move. Then **tanh dies out**, **ReLU with He keeps what it got** (curve and diagonal
+# coincide: nothing pulls back), **ReLU runs away**. The slip: taking the horizontal axis for the layer.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **What follows for tanh with Glorot.** $\sigma_w = 1$ and no biases: near 0, $\tanh z \approx z - z^3/3$, so
+# $\mathrm{E} \tanh^2 \approx q - 2 q^2$. The map lies just below the diagonal, its only fixed point is 0, and
+# $1/q$ grows by about 2 a layer: $q \approx 1/(2L)$ after $L$ layers. It does not "settle at 0.25", as some slides say; it
+# never settles.
+
+# %% slideshow={"slide_type": "skip"}
+path = theory.q_trajectory(1.0, tanh.phi, sigma_w=1.0, sigma_b=0.0, depth=1000)
+print("  ".join(f"layer {n}: {path[n - 1]:.4f} (1/2L = {1 / (2 * n):.4f})" for n in (10, 100, 1000)))
+assert abs(path[-1] * 2 * 1000 - 1) < 0.02
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The c map: two inputs
+#
+# Two inputs enter with correlation $c$. One layer later:
+#
+# $$c_{l+1} = \frac{\sigma_w^2\, \mathrm{E}\,\phi(z_1)\phi(z_2) + \sigma_b^2}{q^*},
+# \qquad z_1, z_2 \sim N(0, q^*) \text{ with correlation } c_l$$
+#
+# $c = 1$ is always a fixed point: equal inputs stay equal. **Is it stable?** Its slope at $c = 1$ decides:
+#
+# $$\boxed{\ \chi = \sigma_w^2\; \mathrm{E}\,\phi'(\sqrt{q^*}\,u)^2\ }$$
+
+# %% slideshow={"slide_type": "skip"}
+def c_next(c: float, q: float, sigma_w: float, sigma_b: float) -> float:
+    return (sigma_w**2 * float(theory.pair_mean(tanh.phi, c, q)) + sigma_b**2) / q
+
+
+for c in (0.0, 0.5, 1.0):
+    assert abs(c_next(c, q_star, 1.5, 0.3) - theory.c_map(c, q_star, tanh.phi, 1.5, 0.3)) < 1e-9
+assert abs(c_next(1.0, q_star, 1.5, 0.3) - 1) < 1e-9
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.c_map_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. **Ordered**: two different images end as one. **Chaotic**: two almost equal images end as strangers; the
+# preset *chaos tells 0.999 from 1* is the butterfly. **Critical**: neither, for as long as possible. Ask before the
+# next slide: *a small difference of inputs grows by χ per layer; what does that say about the gradient?*
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Why the slope is χ.** A small difference of two inputs goes through a layer as $W \cdot \phi'(z)$ times the difference:
+# the weights contribute $\sigma_w^2$ to its square, the activation $\mathrm{E}\,\phi'^2$. A rule of Gaussian integrals says the
+# same for every $c$: the derivative of $\mathrm{E}\,\phi(z_1)\phi(z_2)$ by $c$ is $q\,\mathrm{E}\,\phi'(z_1)\phi'(z_2)$. Checked:
+
+# %% slideshow={"slide_type": "skip"}
+def chi(q: float, dphi, sigma_w: float) -> float:
+    return sigma_w**2 * float(theory.gaussian_mean(lambda z: dphi(z) ** 2, q))
+
+
+step, q = 1e-4, 0.96
+for c in (0.0, 0.5, 0.9):
+    up, down = (theory.pair_mean(tanh.phi, c + sign * step, q) for sign in (1, -1))
+    assert abs((up - down) / (2 * step) - q * theory.pair_mean(tanh.dphi, c, q)) < 1e-8
+assert abs(q * theory.pair_mean(tanh.dphi, 1.0, q) * 2.0**2 - q * chi(q, tanh.dphi, 2.0)) < 1e-9
+assert abs(chi(5.0, relu.dphi, sqrt(2)) - 1) < 1e-12
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The same χ going back
+#
+# $$\delta_l = \phi'(z_l) \odot W_{l+1}^\top \delta_{l+1}
+# \qquad\Rightarrow\qquad \mathrm{E}\lVert\delta_l\rVert^2 = \chi\; \mathrm{E}\lVert\delta_{l+1}\rVert^2$$
+#
+# The weights contribute $\sigma_w^2$, the slopes $\mathrm{E}\,\phi'^2$. So $\ln\lVert\delta\rVert^2$ is a straight line over the
+# layers, with slope $\ln \chi$ per layer on its way back.
+#
+# | | $\chi$ | two inputs | gradient |
+# |---|---|---|---|
+# | **ordered** | below 1 | become alike | vanishes |
+# | **critical** | 1 | keep their distance longest | keeps its size |
+# | **chaotic** | above 1 | part | explodes |
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.phase_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Ten minutes; the heart of the chapter. Left: move the marker with the sliders; blue vanishes, orange explodes, the dashed edge is
+# criticality. Right: a real network of width 400 and the line that Schoenholz and others drew in 2017. Only the height of
+# the dashed line is taken from the points; its slope is predicted. Presets: **ordered**, **critical**, **chaotic**; then **tanh
+# at torch's gain 5/3** (chaotic!), **ReLU with Glorot**, **sigmoid with Glorot**. Ask the class to hit the edge by hand.
+# Reseed a few times: the points wander, the slope stays.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## Decisive: three points of the plane
+#
+# $\sigma_b^2 = 0.05$, tanh, three values of $\sigma_w^2$: the points of the 2017 paper. Five networks each, of width 400 and
+# depth 30. Nothing is fitted to the measurement.
+
+# %% tags=["decisive"] slideshow={"slide_type": "skip"}
+for square, phase in ((1.0, "ordered"), (1.761, "critical"), (4.0, "chaotic")):
+    points = [experiments.phase_point("tanh", sqrt(square), sqrt(0.05), seed=s) for s in range(5)]
+    slope = sum(p.slope for p in points) / 5
+    predicted = log(points[0].chi)
+    print(f"{phase:9} ln chi = {predicted:+.3f}   measured slope = {slope:+.3f}")
+    assert abs(slope - predicted) < 0.025
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Where the edge comes from
+#
+# For a given $q$, ask for $\chi = 1$ first: it fixes $\sigma_w$. Then ask that $q$ be a fixed point: it fixes $\sigma_b$. So
+# the whole edge of chaos is a curve with the parameter $q$, two averages a point:
+#
+# $$\sigma_w = \frac{1}{\sqrt{\mathrm{E}\,\phi'^2}}, \qquad \sigma_b^2 = q - \sigma_w^2\,\mathrm{E}\,\phi^2$$
+
+# %% slideshow={"slide_type": "skip"}
+def edge_of_chaos(q: float, phi, dphi) -> tuple[float, float]:
+    sigma_w = float(theory.gaussian_mean(lambda z: dphi(z) ** 2, q)) ** -0.5
+    return sigma_w, sqrt(q - sigma_w**2 * float(theory.gaussian_mean(lambda z: phi(z) ** 2, q)))
+
+
+for q in (0.01, 0.1, 0.5, 1.0):
+    sigma_w, sigma_b = edge_of_chaos(q, tanh.phi, tanh.dphi)
+    print(f"q* = {q:<4}: sigma_w = {sigma_w:.4f}, sigma_b = {sigma_b:.4f}")
+    assert abs(theory.q_map(q, tanh.phi, sigma_w, sigma_b) - q) < 1e-12
+    assert abs(chi(q, tanh.dphi, sigma_w) - 1) < 1e-12
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## How deep can it be?
+#
+# The **depth scale** $\xi = 1/|\ln \chi|$ is the number of layers in which $\lVert\delta\rVert^2$ changes by a factor $e$. At the
+# edge it is infinite.
+#
+# A second one, $\xi_c$, says how soon two inputs forget how far apart they were.
+#
+# **Predict**: a grid of small nets, four depths, nine values of $\sigma_w$, fifty steps of training each. Where are
+# the ones that learn?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.trainability_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes; a move trains 36 nets in about two seconds. The bright wedge narrows with depth and points at the edge.
+# The dashed line at 6 ξ is the paper's guide; say plainly that the factor 6 is no law: it moves with steps and learning rate. What
+# theory predicts is the order: the deepest nets that learn are those with the largest ξ.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: a depth scale
+#
+# tanh at $\sigma_w^2 = 1$, $\sigma_b^2 = 0.05$: the first point of the decisive demonstration. In how many layers does the squared
+# gradient fall by a factor $e$? Read it from the numbers above, or compute.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB xi = ...
+xi = 3.63
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.xi(xi)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Three things a variance cannot promise
+#
+# 1. That **every direction** of the gradient survives: isometry.
+# 2. That **your** network is like the average one: finite width.
+# 3. That the numbers **fit** into their format: overflow.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 1 · Isometry
+#
+# The Jacobian of the whole net is a product, $J = W_L D_{L-1} W_{L-1} \cdots D_1 W_1$, where $D_l$ has the slopes $\phi'(z_l)$ on its
+# diagonal. Its **singular values** $s$ are the factors by which it stretches its directions.
+#
+# $\chi = 1$ says that the *mean* of $s^2$ is 1. What about a typical $s$?
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.spectrum_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. **One layer** first: a Gaussian matrix has all s between 0 and 2, an orthogonal one exactly 1. Drag the depth
+# up: the blue histogram walks off to the left while its mean square stays near 1. The heap at the left end is what
+# float64 cannot resolve. **ReLU, 10**: orthogonal weights do not save it. The slip: "mean square 1, so typical size 1".
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Is the product really the Jacobian? Autograd agrees:
+
+# %% slideshow={"slide_type": "skip"}
+def jacobian(weights: list, z0: torch.Tensor) -> torch.Tensor:
+    J, z = torch.eye(len(z0), dtype=torch.float64), z0
+    for W in weights:
+        J = W @ (tanh.derivative(z)[:, None] * J)
+        z = W @ torch.tanh(z)
+    return J
+
+
+def net(z0: torch.Tensor) -> torch.Tensor:
+    return weights[2] @ torch.tanh(weights[1] @ torch.tanh(weights[0] @ torch.tanh(z0)))
+
+
+weights, z0 = [torch.randn(6, 6).double() for _ in range(3)], torch.randn(6).double()
+assert torch.allclose(jacobian(weights, z0), torch.autograd.functional.jacobian(net, z0), rtol=1e-12)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **What theory says of the spectrum.** For linear Gaussian layers of equal width:
+#
+# - The mean of $s^2$ is 1, its variance is $L$: means are kept by ever fewer, ever larger values.
+# - The largest $s$ is about $\sqrt{(L+1)^{L+1}/L^L}$, which is near $\sqrt{e L}$, as long as the width is far above $L$.
+# - A share $p$ of all $s$ lies below $p^{L/2}$. So the median is $2^{-L/2}$: at 50 layers $3 \cdot 10^{-8}$.
+#
+# With ReLU the variance of $s^2$ over its squared mean is $2L$, and still $L$ with orthogonal weights: ReLU's zeros spread the
+# spectrum by themselves. Only nearly linear units, such as tanh near 0, allow an isometry.
+#
+# The lab takes tanh at $\sigma_w^2 = 1.05$, $\sigma_b^2 = 2.01 \cdot 10^{-5}$, a critical point that Pennington and others used in 2017.
+# The heap at the left edge of its histogram is what float64 cannot resolve.
+
+# %% slideshow={"slide_type": "skip"}
+import numpy as np
+
+for depth in (1, 2, 5, 10):
+    largest = [experiments.singular_values("identity", "1/fan_in", depth, 200, s)[0] for s in range(3)]
+    edge = theory.gaussian_product_edge(depth)
+    print(f"{depth:2} layers: largest s {np.median(largest):.2f}, theory for infinite width {edge:.2f}")
+    assert abs(np.median(largest) / edge - 1) < 0.15
+for share in (0.25, 0.5, 0.75):
+    per_layer = np.exp(np.quantile(experiments.log_singular_values(100, 100), share) / 100)
+    print(f"{share:.0%} of all s^(1/L) lie below {per_layer:.3f}, theory {sqrt(share):.3f}")
+    assert abs(per_layer - sqrt(share)) < 0.03
+point = theory.chi_at_fixed_point(tanh.phi, tanh.dphi, sqrt(1.05), sqrt(2.01e-5))
+assert abs(point - 1) < 1e-6
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Does isometry matter for learning?
+#
+# In a deep linear net nothing is nonlinear, so the directions are all there is. Saxe, McClelland and Ganguli found in
+# 2014 that from an orthogonal start the number of steps does not grow with the depth, if the learning rate is in proportion
+# to $1/L$.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.linear_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes; a move takes a second or two. Step through **3**, **10**, **20** layers: the green curve hardly moves, the blue one
+# falls behind. Both run at the best of three learning rates, so the race is fair.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: find the flaw
+#
+# 1. With $\sigma_w^2\,\mathrm{E}\,\phi'^2 = 1$ each layer keeps the mean squared gradient.
+# 2. So the mean of the squared singular values of the whole Jacobian is 1.
+# 3. So a typical singular value is about 1.
+# 4. So an error in a typical direction reaches the first layer at its full size.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2, 3 or 4
+flaw = 3
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 2 · Your network is not the average
+#
+# $\lVert h \rVert^2$ is a sum of $n$ random terms $\phi(z_i)^2$, so each layer misses its mean by a relative variance of
+#
+# $$\frac1n \left( \frac{\mathrm{E}\,\phi^4}{(\mathrm{E}\,\phi^2)^2} - 1 \right) = \frac{5}{n} \text{ for ReLU},
+# \qquad \frac{2}{n} \text{ for a linear net}$$
+#
+# The misses multiply, so in $\ln\lVert h\rVert^2$ they add: variance $5L/n$ and $2L/n$ after $L$ layers.
+
+# %% slideshow={"slide_type": "skip"}
+def relative_variance(phi) -> float:
+    second, fourth = (float(theory.gaussian_mean(lambda z: phi(z) ** k, 1.0)) for k in (2, 4))
+    return fourth / second**2 - 1
+
+
+assert abs(relative_variance(relu.phi) - 5) < 1e-12
+assert abs(relative_variance(lambda z: z) - 2) < 1e-12
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.fluctuation_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. All these nets have He's scale, exactly. At width 50 and depth 20 the luckiest tenth differs from the unluckiest by a
+# factor near fifty. **Depth as large as width** shows why very deep narrow nets need more than a scale. Note the shift to the left:
+# the mean of the norm is kept by a few lucky nets.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 3 · Overflow, and then NaN
+#
+# "In some cases the parameters become so large that they overflow and turn into NaN", says the Medium article. It happens at a layer
+# that you can predict: the size grows by $g$ per layer, so it passes the format's largest number $M$ at
+#
+# $$l = 1 + \frac{\ln(M / \text{first})}{\ln g}$$
+#
+# Then comes an infinity; in the next layer $\infty - \infty$ makes it NaN.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.overflow_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Before you show it, let the class guess where bfloat16 gives up: most say "with float16". It lasts as long as float32,
+# since it has the same exponent. In brackets stands theory's layer, finite width included.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 6: when does it overflow?
+#
+# Layer 1 has the size `first`, each layer multiplies it by `growth` > 1. Return the number of the first layer whose size exceeds
+# `largest`.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def layers_until(largest: float, first: float, growth: float) -> int:
+    # BEGIN SOLUTION
+    layer, size = 1, first
+    while size <= largest:
+        layer, size = layer + 1, size * growth
+    return layer
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.layers_until(layers_until)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## SELU: a fixed point by design
+#
+# Klambauer and others (2017) bent an exponential unit until the q map had a *stable* fixed point at exactly 1: whatever the size of
+# the input, the layers bring it back. It works, with $\sigma_w = 1$. But its χ is not 1.
+
+# %% slideshow={"slide_type": "skip"}
+selu = ACTIVATIONS["selu"]
+assert abs(theory.gaussian_mean(selu.phi, 1.0)) < 1e-6
+assert abs(theory.q_map(1.0, selu.phi, 1.0, 0.0) - 1) < 1e-6
+for start in (0.1, 1.0, 10.0):
+    path = theory.q_trajectory(start, selu.phi, 1.0, 0.0, 60)
+    print(f"from q = {start:<4}: after 60 layers q = {path[-1]:.3f}")
+print(f"chi = {chi(1.0, selu.dphi, 1.0):.4f} per layer; at torch's gain 3/4 q* is "
+      f"{theory.q_fixed_point(selu.phi, 0.75, 0.0):.3f}, not 1")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## On trial
+#
+# Each statement is one that you will meet elsewhere. It is measured with five seeds, and a rival value must be rejected.
+
+# %% tags=["claims"] slideshow={"slide_type": "subslide"}
+from vglib.initialization import claims
+
+claims.TORCH_DEFAULT.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "subslide"}
+claims.FIVE_THIRDS.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "subslide"}
+claims.ENOUGH.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The others in short. Two more train networks for longer, so they run with `make test-long`.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+shown = (claims.TORCH_DEFAULT, claims.FIVE_THIRDS, claims.ENOUGH)
+for claim in claims.CLAIMS:
+    if not claim.slow and claim not in shown:
+        ruling = claim.trial()
+        assert ruling.agrees and ruling.rival_rejected
+        print(f"{claim.says}\n    {claim.source}\n    {ruling.verdict}\n")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - $\mathrm{Var}\,z = n\,\mathrm{Var}\,w\,\mathrm{E}\,h^2$. Forward wants $1/n_{in}$, backward $1/n_{out}$, Glorot stands in the
+#   middle, He doubles it for ReLU. torch's default lies six times below He.
+# - Two maps, $q$ and $c$, and their slope $\chi$ tell order from chaos, and the slope of $\ln\lVert\delta\rVert^2$ is $\ln\chi$: no
+#   fitted number.
+# - $\chi = 1$ is a mean. Directions (orthogonal weights), finite width ($5L/n$) and number formats need care of their own.
+# - All of it is a promise about step 0. Keeping it during training is the next chapters' business.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## References
+#
+# - LeCun, Bottou, Orr and Müller, *Efficient BackProp*, 1998. Glorot and Bengio, *Understanding the difficulty of training deep
+#   feedforward neural networks*, 2010. He, Zhang, Ren and Sun, *Delving deep into rectifiers*, 2015.
+# - Poole, Lahiri, Raghu, Sohl-Dickstein and Ganguli, *Exponential expressivity in deep neural networks through transient chaos*, 2016.
+#   Schoenholz, Gilmer, Ganguli and Sohl-Dickstein, *Deep information propagation*, 2017.
+# - Saxe, McClelland and Ganguli, *Exact solutions to the nonlinear dynamics of learning in deep linear neural networks*, 2014.
+#   Pennington, Schoenholz and Ganguli, *Resurrecting the sigmoid in deep learning through dynamical isometry*, 2017.
+# - Hanin and Nica, *Products of many large random matrices and gradients in deep neural networks*, 2020. Newman, *The distribution of
+#   Lyapunov exponents*, 1986. Klambauer, Unterthiner, Mayr and Hochreiter, *Self-normalizing neural networks*, 2017.
+# - Statements on trial: a Medium article on vanishing and exploding gradients, a tutorial of 2017, a lecture note, an article of 2023.

@@ -1,0 +1,117 @@
+"""Exercises of chapter 05."""
+
+from __future__ import annotations
+
+from math import log, sqrt
+
+from vglib.activations import get_activation
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.theory import chi_at_fixed_point, depth_scale
+
+guess = ChoiceExercise(
+    "my_guess",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="C",
+    why={
+        "A": "that would be a loss of about 1% per layer; torch's default loses five sixths.",
+        "B": "four powers of ten are gone after five or six layers: 6^5 is 7776.",
+        "C": "each layer keeps one sixth: n Var w = 1/3, and ReLU takes half. 49 steps from layer "
+        "50 to layer 1 make 6^-49 = 7.4e-39.",
+    },
+)
+
+he_bound = FunctionExercise(
+    "he_bound",
+    "return the a of U(-a, a).",
+    reference=lambda fan_in: sqrt(6 / fan_in),
+    cases=[1, 2, 6, 100, 1000],
+    domain=lambda fan_in: fan_in >= 1,
+    hint="Which variance does He ask for, and which has U(-a, a)?",
+    praise="a²/3 = 2/fan_in.",
+)
+
+conv_std = FunctionExercise(
+    "conv_std",
+    "return the standard deviation of one weight.",
+    reference=lambda in_channels, out_channels, kernel: sqrt(2 / (in_channels * kernel**2)),
+    cases=[(1, 1, 1), (3, 64, 7), (64, 64, 3), (128, 256, 1), (16, 8, 5)],
+    domain=lambda *sizes: min(sizes) >= 1,
+    hint="How many weights are summed for one number of the output?",
+    praise="one output number reads kernel² pixels of every input channel.",
+)
+
+leaky_gain = FunctionExercise(
+    "leaky_gain",
+    "return sigma_w.",
+    reference=lambda slope: sqrt(2 / (1 + slope**2)),
+    cases=[0.0, 1.0, 0.01, 0.25, 0.5, -1.0],
+    hint="What is E φ'(z)² if φ' is 1 on one half of the line and `slope` on the other?",
+    praise="between He's sqrt(2) at slope 0 and 1 at slope 1; the Kaiming formula has it built in.",
+)
+
+
+def _xi() -> float:
+    tanh = get_activation("tanh")
+    return float(depth_scale(chi_at_fixed_point(tanh.phi, tanh.dphi, 1.0, sqrt(0.05))))
+
+
+xi = NumberExercise(
+    "xi",
+    "give a number of layers.",
+    expected=_xi,
+    rtol=0.02,
+    near={
+        lambda answer: abs(answer + _xi()) < 0.1: "A number of layers is positive.",
+        lambda answer: abs(answer - 2 * _xi()) < 0.1: "That is for ‖δ‖; the question is ‖δ‖².",
+        lambda answer: abs(answer * _xi() - 1) < 0.02: "That is the change per layer; how many "
+        "layers make a factor e?",
+    },
+    hint="The line of the lab falls by ln χ per layer; how many layers until it has fallen by 1?",
+    praise="it is -1/ln χ.",
+)
+
+
+def _layers_until(largest: float, first: float, growth: float) -> int:
+    layer, size = 1, first
+    while size <= largest:
+        layer, size = layer + 1, size * growth
+    return layer
+
+
+def _not_on_the_edge(largest: float, first: float, growth: float) -> bool:
+    if not (first > 0 and growth > 1.01 and first < largest < 1e300):
+        return False
+    steps = log(largest / first) / log(growth)
+    return abs(steps - round(steps)) > 1e-6
+
+
+layers_until = FunctionExercise(
+    "layers_until",
+    "return the layer's number.",
+    reference=_layers_until,
+    cases=[
+        (65504.0, 10.0, 4.0),
+        (65504.0, 1.5, 2.0),
+        (3.4e38, 10.0, 4.0),
+        (100.0, 3.0, 10.0),
+        (65504.0, 1.0, 1.5),
+    ],
+    domain=_not_on_the_edge,
+    hint="Layer l has the size first · growth^(l-1).",
+    praise="a logarithm: the exponential reaches any limit, and soon.",
+)
+
+flaw = ChoiceExercise(
+    "flaw",
+    "name the line with the first mistake.",
+    options=(1, 2, 3, 4),
+    correct=3,
+    why={
+        1: "this is He's condition, and χ = 1; the lab confirms it.",
+        2: "true: χ is the mean of s² of one layer, and means multiply through the layers.",
+        3: "a mean of 1 can be made of one huge value and many tiny ones. In a Gaussian product "
+        "the median is 2^(-L/2).",
+        4: "it follows from line 3; look for the first mistake.",
+    },
+)

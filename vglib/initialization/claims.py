@@ -1,0 +1,450 @@
+"""Claims on trial in chapter 05."""
+
+from __future__ import annotations
+
+from math import exp, inf, isfinite, log, log10, sqrt
+
+import numpy as np
+import torch
+from torch import nn
+
+from vglib import theory
+from vglib.claim import Claim, Tolerance
+from vglib.initialization.experiments import (
+    PHI,
+    after_training,
+    alternating_factors,
+    learning_speed,
+    linear_learning,
+    log_norms_of_real_nets,
+    overflow,
+    overflow_layer,
+    phase_point,
+    singular_values,
+    through_depth,
+    train_grid,
+    variance_after,
+)
+
+CHAPTER = 5
+
+AT_THE_START = "8 random inputs of the size at which signals settle, before training"
+SIGMA_B = sqrt(0.05)
+TANH = PHI["tanh"]
+
+
+def _chi(name: str, sigma_w: float, sigma_b: float = 0.0) -> float:
+    phi = PHI[name]
+    return theory.chi_at_fixed_point(phi.phi, phi.dphi, sigma_w, sigma_b)
+
+
+UNIT_NORMAL = Claim(
+    id="unit-normal-weights-make-the-gradient-vanish",
+    source="a tutorial of 2017, and a lecture note",
+    says="With weights from N(0, 1) and sigmoids, |w| < 1 and the derivative is below 1/4, so the "
+    "gradient vanishes.",
+    setup="sigmoid, 15 layers of 300 units, weights and biases N(0, 1), not scaled by the fan-in; "
+    f"{AT_THE_START}; factor of the squared gradient per layer",
+    prediction=lambda: _chi("sigmoid", sqrt(300), 1.0),
+    measure=lambda seed: exp(phase_point("sigmoid", sqrt(300), 1.0, 15, seed, width=300).slope),
+    tolerance=Tolerance.relative(0.08),
+    rival=1 / 16,
+    rival_says="the square of 1/4",
+    verdict=lambda factor: (
+        f"refuted: at width 300 each layer multiplies the squared gradient by {factor:.2f}"
+        if factor > 1
+        else "holds only if the net is narrow"
+    ),
+    correction="What counts is fan_in times the variance of the weights. With N(0, 1) it is the "
+    "fan_in, and a sigmoid net wider than about 105 explodes.",
+)
+
+GLOROT_KEEPS = Claim(
+    id="glorot-keeps-the-variance-in-every-layer",
+    source="a Medium article",
+    says="Each layer's output variance should equal its input variance, and the same for the "
+    "gradient. Glorot's compromise has proven very effective in practice. (Its formula, an image, "
+    "is lost in the copy read here: Var w = 2 / (n_in + n_out).)",
+    setup="linear, 21 layers of 100 and 400 units in turn, Glorot's N(0, 2/(n_in + n_out)), no "
+    "biases, 64 random inputs; factor of the variance per pair of layers",
+    prediction=(2 / 5) * (8 / 5),
+    measure=lambda seed: alternating_factors(100, 400, 20, seed)[0],
+    tolerance=Tolerance.relative(0.06),
+    rival=1.0,
+    rival_says="the variance is kept",
+    verdict=lambda factor: (
+        "holds"
+        if abs(factor - 1) < 0.05
+        else "holds only if neighbouring layers are about equally wide: here each pair of layers "
+        f"keeps {factor:.2f} of the variance"
+    ),
+    correction="Glorot's variance satisfies neither condition unless n_in = n_out; widths that "
+    "change by a factor r cost 4r/(1+r)^2 a pair.",
+)
+
+RELU_GLOROT = Claim(
+    id="glorot-and-he-are-interchangeable",
+    source="a common view",
+    says="Glorot or He: either keeps the signal, so it does not matter which one is taken.",
+    setup="ReLU, 20 layers of 400 units, weights N(0, 1/n), Glorot's at equal widths, no biases; "
+    f"{AT_THE_START}; factor of the squared gradient per layer",
+    prediction=0.5,
+    measure=lambda seed: exp(phase_point("relu", 1.0, 0.0, 20, seed).slope),
+    tolerance=Tolerance.relative(0.08),
+    rival=1.0,
+    rival_says="nothing is lost",
+    verdict=lambda factor: (
+        f"refuted: Glorot with ReLU keeps {factor:.2f} of the squared gradient per layer"
+        if factor < 0.9
+        else "holds"
+    ),
+    correction="ReLU halves the mean square, so it needs He's factor of two; after 20 layers the "
+    "difference is a factor of a million.",
+)
+
+TORCH_DEFAULT = Claim(
+    id="torch-default-is-kaiming-for-relu",
+    source="many a forum answer; the source of nn.Linear calls kaiming_uniform_",
+    says="PyTorch's linear layers are initialised with Kaiming (He), so they suit ReLU.",
+    setup="torch.nn.Linear(1000, 1000) as it comes; fan_in times the variance of its weights",
+    prediction=1 / 3,
+    measure=lambda seed: _default_n_var(seed),
+    tolerance=Tolerance.relative(0.02),
+    rival=2.0,
+    rival_says="He's n Var w",
+    verdict=lambda n_var: (
+        f"refuted: n Var w is {n_var:.4f}, {2 / n_var:.1f} times below He's 2"
+        if n_var < 1
+        else "holds"
+    ),
+    correction="It calls kaiming_uniform_ with a = sqrt(5), which gives U(±1/sqrt(n)): variance "
+    "1/(3n).",
+)
+
+
+def _default_n_var(seed: int) -> float:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return 1000 * float(nn.Linear(1000, 1000).weight.detach().double().var())
+
+
+QUARTER = Claim(
+    id="xavier-tanh-settles-at-a-quarter",
+    source="lecture slides that show histograms of ten layers",
+    says="With Xavier (Glorot) weights the variance of tanh activations settles, at about 0.25.",
+    setup="tanh, 60 layers of 200 units, Glorot normal, no biases, 128 digits; mean of z² in "
+    "layer 60",
+    prediction=lambda: float(theory.q_trajectory(1.0, TANH.phi, 1.0, 0.0, 60)[-1]),
+    measure=lambda seed: exp(
+        through_depth(60, 1.0, "tanh", "Glorot normal", 200, seed=seed).log_signal[-1]
+    ),
+    tolerance=Tolerance.relative(0.4),
+    rival=0.25,
+    rival_says="it settles at 0.25",
+    verdict=lambda q: (
+        f"refuted: in layer 60 the mean of z² is {q:.4f}, about 1/(2·60) = {1 / 120:.4f}"
+        if q < 0.1
+        else "holds"
+    ),
+    correction="At sigma_w = 1 the only fixed point is 0, reached slowly: q is about 1/(2L) after "
+    "L layers.",
+)
+
+FIVE_THIRDS = Claim(
+    id="five-thirds-is-critical-for-tanh",
+    source="the recommended gains of torch.nn.init.calculate_gain",
+    says="tanh needs the gain 5/3 to keep its signal through a deep net.",
+    setup="tanh, 40 layers of 300 units, weights N(0, (5/3)²/n), no biases; "
+    f"{AT_THE_START}; factor of the squared gradient per layer",
+    prediction=lambda: _chi("tanh", 5 / 3),
+    measure=lambda seed: exp(phase_point("tanh", 5 / 3, 0.0, 40, seed, width=300).slope),
+    tolerance=Tolerance.relative(0.04),
+    rival=1.0,
+    rival_says="critical",
+    verdict=lambda factor: (
+        f"holds only if the signal alone counts: each layer multiplies the squared gradient by "
+        f"{factor:.2f}"
+        if factor > 1.1
+        else "holds"
+    ),
+    correction="At 5/3 the variance settles at a healthy size, but chi = 1.21: the gradient "
+    "explodes. Without biases the critical gain is 1.",
+)
+
+SELU_GAIN = Claim(
+    id="selu-wants-the-gain-three-quarters",
+    source="torch.nn.init.calculate_gain('selu')",
+    says="The recommended gain for SELU is 3/4.",
+    setup="SELU, 50 layers of 200 units, weights N(0, (3/4)²/n), no biases, 8 random inputs of "
+    "variance 1; mean of z² in layer 50",
+    prediction=lambda: theory.q_fixed_point(PHI["selu"].phi, 0.75, 0.0),
+    measure=lambda seed: variance_after("selu", 0.75, 50, seed, width=200),
+    tolerance=Tolerance.factor(1.7),
+    rival=1.0,
+    rival_says="SELU's own fixed point",
+    verdict=lambda q: (
+        f"refuted: with 3/4 the mean of z² falls to {q:.3f}; with gain 1 it stays at 1"
+        if q < 0.5
+        else "holds"
+    ),
+    correction="SELU normalises itself with variance 1/n, gain 1. The 3/4 trades this away for "
+    "gradients that do not grow.",
+)
+
+ORDERED = Claim(
+    id="the-slope-is-ln-chi-in-the-ordered-phase",
+    source="Schoenholz, Gilmer, Ganguli and Sohl-Dickstein 2017",
+    says="In the ordered phase ln‖∂L/∂z‖² falls by |ln χ| per layer on its way back.",
+    setup="tanh, 30 layers of 400 units, σ_w² = 1, σ_b² = 0.05; " + AT_THE_START,
+    prediction=lambda: log(_chi("tanh", 1.0, SIGMA_B)),
+    measure=lambda seed: phase_point("tanh", 1.0, SIGMA_B, 30, seed).slope,
+    tolerance=Tolerance.relative(0.08),
+    rival=0.0,
+    rival_says="σ_w = 1 keeps everything",
+    verdict=lambda slope: "holds" if slope < -0.2 else "refuted: the gradient does not vanish",
+    correction="It does, to a few per cent at width 400.",
+)
+
+CHAOTIC = Claim(
+    id="the-slope-is-ln-chi-in-the-chaotic-phase",
+    source="Schoenholz, Gilmer, Ganguli and Sohl-Dickstein 2017",
+    says="In the chaotic phase ln‖∂L/∂z‖² grows by ln χ per layer on its way back.",
+    setup="tanh, 30 layers of 400 units, σ_w² = 4, σ_b² = 0.05; " + AT_THE_START,
+    prediction=lambda: log(_chi("tanh", 2.0, SIGMA_B)),
+    measure=lambda seed: phase_point("tanh", 2.0, SIGMA_B, 30, seed).slope,
+    tolerance=Tolerance.relative(0.08),
+    rival=log(4.0),
+    rival_says="ln σ_w², as if tanh had slope 1 everywhere",
+    verdict=lambda slope: "holds" if 0.2 < slope < 0.5 else "refuted: the slope is another",
+    correction="It does, to a few per cent at width 400.",
+)
+
+REMEDY = Claim(
+    id="nonlinearity-is-the-remedy",
+    source="an article of 2023",
+    says="Activation functions such as tanh and ReLU are nonlinear and so suppress the vanishing "
+    "gradient.",
+    setup="no activation at all, 100 orthogonal layers of 100 units; median singular value of "
+    "the Jacobian",
+    prediction=1.0,
+    measure=lambda seed: float(
+        np.median(singular_values("identity", "orthogonal", 100, 100, seed))
+    ),
+    tolerance=Tolerance.absolute(1e-6),
+    rival=2.0**-50,
+    rival_says="what 100 Gaussian layers leave, 2^(-L/2)",
+    verdict=lambda s: (
+        f"refuted: a net without any nonlinearity keeps every singular value at {s:.6f}"
+        if s > 0.9
+        else "holds"
+    ),
+    correction="The sigmoid is nonlinear too. What counts is the size of the slopes and of the "
+    "weights, and how evenly the weights treat the directions.",
+)
+
+ENOUGH = Claim(
+    id="controlling-the-variance-is-enough",
+    source="a common view",
+    says="If every layer keeps the mean squared gradient, the gradient reaches the first layer.",
+    setup="tanh, 50 layers of 150 units, Gaussian weights, critical: σ_w² = 1.05, σ_b² = 2.01e-5; "
+    "log10 of the median singular value of the Jacobian",
+    prediction=-50 / 2 * log10(2),
+    measure=lambda seed: log10(np.median(singular_values("tanh", "1/fan_in", 50, 150, seed))),
+    tolerance=Tolerance.absolute(0.5),
+    rival=0.0,
+    rival_says="a typical direction keeps its size",
+    verdict=lambda exponent: (
+        f"holds only if the mean is meant: the median singular value is 10^{exponent:.1f}"
+        if exponent < -3
+        else "holds"
+    ),
+    correction="A mean of 1 may be made of a few large values and many tiny ones. Orthogonal "
+    "weights keep nearly all directions.",
+)
+
+RELU_ISOMETRY = Claim(
+    id="orthogonal-weights-make-relu-nets-isometric",
+    source="a common view",
+    says="Orthogonal initialisation keeps all singular values near 1, whatever the activation.",
+    setup="ReLU, 10 layers of 300 units, √2 times orthogonal weights, no biases; variance of the "
+    "squared singular values over their squared mean",
+    prediction=10.0,
+    measure=lambda seed: _spread(singular_values("relu", "orthogonal", 10, 300, seed)),
+    tolerance=Tolerance.relative(0.15),
+    rival=0.0,
+    rival_says="an isometry",
+    verdict=lambda spread: (
+        f"holds only if the activation is nearly linear: with ReLU the spread is {spread:.1f}"
+        if spread > 1
+        else "holds"
+    ),
+    correction="ReLU shuts half of the units and spreads the spectrum by L, twice that with "
+    "Gaussian weights. tanh near 0 can be isometric.",
+)
+
+
+def _spread(singular: np.ndarray) -> float:
+    square = singular**2
+    return float(square.var() / square.mean() ** 2)
+
+
+WIDTH = Claim(
+    id="the-right-scale-fixes-the-size-of-the-output",
+    source="a common view",
+    says="With He's weights the signal of a ReLU net keeps its size.",
+    setup="ReLU, 10 layers of 50 units, He normal, no biases, one input, 200 nets with matrices of "
+    "their own; variance of ln‖h‖² over the nets",
+    prediction=lambda: theory.log_norm_variance(PHI["relu"].phi, 10, 50),
+    measure=lambda seed: float(np.var(log_norms_of_real_nets("relu", 10, 50, seed, 200))),
+    tolerance=Tolerance.relative(0.3),
+    rival=0.4,
+    rival_says="2L/n, the linear net's",
+    verdict=lambda variance: (
+        f"holds only if the width is far above five times the depth: here ln‖h‖² has variance "
+        f"{variance:.2f}"
+        if variance > 0.1
+        else "holds"
+    ),
+    correction="The mean is kept, but ln‖h‖² wanders with variance 5L/n in a ReLU net.",
+)
+
+LASTS = Claim(
+    id="a-good-start-does-not-guarantee-a-good-middle",
+    source="a Medium article",
+    says="These methods reduce vanishing and exploding at the start of training, but do not "
+    "guarantee that they will not come back during training.",
+    setup="tanh, 10 layers of 50 units, Glorot normal, digits, cross-entropy, SGD lr 1, batch 32, "
+    "200 steps; by how much ln(‖δ_1‖/‖δ_10‖) has moved, either way",
+    prediction=2.0,
+    measure=lambda seed: abs(after_training(1.0, seed).change),
+    tolerance=Tolerance.at_least(),
+    rival=0.0,
+    rival_says="a critical start stays critical",
+    verdict=lambda change: (
+        "holds: two hundred large steps change the ratio of the first layer's gradient to the "
+        f"last's by a factor of {exp(change):.0f}"
+        if change > 1
+        else "refuted: the flow is as it was"
+    ),
+    correction="True and worth keeping: initialisation is a promise about step 0 alone.",
+)
+
+HALF_THE_BITS = Claim(
+    id="half-the-bits-half-the-range",
+    source="a common slip",
+    says="A 16-bit format overflows long before float32 does.",
+    setup="ReLU, width 128, 4 times He's weights, one net in bfloat16; the first layer with an "
+    "infinity",
+    prediction=lambda: overflow_layer(torch.finfo(torch.bfloat16).max, 4.0, 128),
+    measure=lambda seed: float(overflow(4.0, seed).inf_layer["bfloat16"] or inf),
+    tolerance=Tolerance.absolute(3),
+    rival=7.0,
+    rival_says="where float16 overflows",
+    verdict=lambda layer: (
+        f"holds only if it is float16: bfloat16 lasts until layer {layer:.0f}, as float32 does"
+        if layer > 30
+        else "holds"
+    ),
+    correction="bfloat16 has float32's exponent and fewer digits; float16 ends at 65504.",
+)
+
+SPEEDS_UP = Claim(
+    id="glorot-speeds-training-up",
+    source="a Medium article",
+    says="Glorot initialisation can speed training up considerably.",
+    setup="digits, tanh, 5 layers of 50 units, cross-entropy, SGD lr 0.1, batch 64; epochs to 90% "
+    "on the test set with torch's default over epochs with Glorot uniform",
+    prediction=2.0,
+    measure=lambda seed: _speed_up(seed),
+    tolerance=Tolerance.at_least(),
+    rival=1.0,
+    rival_says="the start does not matter",
+    verdict=lambda ratio: (
+        f"holds: torch's default needs {ratio:.1f} times as many epochs"
+        if ratio > 1.5
+        else "refuted: no faster"
+    ),
+    correction="True for tanh. How much depends on the depth and on what one compares with.",
+)
+
+
+def _speed_up(seed: int) -> float:
+    speed = learning_speed(seed=seed, epochs=15, inits=("torch default", "Glorot uniform"))
+    slow, fast = speed.epochs_to_target
+    return slow / fast if isfinite(fast) else float("nan")
+
+
+SAXE = Claim(
+    id="a-deeper-linear-net-needs-more-steps",
+    source="a common view",
+    says="Three times as many layers take three times as many steps.",
+    setup="digits, linear nets of width 64, orthogonal weights, quadratic loss, full batch, the "
+    "best of three learning rates over L; steps to loss 0.05 at 30 layers over those at 10",
+    prediction=1.0,
+    measure=lambda seed: _step_ratio(seed),
+    tolerance=Tolerance.factor(1.5),
+    rival=3.0,
+    rival_says="in proportion to the depth",
+    verdict=lambda ratio: (
+        f"refuted: 30 layers take {ratio:.2f} times the steps of 10" if ratio < 2 else "holds"
+    ),
+    correction="From an orthogonal start the number of steps does not depend on the depth, with a "
+    "learning rate in proportion to 1/L (Saxe, McClelland and Ganguli 2014).",
+    slow=True,
+)
+
+
+def _step_ratio(seed: int) -> float:
+    deep, shallow = (linear_learning(n, seed).steps_to_target[1] for n in (30, 10))
+    return deep / shallow
+
+
+TRAINABLE = Claim(
+    id="deep-nets-learn-best-at-the-edge-of-chaos",
+    source="Schoenholz, Gilmer, Ganguli and Sohl-Dickstein 2017",
+    says="The deepest nets that train are those near criticality.",
+    setup="digits, tanh, 30 layers of 48 units, σ_b = 0.22, cross-entropy, SGD lr 0.01 with "
+    "momentum 0.9, batch 32, 200 steps, float32; test accuracy at the critical σ_w less the better "
+    "of half and twice that σ_w",
+    prediction=0.25,
+    measure=lambda seed: _edge_advantage(seed),
+    tolerance=Tolerance.at_least(),
+    rival=0.0,
+    rival_says="the scale does not matter",
+    verdict=lambda gain: (
+        f"holds: the edge of chaos is ahead by {100 * gain:.0f} points"
+        if gain > 0.1
+        else "refuted: no advantage"
+    ),
+    correction="The ordering holds. How deep still trains depends on steps and learning rate.",
+    slow=True,
+)
+
+
+def _edge_advantage(seed: int) -> float:
+    critical = theory.critical_sigma_w(TANH.phi, TANH.dphi, 0.22)
+    scales = critical * np.array([0.5, 1.0, 2.0])
+    low, edge, high = train_grid(30, scales, 0.22, steps=200, width=48, seed=seed)
+    return float(edge - max(low, high))
+
+
+CLAIMS = (
+    UNIT_NORMAL,
+    GLOROT_KEEPS,
+    RELU_GLOROT,
+    TORCH_DEFAULT,
+    QUARTER,
+    FIVE_THIRDS,
+    SELU_GAIN,
+    ORDERED,
+    CHAOTIC,
+    REMEDY,
+    ENOUGH,
+    RELU_ISOMETRY,
+    WIDTH,
+    LASTS,
+    HALF_THE_BITS,
+    SPEEDS_UP,
+    SAXE,
+    TRAINABLE,
+)
