@@ -168,7 +168,8 @@ class Lab:
     is "measured" can be held as a ghost, those with "theory" switched off. `presets` maps a name to
     the values it sets. With `score`, a Register button adds the present result to `registered`, and
     `score(registered)` is shown in words. The first computation and every `set` raise what the
-    experiment raises; an exception in a later callback shows as one line above the figure.
+    experiment raises; an exception in a later callback shows as one line above the figure. A lab
+    that times something is not `repeatable`: another process finds other numbers.
     """
 
     def __init__(
@@ -178,11 +179,13 @@ class Lab:
         *,
         presets: Mapping[str, Mapping[str, Any]] | None = None,
         score: Callable[[Sequence[Any]], str] | None = None,
+        repeatable: bool = True,
         **controls: Control,
     ) -> None:
         self._experiment, self._draw = experiment, draw
         self.controls, self._score = dict(controls), score
         self.registered: list[Any] = []
+        self.repeatable = repeatable
         self.presets = dict(presets or {})
         for name, preset in self.presets.items():
             for key, value in preset.items():

@@ -423,6 +423,7 @@ def cost_lab() -> Lab:
     return Lab(
         ex.cost,
         draw_cost,
+        repeatable=False,
         width=controls.ladder("width", 100, [32, 64, 100, 128, 256, 512, 1024], "Units a layer."),
         batch=controls.ladder("batch size", 128, [16, 32, 64, 128, 256], "Samples in a batch."),
         seed=controls.seed(),
