@@ -519,7 +519,8 @@ class _Page(anywidget.AnyWidget):
     _css = """
     .vglib-lab { overflow: hidden; }
     .vglib-lab .vglib-row { flex-flow: row wrap; gap: 2px 14px; overflow: hidden; }
-    .vglib-lab .widget-label, .vglib-lab .widget-readout, .vglib-lab select,
+    .vglib-lab .widget-label, .vglib-lab .widget-label-basic, .vglib-lab .widget-readout,
+    .vglib-lab select,
     .vglib-lab input[type="number"], .vglib-lab button {
       font-size: calc(8px + 0.5 * var(--jp-content-font-size1, 14px)); }
     .vglib-lab .vglib-verdict { font-weight: 600; line-height: 1.35;

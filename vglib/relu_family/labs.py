@@ -153,8 +153,9 @@ def draw_slope(s: Slope) -> go.Figure:
     """Draw the gradient over the layers with its theory, and the factor of each layer."""
     g = s.gauges
     layers = np.arange(1, g.depth + 1)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         factors = np.exp(g.log_factors)
+        predicted = np.exp(-2 * np.diff(g.theory_log_delta))
     largest = factors[np.isfinite(factors)].max(initial=g.chi)
     return figures.panels(
         [
@@ -179,7 +180,7 @@ def draw_slope(s: Slope) -> go.Figure:
                     Curve(
                         "mean-field theory",
                         layers[:-1],
-                        np.exp(-2 * np.diff(g.theory_log_delta)),
+                        predicted,
                         ORANGE,
                         figures.THEORY,
                     ),
