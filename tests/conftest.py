@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
@@ -12,6 +13,10 @@ if str(ROOT) not in sys.path:
 
 # Tests run side by side, one a core: more threads in each would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is no fault of the code under test, so no example has a time limit.
+settings.register_profile("course", deadline=None)
+settings.load_profile("course")
 
 # Beside a stored text the kernel of a test sends these too, and a progress bar writes to stderr;
 # none of them is stored, so there is nothing to compare them with.

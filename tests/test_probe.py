@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vglib.activations import ACTIVATIONS
+from vglib.activations import ACTIVATIONS, Activation
 from vglib.networks import MLP, chain, mlp
 from vglib.probe import Loss, Trace, layer_weights, trace
 
@@ -139,14 +139,26 @@ def logs(measured: Trace) -> np.ndarray:
     return np.stack([measured.log_delta, measured.log_weight_grad, measured.log_bias_grad])
 
 
+class Applied(nn.Module):
+    """Any activation of the catalogue as a module."""
+
+    def __init__(self, phi: Activation) -> None:
+        super().__init__()
+        self.phi = phi
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.phi.function(z)
+
+
 def sequential(network: MLP) -> nn.Sequential:
-    """Return the same net out of torch's own layers."""
+    """Return the same net out of torch's own layers, where torch has the activation."""
     modules: list[nn.Module] = []
     own = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "identity": nn.Identity}
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         layer = nn.Linear(weight.shape[1], weight.shape[0], dtype=weight.dtype)
         layer.load_state_dict({"weight": weight.detach(), "bias": bias.detach()})
-        modules += [layer, own[network.layer_activation(i).name]()]
+        phi = network.layer_activation(i)
+        modules += [layer, own[phi.name]() if phi.name in own else Applied(phi)]
     return nn.Sequential(*modules)
 
 
