@@ -224,12 +224,31 @@ def test_preset_of_an_unknown_control_is_refused():
 
 
 def test_only_what_changed_is_sent(lab):
-    sent = []
-    lab.figure._send_update_msg = lambda *args, **kwargs: sent.append((args, kwargs))
+    sent = messages(lab)
     lab.set(weight_scale=1.01)
-    (arguments, keywords), *rest = sent
-    assert not rest
-    assert "'name'" not in str(arguments) + str(keywords)
+    (message,) = sent
+    assert "'name'" not in str(message)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"weight_scale": 1.01}, "_send_animate_msg"),  # points move, and the axis follows
+        ({"depth": 60}, "_send_update_msg"),  # so many points are drawn without markers
+    ],
+)
+def test_only_moves_take_the_short_way(lab, change, kind):
+    sent = messages(lab)
+    lab.set(**change)
+    assert [name for name, _ in sent] == [kind]
+
+
+def messages(lab):
+    """Collect what the figure sends to the page, as (name of the sender, its arguments)."""
+    sent = []
+    for name in ("_send_update_msg", "_send_animate_msg"):
+        setattr(lab.figure, name, lambda *a, name=name, **k: sent.append((name, (a, k))))
+    return sent
 
 
 def test_reload_gets_the_present_figure(lab):

@@ -122,7 +122,8 @@ def figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> go.F
         },
         "hovermode": "closest",
     }
-    return go.Figure(list(data), {**base, **layout})
+    # Checking each property takes longer than the rest of a redraw; a Lab checks its first figure.
+    return go.Figure(list(data), {**base, **layout}, _validate=False)
 
 
 def panels(
@@ -157,6 +158,8 @@ def panels(
             "domain": _domain(rows - 1 - row, rows, 0.2),
             "anchor": "x" + suffix,
             "range": list(y_range),
+            # Measuring labels to make room for them would take plotly half of every repaint.
+            "automargin": False,
             **(_power_ticks(y_range) if panel.powers else {}),
         }
         titles.append(_title(panel.title, suffix))
@@ -166,7 +169,9 @@ def panels(
         if panel.powers:
             data.append(_zeros(panel, suffix, y_range[0], "exactly 0" not in named))
             named.add("exactly 0")
-    return figure(data, {"height": height, "annotations": titles, **axes, **(layout or {})})
+    room = {"l": 60, "r": 10, "t": 44, "b": 84}
+    base = {"height": height, "annotations": titles, "margin": room}
+    return figure(data, {**base, **axes, **(layout or {})})
 
 
 def log10(ln: ArrayLike) -> NDArray[np.float64]:
@@ -259,9 +264,14 @@ def _nice_step(size: float) -> float:
     return next(m * base for m in (1, 2, 5, 10) if m * base >= size * (1 - 1e-9))
 
 
+def whole_step(low: float, high: float) -> int:
+    """Return the distance between ticks at whole numbers, at most seven of them."""
+    return max(1, round(_nice_step((high - low) / 6)))
+
+
 def _power_ticks(y_range: tuple[float, float]) -> dict[str, Any]:
-    few = {"dtick": 1, "tick0": 0} if y_range[1] - y_range[0] <= 6 else {"nticks": 7}
-    return {"tickprefix": "10<sup>", "ticksuffix": "</sup>", **few}
+    dtick = whole_step(*y_range)
+    return {"tickprefix": "10<sup>", "ticksuffix": "</sup>", "tick0": 0, "dtick": dtick}
 
 
 def _title(text: str, suffix: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def draw_chain(chain: Chain) -> go.Figure:
                     Curve("1", ends, np.zeros(2), ORANGE, THEORY),
                     Curve("1/4", ends, np.full(2, quarter), GREEN, THEORY),
                 ],
-                x_title="",
+                x_title="neuron (1 is nearest the input)",
                 powers=True,
                 x_range=(0.4, len(sizes) + 0.6),
                 y_range=(FLOOR, 1.5),
