@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from math import isfinite, sqrt
 from numbers import Integral
@@ -197,9 +198,10 @@ def mlp(
     fans = [n_in, *widths, n_out]
     weights, biases = [], []
     for layer, (fan_in, fan_out) in enumerate(pairwise(fans), start=1):
-        generator = stream(seed, layer if layer <= len(widths) else 0)
-        weights.append(scheme.draw(fan_in, fan_out, generator).mul_(weight_scale).to(dtype))
-        biases.append(_draw_bias(scheme, bias_scale, fan_in, fan_out, generator).to(dtype))
+        place = layer if layer <= len(widths) else 0
+        weight, bias = _draw_layer(scheme, bias_scale, fan_in, fan_out, seed, place)
+        weights.append((weight * weight_scale).to(dtype))
+        biases.append(bias.to(dtype, copy=True))
     return MLP(weights, biases, phi, get_activation(output))
 
 
@@ -243,6 +245,22 @@ def sigma_b(init: str | Initialization, width: int, bias_scale: float | None = N
     if bias_scale is not None:
         return bias_scale
     return sqrt(1 / (3 * width)) if get_initialization(init).name == "torch" else 0.0
+
+
+# A slider that only scales the weights need not wait for the same random numbers again.
+@lru_cache(maxsize=128)
+def _draw_layer(
+    scheme: Initialization,
+    bias_scale: float | None,
+    fan_in: int,
+    fan_out: int,
+    seed: int,
+    place: int,
+) -> tuple[Tensor, Tensor]:
+    """Draw W and b of one layer; both are shared, so the caller copies them."""
+    generator = stream(seed, place)
+    weight = scheme.draw(fan_in, fan_out, generator)
+    return weight, _draw_bias(scheme, bias_scale, fan_in, fan_out, generator)
 
 
 def _draw_bias(

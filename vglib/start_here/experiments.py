@@ -16,7 +16,7 @@ from vglib.data import Dataset, digits
 from vglib.networks import mlp, sigma_b, sigma_w
 from vglib.probe import Array, Trace, power_of_ten, trace
 
-BATCH = 128
+BATCH = 64
 # Multiply-adds of one forward and backward pass that two slow cores finish in about a second.
 BUDGET = 4e9
 # Within this factor over the whole depth a gradient counts as neither vanishing nor exploding.
