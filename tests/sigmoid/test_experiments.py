@@ -214,3 +214,9 @@ def test_the_centred_sigmoid_has_the_sigmoids_slope():
     z = np.linspace(-5, 5, 11)
     np.testing.assert_array_equal(ex.CENTRED.dphi(z), get_activation("sigmoid").dphi(z))
     np.testing.assert_allclose(ex.CENTRED.phi(z), np.tanh(z / 2) / 2, atol=1e-15)
+
+
+def test_the_counterexample_of_the_flaw_in_the_sign_argument():
+    """Two samples with inputs (1, 3) and (3, 1) and deltas +1 and -1."""
+    gradient = (1 * np.array([1, 3]) - 1 * np.array([3, 1])) / 2
+    assert gradient.tolist() == [-1, 1]

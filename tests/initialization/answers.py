@@ -1,0 +1,36 @@
+"""Stub, solution and planted wrong answers of each exercise."""
+
+from math import ceil, floor, log, sqrt
+
+EXERCISES = {
+    "guess": (..., "C", ["A", "B"]),
+    "he_bound": (
+        lambda fan_in: ...,
+        lambda fan_in: sqrt(6 / fan_in),
+        [lambda fan_in: sqrt(2 / fan_in), lambda fan_in: 1 / sqrt(fan_in)],
+    ),
+    "conv_std": (
+        lambda in_channels, out_channels, kernel: ...,
+        lambda in_channels, out_channels, kernel: sqrt(2 / in_channels) / kernel,
+        [
+            lambda i, o, k: sqrt(2 / (o * k * k)),
+            lambda i, o, k: sqrt(2 / i),
+            lambda i, o, k: 2 / (i * k * k),
+        ],
+    ),
+    "leaky_gain": (
+        lambda slope: ...,
+        lambda slope: sqrt(2 / (1 + slope**2)),
+        [lambda slope: sqrt(2 / (1 + slope)), lambda slope: sqrt(2.0)],
+    ),
+    "xi": (..., 3.63, [-3.627, 7.25, 0.2757, 12]),
+    "layers_until": (
+        lambda largest, first, growth: ...,
+        lambda m, first, growth: 1 + ceil(log(m / first) / log(growth)),
+        [
+            lambda m, first, growth: floor(log(m / first) / log(growth)),
+            lambda m, first, growth: log(m) / log(growth),
+        ],
+    ),
+    "flaw": (..., 3, [1, 2, 4]),
+}
