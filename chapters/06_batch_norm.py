@@ -1,0 +1,754 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 06 · Batch norm
+#
+# **Batch norm is said to cure vanishing and exploding gradients. What does it cure, and what does it cause?**
+#
+# **You will do** take its backward pass apart, see it rescue twenty sigmoid layers, see it explode in forty ReLU layers, and
+# flatten that explosion with one bold step.
+#
+# **You will learn** what batch norm standardises, why the size of a weight stops mattering, and where the number
+# $\pi/(\pi-1)$ comes from.
+#
+# **You need** the recursion for δ (chapter 02), sigmoid and ReLU (03 and 04), the variance of a sum and χ (05).
+#
+# **Time** 90 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+from math import exp, log, pi, sqrt
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from vglib.batch_norm import check, experiments, labs
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What is said
+#
+# - "BatchNormalization aims to **standardise the weights**." (a lecture note)
+# - It "forcibly pulls the distribution back to a **standard normal**" and "makes the gradient larger, **avoiding
+#   vanishing gradients**." (a widely read Zhihu article)
+# - "For other types of networks, BN is usually **enough**" against explosion, but "predictions become **slower**."
+#   (a Medium article)
+# - "Batch normalisation can **replace the activation** function." (an article of 2023)
+#
+# Each of these will stand trial. First, look at one unit.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.unit_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Before the right panel is discussed, ask: *what will two heaps look like afterwards?* Many expect a bell.
+# Then **one outlier**: a single sample squeezes all the others. **γ and β undo it**: the learned scale and shift can put
+# everything back. **A batch of 8**: the measured mean is not the true one; press Reseed a few times.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Forward
+#
+# One unit has the pre-activations $z_1, \dots, z_B$, one for each sample of the batch.
+#
+# $$m = \frac1B \sum_i z_i, \qquad v = \frac1B \sum_i (z_i - m)^2, \qquad u_i = \frac{z_i - m}{\sqrt{v + \epsilon}}$$
+#
+# $$\mathrm{BN}(z_i) = \gamma\, u_i + \beta$$
+#
+# Each unit has its own $m$ and $v$, from the batch, and its own $\gamma$ and $\beta$, which learn. $\epsilon = 10^{-5}$
+# avoids 0/0.
+
+
+# %% slideshow={"slide_type": "skip"}
+def batch_norm(z: torch.Tensor, gamma: float = 1.0, beta: float = 0.0) -> torch.Tensor:
+    m, v = z.mean(0), z.var(0, correction=0)
+    return gamma * (z - m) / torch.sqrt(v + 1e-5) + beta
+
+
+generator = torch.Generator().manual_seed(0)
+z = 3 + 2 * torch.randn(32, 5, generator=generator, dtype=torch.float64)
+expected = F.batch_norm(z, None, None, training=True)
+assert torch.allclose(batch_norm(z), expected, rtol=1e-12)
+assert torch.allclose(batch_norm(z, 0.5, -1.0), 0.5 * expected - 1, rtol=1e-12)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# So it sets two numbers, the mean and the variance. A shift and a scale do not change a shape: two heaps stay two heaps.
+# The mean of $u^4$ tells: a normal distribution has 3, a coin has 1.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+from vglib.batch_norm import claims
+
+claims.STANDARD_NORMAL.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Backward, in three steps
+#
+# $z_j$ reaches *every* $u_i$ of the batch: directly, through $m$ and through $s = \sqrt{v+\epsilon}$.
+#
+# $$\frac{\partial m}{\partial z_j} = \frac1B, \qquad
+# \frac{\partial s}{\partial z_j} = \frac{z_j - m}{B\,s} = \frac{u_j}{B}$$
+#
+# $$\frac{\partial u_i}{\partial z_j} = \frac1s \left( [i = j] - \frac1B - \frac{u_i u_j}{B} \right)$$
+#
+# With $g_i = \partial L/\partial u_i$ and the mean over the batch written as a bar:
+#
+# $$\boxed{\ \frac{\partial L}{\partial z_j} = \frac1s \left( g_j - \overline{g} - u_j\, \overline{u g} \right)\ }$$
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Step 1.** $m$ is an average, so each $z_j$ counts for $1/B$.
+#
+# **Step 2.** $s^2 = \frac1B \sum_i (z_i - m)^2 + \epsilon$. Differentiate both sides: $2 s\, \partial s/\partial z_j =
+# \frac2B (z_j - m)$; the terms with $\partial m/\partial z_j$ cancel, for the deviations add up to 0.
+#
+# **Step 3.** The quotient rule for $u_i = (z_i - m)/s$: the numerator gives $([i=j] - 1/B)/s$, the denominator
+# $-(z_i - m)/s^2 \cdot u_j/B = -u_i u_j/(Bs)$.
+#
+# Then the chain rule sums over $i$: $\sum_i g_i\, \partial u_i/\partial z_j$. In words: take out of the gradient its
+# **mean**, and its part **along u**, then divide by the spread. The two parts are what batch norm makes impossible: to
+# shift a unit on all samples, and to stretch it.
+
+
+# %% slideshow={"slide_type": "skip"}
+def jacobian(z: torch.Tensor) -> torch.Tensor:
+    u, B = batch_norm(z), len(z)
+    s = torch.sqrt(z.var(correction=0) + 1e-5)
+    return (torch.eye(B, dtype=z.dtype) - 1 / B - torch.outer(u, u) / B) / s
+
+
+def batch_norm_backward(g: torch.Tensor, u: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    return (g - g.mean(0) - u * (u * g).mean(0)) / s
+
+
+found = torch.autograd.functional.jacobian(batch_norm, z[:, 0])
+assert torch.allclose(jacobian(z[:, 0]), found, rtol=1e-10, atol=1e-12)
+
+# %% slideshow={"slide_type": "skip"}
+leaf = z.clone().requires_grad_()
+g = torch.randn(32, 5, generator=generator, dtype=torch.float64)
+(by_autograd,) = torch.autograd.grad(batch_norm(leaf), leaf, g)
+s = torch.sqrt(z.var(0, correction=0) + 1e-5)
+by_hand = batch_norm_backward(g, batch_norm(z), s)
+assert torch.allclose(by_hand, by_autograd, rtol=1e-10, atol=1e-12)
+assert by_hand.sum(0).abs().max() < 1e-12  # its mean is gone
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# $\gamma$ multiplies $g$ on the way, and its own gradient is $\sum_i u_i g_i$; that of $\beta$ is $\sum_i g_i$, with $g$
+# now taken behind them.
+#
+# ### Exercise 1: RMS norm
+#
+# RMS norm leaves the mean alone: $u = z / r$ with $r = \sqrt{\overline{z^2}}$, for one vector `z`. Return $\partial
+# L/\partial z$ from `grad` $= \partial L/\partial u$. (No ε.)
+
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def rms_backward(grad: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    # BEGIN SOLUTION
+    r = z.square().mean().sqrt()
+    u = z / r
+    return (grad - u * (u * grad).mean()) / r
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.rms_backward(rms_backward)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## It does not see the size of W
+#
+# $u$ does not change when $z$ is multiplied by $c$. So for $z = Wx$, up to ε:
+#
+# $$\mathrm{BN}(cWx) = \mathrm{BN}(Wx), \qquad \frac{\partial L}{\partial (cW)} = \frac1c\, \frac{\partial L}{\partial W}$$
+#
+# Moving along $W$ changes nothing, so the gradient is at a **right angle** to each unit's weights:
+#
+# $$\langle w, \tfrac{\partial L}{\partial w} \rangle = 0 \quad\Longrightarrow\quad
+# \lVert w - \eta\, g \rVert^2 = \lVert w \rVert^2 + \eta^2 \lVert g \rVert^2$$
+#
+# Under plain descent the weights can only **grow**, and their gradients then shrink. Remember this for later.
+
+
+# %% slideshow={"slide_type": "skip"}
+def layer_gradient(c: float) -> tuple[torch.Tensor, torch.Tensor]:
+    x, y = experiments.images(64, seed=0)
+    layer = experiments.build(depth=1, width=50, weight_scale=c)
+    W = layer.weights[0].clone().requires_grad_()
+    logits = torch.relu(batch_norm(x @ W.T)) @ layer.weights[1].T
+    return W.detach(), torch.autograd.grad(F.cross_entropy(logits, y), W)[0]
+
+
+(W, G), (W10, G10) = layer_gradient(1.0), layer_gradient(10.0)
+print(f"gradient for 10 W over gradient for W: {G10.norm() / G.norm():.4f}")
+angle = (W * G).sum(1) / (W.norm(dim=1) * G.norm(dim=1))
+stepped = (W - 0.5 * G).norm() ** 2
+assert angle.abs().max() < 1e-3 and abs(stepped / (W.norm() ** 2 + 0.25 * G.norm() ** 2) - 1) < 1e-5
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# So what does batch norm standardise? Not the weights. If it did, $W$ and $10W$ would be the same thing to it, gradient
+# included.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.NORMALISES_WEIGHTS.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Training and evaluation
+#
+# In training a sample's output depends on its batch mates. To predict one image there is no batch, so the layer keeps
+# **running averages** while it trains. With the momentum $a$ (torch: 0.1):
+#
+# $$\hat m \leftarrow (1 - a)\, \hat m + a\, m, \qquad \hat v \leftarrow (1 - a)\, \hat v + a\, \tfrac{B}{B-1}\, v$$
+#
+# After $t$ steps the start counts for $(1-a)^t$. Once settled, $\hat m$ scatters by $\sigma \sqrt{\frac{a}{(2 - a) B}}$.
+#
+# Predict: a small momentum or a large one? What does each cost?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.running_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. **Slow**: 150 steps and not there yet; a short training with momentum 0.01 is tested with statistics that
+# never were. **No memory**: the last batch alone. **The layer before learns**: the average lags behind. The usual slip:
+# Keras counts the other way round, its momentum 0.99 is torch's 0.01.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Why that scatter? Settled, $\hat m = a\, m_t + a(1-a)\, m_{t-1} + a(1-a)^2 m_{t-2} + \dots$, and variances of independent
+# terms add: $\frac{\sigma^2}{B}\, a^2 \left(1 + (1-a)^2 + (1-a)^4 + \dots\right) = \frac{\sigma^2}{B}\, \frac{a^2}{1 -
+# (1-a)^2} = \frac{\sigma^2}{B}\,\frac{a}{2-a}$.
+
+
+# %% slideshow={"slide_type": "skip"}
+def scatter(sigma: float, momentum: float, batch: int) -> float:
+    return sigma * sqrt(momentum / ((2 - momentum) * batch))
+
+
+layer = torch.nn.BatchNorm1d(4000, dtype=torch.float64)  # 4000 units: as many trials
+first = torch.randn(16, 4000, generator=generator, dtype=torch.float64)
+layer(first)
+assert torch.allclose(layer.running_mean, 0.1 * first.mean(0), rtol=1e-12)
+assert torch.allclose(layer.running_var, 0.9 + 0.1 * first.var(0), rtol=1e-12)
+for _ in range(60):
+    layer(torch.randn(16, 4000, generator=generator, dtype=torch.float64))
+assert abs(layer.running_mean.std() / scatter(1.0, 0.1, 16) - 1) < 0.05
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: when has it settled?
+#
+# Momentum 0.1. After how many steps does the start count for less than a hundredth?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB steps = ...
+steps = 44
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.settle(steps)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Before or after the activation?
+#
+# The Medium article's model for 28 x 28 images, in Keras:
+#
+# ```python
+# Flatten(), BatchNormalization(), Dense(300, relu), BatchNormalization(),
+# Dense(100, relu), BatchNormalization(), Dense(10, softmax)
+# ```
+#
+# "An operation *before or after* the activation of each hidden layer", says its text. The listing has it **after**, and on
+# the input; the inventors (Ioffe and Szegedy 2015) put it **before**.
+#
+# Predict: which of the four curves is on top? And if the learning rate is ten times larger?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.places_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. At **lr 0.1** the three places lie together, above the net without. The large effect is elsewhere: at **lr
+# 1** and **lr 3** the net without batch norm is lost, with it the net does not mind. So the question that divides forums,
+# before or after, is the small one. Reseed before anybody reads a difference of one point.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Here is the listing rebuilt in torch, with as many numbers as Keras counts for it: 271,346, of which 2,368 are running
+# statistics and do not learn.
+
+# %% slideshow={"slide_type": "skip"}
+model = torch.nn.Sequential(
+    *(torch.nn.Flatten(), torch.nn.BatchNorm1d(784)),
+    *(torch.nn.Linear(784, 300), torch.nn.ReLU(), torch.nn.BatchNorm1d(300)),
+    *(torch.nn.Linear(300, 100), torch.nn.ReLU(), torch.nn.BatchNorm1d(100)),
+    torch.nn.Linear(100, 10),  # the softmax is in the loss
+)
+learned = sum(p.numel() for p in model.parameters())
+kept = sum(b.numel() for b in model.buffers() if b.dim())
+assert (learned + kept, kept) == (271_346, 2_368)
+assert model(torch.rand(5, 1, 28, 28)).shape == (5, 10)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Trained for 50 steps from five starts. If the four MNIST files lie in a folder `mnist` beside this notebook, the next cell
+# runs on MNIST, otherwise on digits.
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.data import DataError, digits, mnist
+
+try:
+    data = mnist("mnist", standardised=False, dtype=torch.float32)
+except DataError:
+    data = digits(torch.float32, standardised=False)
+
+# %% slideshow={"slide_type": "skip"}
+print(f"{data.name}, test accuracy after 50 steps, median of 5 seeds (lowest to highest)")
+middle = {}
+for lr in (0.1, 1.0):
+    for place, name in experiments.PLACE_NAMES.items():
+        found = [experiments.place_accuracy(place, lr, s, 50, data)[1][-1] for s in range(5)]
+        middle[place, lr] = np.median(found)
+        print(
+            f"lr {lr:3}  {name:24} {middle[place, lr]:.3f} ({min(found):.3f} to {max(found):.3f})"
+        )
+assert middle["before", 1.0] > middle["none", 1.0]
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BEFORE_OR_AFTER.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# One practical point: with batch norm right behind a linear layer, the layer's bias is useless, since the mean takes it out
+# again. β does its work.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Does it make predictions slower?
+#
+# In evaluation $\hat m$ and $\hat v$ are constants. Then batch norm is a scale and a shift, and the linear layer before it
+# can take them over:
+#
+# $$\gamma\, \frac{W x + b - \hat m}{\sqrt{\hat v + \epsilon}} + \beta = W' x + b'$$
+#
+# One layer less, nothing left to compute. This is called **folding**. Behind an activation, fold into the *next* layer.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: fold
+#
+# Return $W'$ and $b'$. `W` is a matrix with a row for each unit; the other five are vectors with an entry for each unit.
+# Take $\epsilon = 10^{-5}$.
+
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def fold(W, b, mean, var, gamma, beta) -> tuple[torch.Tensor, torch.Tensor]:
+    # BEGIN SOLUTION
+    scale = gamma / torch.sqrt(var + 1e-5)
+    return scale[:, None] * W, scale * (b - mean) + beta
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.fold(fold)
+
+# %% slideshow={"slide_type": "skip"}
+assert experiments.folding_error(seed=0) < 1e-5  # largest change of an output, in float32
+times = experiments.prediction_times(batch=128)
+for name, seconds in times.items():
+    print(f"{name:8} {1e6 * np.quantile(seconds, 0.25):.0f} microseconds for 128 predictions")
+ratio = np.quantile(times["with"], 0.25) / np.quantile(times["folded"], 0.25)
+print(f"left in place it takes {ratio:.2f} times as long as folded, on this machine")
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SLOWER.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## It rescues
+#
+# Twenty sigmoid layers, small weights. In chapter 03 such a net did not move.
+#
+# Predict: which of these norms will make it learn? **Batch norm** takes mean and variance over the samples, **layer norm**
+# over the units of one sample.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.rescue_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes; each move trains for up to half a second. **Sigmoid, no norm**, then **batch norm**: from guessing to
+# learning, and the right panel shows why. Then **layer norm**: a surprise for almost everybody, it does not help at all.
+# Leave the question open; it is answered under *Six norms*. The two ReLU presets are the teaser for what comes next: batch
+# norm, and the *larger* step is the better one.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SIGMOIDS.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: fifty ReLU layers
+#
+# He's weights, batch norm in front of every ReLU, before any training. How large is the gradient $\lVert \partial
+# L/\partial W \rVert$ of layer 1, compared with that of layer 50?
+#
+# **A** about the same **B** ten thousand times smaller **C** ten thousand times larger
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_guess = ...  # "A", "B" or "C"
+my_guess = "C"
+# END SOLUTION
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.explosion_lab()
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_explosion(my_guess)
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Eight minutes, the heart of the chapter. Grey: the same weights without batch norm, flat. Blue: with it. Let that sink in
+# before any formula. Drag the **batch size** down and see the slope and the point climb the dashed curve. **Weights 5 times
+# too large**: the grey curve tilts or not, the blue one does not care; that is the good side. **Sigmoid**: nearly flat,
+# that was the rescue. Only the dashed line's height is taken from the points, its slope is not. **Batch of 2** for the
+# laugh.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Where $\pi/(\pi-1)$ comes from
+#
+# Wide layers, a large batch. Each unit's $u$ is then like a draw from $N(0,1)$ for each sample. Follow one layer.
+#
+# **Forward.** $h = \phi(u)$, $z = Wh$. Batch norm takes the mean over the batch out, so what it divides by is
+# $s^2 = n\,\mathrm{Var}\,w \cdot \mathrm{Var}\,\phi(u)$.
+#
+# **Backward.** Weights: times $n\,\mathrm{Var}\,w$. Slope: times $\mathrm{E}\,\phi'(u)^2$. Batch norm: divided by $s^2$.
+#
+# $$\frac{\lVert\delta_l\rVert^2}{\lVert\delta_{l+1}\rVert^2} = \frac{\mathrm{E}\,\phi'(u)^2}{\mathrm{Var}\,\phi(u)}
+# \qquad\text{ReLU: } \frac{1/2}{1/2 - 1/(2\pi)} = \frac{\pi}{\pi - 1} = 1.467$$
+#
+# The size of the weights has dropped out. In $\ln \lVert\delta\rVert$ the slope is $\tfrac12 \ln \frac{\pi}{\pi-1} = 0.19$
+# per layer.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Compare chapter 05: there the mean of $h^2$ stood where now the *variance* of $h$ stands. ReLU's outputs have a mean,
+# $1/\sqrt{2\pi}$, which all samples share. Batch norm takes it out and blows up what is left, and the blow-up multiplies
+# the gradient. (The two small terms $\bar g$ and $u\,\overline{ug}$ cost nothing in a large batch: two directions of many.)
+#
+# Dice first, then the formula:
+
+
+# %% slideshow={"slide_type": "skip"}
+def growth(phi, u: torch.Tensor) -> float:
+    u = u.clone().requires_grad_()
+    h = phi(u)
+    (slope,) = torch.autograd.grad(h.sum(), u)
+    return float((slope**2).mean() / h.detach().var())
+
+
+u = torch.randn(400_000, generator=generator, dtype=torch.float64)
+assert abs(growth(torch.relu, u) / (pi / (pi - 1)) - 1) < 0.01
+assert abs(experiments.wide_factor("relu") - pi / (pi - 1)) < 1e-12
+for name in ("identity", "sigmoid", "elu", "tanh", "gelu", "relu"):
+    print(f"{name:8}  factor per layer {experiments.wide_factor(name):.4f}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Not one of them is below 1, and that is a theorem. The Gaussian Poincaré inequality says $\mathrm{Var}\,\phi(u) \le
+# \mathrm{E}\,\phi'(u)^2$ for every $\phi$, with equality only if $\phi$ is a straight line. So in a wide net, at the start,
+# **batch norm never lets the gradient vanish, and with any bent activation lets it explode**, slowly for sigmoid and fast
+# for ReLU. Whoever said "it cannot vanish" was right about that half.
+#
+# **Small batches.** The variance of $B$ numbers is itself random, and dividing by it costs: the mean of $1/v$ of a normal
+# batch is $B/(B-3)$ times that of a large one. For a net without activations the factor becomes $\frac{B-2}{B-3}$, for ReLU
+#
+# $$\frac{\tfrac{B-2}{2} + p + \kappa}{(B-3)\left(\tfrac12 - \kappa\right)}, \qquad
+# p = \tfrac14 + \tfrac{\arcsin\rho}{2\pi}, \quad
+# \kappa = \tfrac{\sqrt{1-\rho^2} + (\pi - \arccos\rho)\,\rho}{2\pi}, \quad \rho = \tfrac{-1}{B-1}$$
+#
+# Here $p$ is the chance that two samples of a batch are both positive, $\kappa$ the mean of their product of ReLUs, and
+# $\rho$ their correlation, since the $u$ of a batch add up to 0. (Yang and others, 2019, solved such cases for many
+# activations.)
+
+
+# %% slideshow={"slide_type": "skip"}
+def relu_factor(B: int) -> float:
+    rho = -1 / (B - 1)
+    p = 1 / 4 + np.arcsin(rho) / (2 * pi)
+    kappa = (sqrt(1 - rho**2) + (pi - np.arccos(rho)) * rho) / (2 * pi)
+    return ((B - 2) / 2 + p + kappa) / ((B - 3) * (1 / 2 - kappa))
+
+
+assert abs(relu_factor(10**7) - pi / (pi - 1)) < 1e-6
+v = torch.randn(200_000, 8, generator=generator, dtype=torch.float64).var(1, correction=0)
+assert abs((1 / v).mean() / (8 / (8 - 3)) - 1) < 0.03
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## Decisive: theory and measurement
+#
+# ReLU with batch norm, 33 layers of 200, five starts each, the first five layers left out: they still carry the
+# correlations of the data.
+
+# %% tags=["decisive"] slideshow={"slide_type": "skip"}
+print("batch   theory   measured, median of 5 nets")
+for batch in (8, 16, 32, 64):
+    measured = np.median([experiments.factors("relu", batch, 200, 33, s) for s in range(5)])
+    print(f"{batch:5}   {relu_factor(batch):.3f}    {measured:.3f}")
+    assert abs(measured / relu_factor(batch) - 1) < 0.04
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SMALL_BATCH.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# How do we measure at depth 200? With the recursion of chapter 02 and one more step in each layer, $\delta$ kept as a unit
+# array and the logarithm of its norm:
+#
+# $$\delta_l = \mathrm{BN}^{\leftarrow}\!\left( \gamma\, \phi'(\gamma u_l + \beta) \cdot W_{l+1}^\top \delta_{l+1} \right)$$
+#
+# where $\mathrm{BN}^{\leftarrow}$ is the boxed formula. Autograd agrees:
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.batch_norm.normed_net import NormedNet, flow
+
+x, y = experiments.images(32, seed=1)
+net = experiments.build(depth=12, width=30, gamma=0.7, beta=0.1, seed=1)
+weights = [w.clone().requires_grad_() for w in net.weights]
+loss = F.cross_entropy(NormedNet(tuple(weights), "batch", net.activation, 0.7, 0.1)(x), y)
+by_autograd = torch.autograd.grad(loss, weights)
+for (unit, ln), expected in zip(flow(net, x, y).gradients, by_autograd):
+    assert (exp(ln) * unit - expected).norm() < 1e-10 * expected.norm()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CANNOT_VANISH.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.USUALLY_ENOUGH.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.LINEAR.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: how deep?
+#
+# ReLU, batch norm, a large batch. Over how many layers does the *norm* of the gradient grow by a factor of 1000?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB layers = ...
+layers = 2 * log(1000) / log(pi / (pi - 1))
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.layers_to_thousand(layers)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: one bold step
+#
+# Forty layers; layer 1 has a gradient over a thousand times that of layer 40. Now take one step of descent with learning
+# rate **1**, on all weights. What becomes of the spread, the largest $\lVert \partial L/\partial W\rVert$ over the
+# smallest?
+#
+# **A** NaN: it diverges **B** it stays over a thousand **C** it falls below thirty
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_step = ...  # "A", "B" or "C"
+my_step = "C"
+# END SOLUTION
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.steps_lab()
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_step(my_step)
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Vote; A wins. Then **lr 0.01**, **lr 0.1**, **lr 1**: the larger the step, the flatter. Point at the right
+# panel: layer 1's weights have become tens of times longer, exactly as the right angle says. Ask: *why does a layer whose
+# weights grew forty times not blow up the output?* (Batch norm does not see it.) **lr 10**: flat as well, but the loss has
+# jumped; the last layer has no norm.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Why it flattens
+#
+# $$\lVert w' \rVert^2 = \lVert w \rVert^2 + \eta^2 \lVert g \rVert^2 \qquad\text{and then}\qquad
+# \lVert g' \rVert \propto \frac{1}{\lVert w' \rVert}$$
+#
+# A layer with a huge gradient takes a huge step, sideways. Its weights become long, the output does not notice
+# the length, and the next gradient is small. **A learning rate of its own for each layer, for free.**
+#
+# It is a mechanism of training. At the start, and with a tiny learning rate, it has not happened yet.
+
+# %% tags=["decisive"] slideshow={"slide_type": "skip"}
+for lr in (0.01, 0.1, 1.0):
+    runs = [experiments.first_steps(lr, 1, 40, seed=s) for s in range(5)]
+    before, after = np.median([r.spreads for r in runs], axis=0)
+    print(f"lr {lr:<4}: spread before {before:5.0f}, after one step {after:5.1f}")
+    for run in runs:
+        assert np.allclose(run.growth, run.first_growth, rtol=1e-3)
+assert before > 800 and after < 40
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ONE_STEP.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Flat is not yet learned.** The explosion has a twin in the forward pass. Take the cosine between the $z$ of two images:
+# 1 if they are alike, 0 if they have nothing in common. In layer 1 two images of one class are more alike than two of
+# different classes. And forty layers on?
+
+# %% slideshow={"slide_type": "skip"}
+print("mean cosine of two images     layer 1: one class, two    layer 40: one class, two")
+for kind in ("batch", "layer"):
+    same, different = np.mean([experiments.likeness(kind, 40, s) for s in range(5)], axis=0)
+    ends = [f"{same[i]:10.2f} {different[i]:10.2f}" for i in (0, -1)]
+    print(f"{kind} norm, ReLU{'':14}{ends[0]}     {ends[1]}")
+    assert same[0] - different[0] > 0.3 and abs(same[-1] - different[-1]) < 0.04
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With batch norm all images have become equally *unlike*: what made two threes resemble each other is gone. With layer
+# norm, whose gradient is level (below), all have become *alike*. Either way the last layer cannot tell the classes apart,
+# and 50 such layers stay near guessing for 300 steps, flat gradient or not; `make test-long` measures both. With 20 layers
+# batch norm still reaches about nine in ten. This is the sense of the sentence of Yang and others: deep nets with batch
+# norm and *no skips* do not train. Skips are chapter 07.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## When it breaks
+#
+# - **A batch of 1**: $z - m = 0$. Nothing gets through.
+# - **A batch of 2**: $u = \pm 1$. All that is left of two images is which of them was larger.
+# - **Small batches**: mean and variance are noise.
+# - **Training and evaluation differ**: what arrives at the test is not what was averaged.
+
+# %% slideshow={"slide_type": "skip"}
+u = batch_norm(torch.randn(2, 6, generator=generator, dtype=torch.float64))
+print(np.round(u.numpy(), 1))
+try:
+    torch.nn.BatchNorm1d(6)(torch.randn(1, 6))
+except ValueError as error:
+    print(error)
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.breaking_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. **Batch of 16**, **4**, **2**, then **2 with layer norm**: same data, same steps. Orange is the net as it
+# was trained, with the test batch's own statistics; blue is what you ship. Right panel: shift all test images. Blue falls,
+# orange does not move by a single image: ask why. (A shift moves each unit by a constant, and its mean is taken out.) So
+# "use the test batch's statistics" is a cure for a shift, if you have a test batch.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ANY_BATCH.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Six norms, one measurement
+#
+# | | mean and variance over | batch needed? |
+# |---|---|---|
+# | batch norm (2015) | the samples, for each unit | yes |
+# | layer norm (2016) | the units, for each sample | no |
+# | RMS norm (2019) | the units, without a mean | no |
+# | group norm (2018) | groups of units, for each sample | no |
+# | weight norm (2016) | nothing: $w = g\,v/\lVert v\rVert$, started on one batch | at the start |
+#
+# Predict: with ReLU, which of them explode? With sigmoid, which of them vanish?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.norms_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. **ReLU**: batch norm and weight norm explode together, the norms over the units stay level. **Sigmoid**: the
+# reverse, and here is the answer to the question left open above. Ask for one sentence that explains both pictures: *who
+# takes out what all samples share?* **tanh** has no mean to take out, and all lie together.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# One sentence explains both pictures. A norm over the units divides by $n\,\mathrm{Var}\,w\,\mathrm{E}\,\phi^2$, since it
+# does not know what other samples do. So
+#
+# $$\text{over the batch: } \frac{\mathrm{E}\,\phi'^2}{\mathrm{Var}\,\phi}, \qquad
+# \text{over the units: } \frac{\mathrm{E}\,\phi'^2}{\mathrm{E}\,\phi^2}$$
+#
+# For ReLU the second is exactly 1. For the sigmoid, whose outputs are nearly all mean, it is 0.15: twenty layers lose eight
+# powers of ten, and the net is stuck. What makes batch norm explode with ReLU is just what rescues sigmoids.
+
+# %% slideshow={"slide_type": "skip"}
+for name in ("relu", "sigmoid", "tanh"):
+    over_batch, over_units = experiments.wide_factor(name), experiments.layer_factor(name)
+    print(f"{name:8} over the batch {over_batch:.3f}, over the units {over_units:.3f}")
+assert abs(experiments.layer_factor("relu") - 1) < 1e-12
+for kind in ("layer", "rms", "group"):
+    net = experiments.build(depth=8, width=30, kind=kind, seed=2)
+    weights = [w.clone().requires_grad_() for w in net.weights]
+    loss = F.cross_entropy(NormedNet(tuple(weights), kind, net.activation)(x), y)
+    for (unit, ln), g in zip(flow(net, x, y).gradients, torch.autograd.grad(loss, weights)):
+        assert (exp(ln) * unit - g).norm() < 1e-10 * g.norm()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.LAYER_NORM.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Can it replace the activation?
+#
+# Two circles, one inside the other. No straight line tells them apart.
+#
+# Batch norm divides by a standard deviation, which is not linear. So does a net with batch norm and *no* activation bend
+# its border?
+#
+# Predict, then look.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.circles_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. **Batch norm alone**, then **4 layers**: the border stays straight. Ask where the division went. (In
+# evaluation the divisor is a constant; in training it is the same for all samples of the batch.)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# In evaluation each batch norm is $x \mapsto a x + b$ with constants, and so is the whole net: **affine**, a linear map plus
+# a constant. The lab checks it at pairs of points: an affine function has the same mean at $x$ and $-x$ wherever you look.
+# In training the divisor is common to the whole batch, so the border between the classes of one batch is straight as well.
+
+# %% slideshow={"slide_type": "skip"}
+deep = torch.nn.Sequential()
+for _ in range(3):
+    deep += torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4)).double()
+for _ in range(20):
+    deep(torch.randn(50, 4, generator=generator, dtype=torch.float64))
+deep.eval()
+a, b = torch.randn(2, 7, 4, generator=generator, dtype=torch.float64)
+assert torch.allclose(deep(0.3 * a + 0.7 * b), 0.3 * deep(a) + 0.7 * deep(b), rtol=1e-10)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.REPLACES.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: find the flaw
+#
+# 1. Batch norm gives every pre-activation mean 0 and variance 1 over the batch.
+# 2. So with γ = 1 and β = 0 the signal has the same size in every layer.
+# 3. A signal of constant size means that each layer multiplies the squared gradient by 1 on average.
+# 4. So a deep net with batch norm can neither vanish nor explode at the start.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2, 3 or 4
+flaw = 3
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Judgement
+#
+# | what is said of batch norm | what is measured |
+# |---|---|
+# | standardises the weights | no: the pre-activations; the size of W stops mattering |
+# | makes a standard normal | mean 0 and variance 1; the shape stays |
+# | avoids vanishing | yes: the factor per layer is at least 1 |
+# | is enough against explosion | it *is* the explosion: 1.467 per layer with ReLU |
+# | slows predictions down | not once it is folded |
+# | replaces the activation | no: affine |
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - Backward: $\frac1s (g - \bar g - u\,\overline{ug})$. Scale invariance: gradient at a right angle, weights only grow.
+# - At the start each layer multiplies $\lVert\delta\rVert^2$ by $\mathrm{E}\,\phi'^2/\mathrm{Var}\,\phi \ge 1$: it rescues
+#   sigmoids and explodes with ReLU.
+# - One large step flattens the explosion, because the weights that get the largest gradients grow most.
+# - It needs a batch worth averaging. Norms over the units do not, and are another measurement.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## References
+#
+# - Ioffe and Szegedy, *Batch normalization: accelerating deep network training by reducing internal covariate shift*, 2015.
+#   Salimans and Kingma, *Weight normalization*, 2016. Ba, Kiros and Hinton, *Layer normalization*, 2016. Wu and He, *Group
+#   normalization*, 2018. Zhang and Sennrich, *Root mean square layer normalization*, 2019.
+# - Yang, Pennington, Rao, Sohl-Dickstein and Schoenholz, *A mean field theory of batch normalization*, 2019: the explosion, and
+#   the finite batch.
+# - Géron, *Hands-on machine learning*, 2nd edition, chapter 11: the model with batch norm on 28 x 28 images.
+# - Quoted in translation: a lecture note, a widely read Zhihu article, a Medium article, an article of 2023, all on
+#   vanishing and exploding gradients.

@@ -1,0 +1,362 @@
+"""Claims of chapter 06 on trial."""
+
+from __future__ import annotations
+
+from vglib.batch_norm import experiments as ex
+from vglib.claim import Claim, Tolerance
+
+CHAPTER = 6
+
+NOTE = "a lecture note"
+ZHIHU = "a widely read Zhihu article"
+MEDIUM = "a Medium article"
+ARTICLE = "an article of 2023"
+YANG = "Yang, Pennington, Rao, Sohl-Dickstein and Schoenholz 2019"
+HEAPS = 0.25
+
+
+def _two_heaps_fourth() -> float:
+    # E u^4 of (+-1 + s N(0, 1)) / sqrt(1 + s^2).
+    s2 = HEAPS**2
+    return (1 + 6 * s2 + 3 * s2**2) / (1 + s2) ** 2
+
+
+NORMALISES_WEIGHTS = Claim(
+    id="batch-norm-standardises-the-weights",
+    source=NOTE,
+    says="BatchNormalization aims to standardise the weights, that is, to modify the weights W of "
+    "each layer.",
+    setup="one layer of 50 ReLUs on 64 digits, torch's batch norm in training mode; the weights W "
+    "against 10 W; ||dL/d(10W)|| / ||dL/dW||",
+    prediction=0.1,
+    measure=lambda seed: ex.scaled_gradient(10.0, seed)[1],
+    tolerance=Tolerance.relative(1e-3),
+    rival=1.0,
+    rival_says="standardised weights: W and 10 W are one",
+    verdict=lambda ratio: (
+        f"refuted: W stays as it is; for 10 W the output is the same and the gradient {ratio:.4f} "
+        "of what it was"
+        if ratio < 0.5
+        else "holds"
+    ),
+    correction="It standardises each pre-activation over the batch. The output no longer depends "
+    "on the scale c of W, and the gradient by W goes with 1/c. Standardising W is weight "
+    "normalisation (Salimans & Kingma 2016).",
+)
+
+STANDARD_NORMAL = Claim(
+    id="batch-norm-makes-a-standard-normal",
+    source=ZHIHU,
+    says="It forcibly pulls the distribution of each neuron's input back to a standard normal "
+    "distribution with mean 0 and variance 1.",
+    setup="one unit whose pre-activation is in two heaps, batch of 2000; E u^4 of batch norm's "
+    "output u",
+    prediction=_two_heaps_fourth,
+    measure=lambda seed: ex.one_unit("two heaps", seed=seed).fourth,
+    tolerance=Tolerance.relative(0.05),
+    rival=3.0,
+    rival_says="a normal distribution",
+    verdict=lambda fourth: (
+        f"holds only if 'normal' is struck out: mean 0 and variance 1, but E u⁴ is {fourth:.2f} "
+        "and a normal distribution has 3"
+        if fourth < 2.5
+        else "holds"
+    ),
+    correction="Only the mean and the variance are set, and gamma and beta may set them again. A "
+    "shift and a scale leave the shape as it is.",
+)
+
+CANNOT_VANISH = Claim(
+    id="batch-norm-makes-gradients-larger-so-they-cannot-vanish",
+    source=ZHIHU,
+    says="Batch norm lets the activation's input fall where the function is sensitive: it makes "
+    "the gradient larger and avoids the vanishing gradient problem.",
+    setup="ReLU with batch norm, 33 layers of 200, He's weights, 128 inputs N(0, 1); factor of "
+    "||delta||^2 per layer before training, without the first 5 layers",
+    prediction=lambda: ex.batch_factor("relu", 128),
+    measure=lambda seed: ex.factors("relu", 128, 200, 33, seed),
+    tolerance=Tolerance.relative(0.025),
+    rival=1.0,
+    rival_says="neither vanishing nor exploding",
+    verdict=lambda factor: (
+        f"holds only if explosion is no problem: each layer multiplies the squared gradient by "
+        f"{factor:.2f}"
+        if factor > 1.1
+        else "holds"
+    ),
+    correction="At the start batch norm multiplies ||delta||^2 by E phi'^2 / Var phi, which is at "
+    "least 1 for every activation, and pi/(pi-1) = 1.467 for ReLU: it explodes with depth.",
+)
+
+SMALL_BATCH = Claim(
+    id="pi-over-pi-minus-one-at-every-batch",
+    source=YANG,
+    says="In a batch-normalised ReLU net the squared gradient grows by pi/(pi-1) per layer (for "
+    "large batches).",
+    setup="ReLU with batch norm, 33 layers of 256, He's weights, batch of 8 inputs N(0, 1); factor "
+    "of ||delta||^2 per layer before training, without the first 5 layers",
+    prediction=lambda: ex.batch_factor("relu", 8),
+    measure=lambda seed: ex.factors("relu", 8, 256, 33, seed),
+    tolerance=Tolerance.relative(0.06),
+    rival=ex.wide_factor("relu"),
+    rival_says="pi/(pi-1), the value for a large batch",
+    verdict=lambda factor: (
+        f"holds only if the batch is large, as the paper says; at 8 it is {factor:.2f}"
+        if factor > 1.6
+        else "holds"
+    ),
+    correction="A small batch adds the spread of its own variance: at B = 8 the closed form gives "
+    "1.79, at 32 it gives 1.52.",
+)
+
+LINEAR = Claim(
+    id="without-activations-there-is-no-explosion",
+    source="often heard",
+    says="It is the activations' slopes that make gradients vanish or explode.",
+    setup="no activation, batch norm, 33 layers of 256, weights N(0, 1/n), batch of 8 inputs "
+    "N(0, 1); factor of ||delta||^2 per layer before training, without the first 5 layers",
+    prediction=lambda: ex.batch_factor("identity", 8),
+    measure=lambda seed: ex.factors("identity", 8, 256, 33, seed),
+    tolerance=Tolerance.relative(0.04),
+    rival=1.0,
+    rival_says="slope 1, factor 1",
+    verdict=lambda factor: (
+        f"refuted: without any activation each layer multiplies the squared gradient by "
+        f"{factor:.2f}"
+        if factor > 1.1
+        else "holds"
+    ),
+    correction="Batch norm alone gives (B-2)/(B-3) for a batch of B (Yang et al. 2019).",
+)
+
+USUALLY_ENOUGH = Claim(
+    id="batch-norm-is-usually-enough",
+    source=MEDIUM,
+    says="Gradient clipping is used in recurrent networks; for other types of networks BN is "
+    "usually sufficient against exploding gradients.",
+    setup="ReLU with batch norm, 50 layers of 200, He's weights, 128 inputs N(0, 1), before "
+    "training; ||dL/dW|| of layer 1 over layer 50",
+    prediction=lambda: ex.batch_factor("relu", 128) ** 24.5,
+    measure=lambda seed: ex.first_to_last("batch", 50, 200, 128, seed),
+    tolerance=Tolerance.factor(1.6),
+    rival=1.0,
+    rival_says="no explosion",
+    verdict=lambda ratio: (
+        f"holds only if the net is shallow: at 50 layers layer 1 gets {ratio:,.0f} times the "
+        "gradient of layer 50, and without batch norm it gets less than once"
+        if ratio > 100
+        else "holds"
+    ),
+    correction="In a deep plain net batch norm is what explodes. It is enough in shallow nets, and "
+    "together with skip connections (chapter 07).",
+)
+
+DEEP_TRAINS = Claim(
+    id="fifty-layers-train-with-batch-norm",
+    source=MEDIUM,
+    says="For other types of networks BN is usually sufficient.",
+    setup="digits, ReLU with batch norm, 50 layers of 50, He's weights, cross-entropy, SGD, batch "
+    "64, lr 0.5, 300 steps; test accuracy",
+    prediction=0.5,
+    measure=lambda seed: (
+        ex.rescue("batch", "relu", 50, 0.5, seed, steps=300, width=50, records=1).accuracy
+    ),
+    tolerance=Tolerance.at_most(),
+    rival=0.9,
+    rival_says="it trains",
+    verdict=lambda accuracy: (
+        f"holds only if the net is shallow: 50 layers are at {accuracy:.0%} after 300 steps"
+        if accuracy < 0.5
+        else "holds"
+    ),
+    correction="Vanilla nets with batch norm are not trainable at large depth (Yang et al. 2019); "
+    "skip connections make them so.",
+    slow=True,
+)
+
+LEVEL_IS_ENOUGH = Claim(
+    id="a-level-gradient-is-enough",
+    source="often concluded from the theory",
+    says="If the gradient has the same size in every layer, a deep net trains.",
+    setup="digits, ReLU with layer norm (a factor of 1 per layer), 50 layers of 50, He's weights, "
+    "cross-entropy, SGD, batch 64, lr 0.05, 300 steps; test accuracy",
+    prediction=0.5,
+    measure=lambda seed: (
+        ex.rescue("layer", "relu", 50, 0.05, seed, steps=300, width=50, records=1).accuracy
+    ),
+    tolerance=Tolerance.at_most(),
+    rival=0.9,
+    rival_says="it trains",
+    verdict=lambda accuracy: (
+        f"refuted: with a level gradient 50 layers are at {accuracy:.0%} after 300 steps"
+        if accuracy < 0.5
+        else "holds"
+    ),
+    correction="The signal must keep apart what is different: with layer norm and ReLU all images "
+    "become alike, with batch norm all become equally unlike.",
+    slow=True,
+)
+
+ONE_STEP = Claim(
+    id="an-explosive-start-stays-explosive",
+    source="often concluded from the theory",
+    says="A deep batch-norm net has exploding gradients, so a large learning rate makes it "
+    "diverge.",
+    setup="digits, ReLU with batch norm, 40 layers of 100, He's weights, batch 128, cross-entropy; "
+    "largest over smallest ||dL/dW|| of the hidden layers after one step of descent at lr 1",
+    prediction=60.0,
+    measure=lambda seed: float(ex.first_steps(1.0, 1, 40, seed=seed).spreads[-1]),
+    tolerance=Tolerance.at_most(),
+    rival=1000.0,
+    rival_says="about what it was before the step",
+    verdict=lambda spread: (
+        f"refuted: one step at lr 1 takes the spread from over a thousand to {spread:.0f}"
+        if spread < 200
+        else "holds"
+    ),
+    correction="The layer with the largest gradient takes the largest step, at a right angle to "
+    "its weights: they grow, and the next gradient goes with one over their size.",
+)
+
+SLOWER = Claim(
+    id="batch-norm-makes-prediction-slower",
+    source=MEDIUM,
+    says="BN adds complexity to the model; moreover, the neural network makes slower predictions.",
+    setup="64-300-100-10 with batch norm before each ReLU, float32, 30 steps on digits; largest "
+    "difference of an output between the net and the same net folded into plain linear layers",
+    prediction=1e-5,
+    measure=ex.folding_error,
+    tolerance=Tolerance.at_most(),
+    rival=1e-3,
+    rival_says="folding changes the outputs",
+    verdict=lambda error: (
+        f"holds only if it is left in place: folded into the layer before it, nothing is left to "
+        f"compute, and no output changes by more than {error:.1g}"
+        if error <= 1e-5
+        else "holds"
+    ),
+    correction="In evaluation batch norm is a fixed scale and shift, which the linear layer before "
+    "it can take over, or the one after it.",
+)
+
+BEFORE_OR_AFTER = Claim(
+    id="batch-norm-before-or-after-the-activation",
+    source=MEDIUM,
+    says="It consists of adding an operation to the model before or after the activation function "
+    "of each hidden layer.",
+    setup="64-300-100-10 ReLU net on digits (pixels 0 to 1), He's weights, cross-entropy, SGD, "
+    "batch 64, lr 0.1, 60 steps; test accuracy, after minus before",
+    prediction=0.0,
+    measure=lambda seed: float(
+        ex.place_accuracy("after", 0.1, seed, 60)[1][-1]
+        - ex.place_accuracy("before", 0.1, seed, 60)[1][-1]
+    ),
+    tolerance=Tolerance.absolute(0.03),
+    rival=-0.1,
+    rival_says="the usual place, before, is better by ten points",
+    verdict=lambda gap: (
+        f"holds: both places work, and after minus before is {100 * gap:+.1f} points of test "
+        "accuracy"
+        if abs(gap) < 0.03
+        else "holds only if a few points do not matter"
+    ),
+    correction="Both work. Early in training, in this shallow net, after is ahead by about a "
+    "point, and either is ahead of no batch norm by several.",
+)
+
+REPLACES = Claim(
+    id="batch-norm-can-replace-the-activation",
+    source=ARTICLE,
+    says="Batch normalisation can replace the activation function.",
+    setup="two circles of 500 points, 2-16-16-2 with batch norm and no activation, descent on all "
+    "training points, lr 0.3, 120 steps; test accuracy in evaluation",
+    prediction=0.65,
+    measure=lambda seed: ex.two_circles("batch norm", 2, seed).accuracy,
+    tolerance=Tolerance.at_most(),
+    rival=0.95,
+    rival_says="what ReLU reaches",
+    verdict=lambda accuracy: (
+        f"refuted: {accuracy:.0%} of the points, which is guessing" if accuracy < 0.65 else "holds"
+    ),
+    correction="In evaluation batch norm is affine, and affine layers in a row are one affine "
+    "layer, whatever their number.",
+)
+
+LAYER_NORM = Claim(
+    id="layer-norm-does-what-batch-norm-does",
+    source="often heard",
+    says="Layer norm is batch norm along the other axis: it does the same without a batch.",
+    setup="20 sigmoid layers of 40 with layer norm before each, digits, weights N(0, 1/n), "
+    "cross-entropy, SGD, batch 64, lr 0.2, 60 steps; test accuracy",
+    prediction=0.2,
+    measure=lambda seed: ex.rescue("layer", "sigmoid", 20, 0.2, seed, records=1).accuracy,
+    tolerance=Tolerance.at_most(),
+    rival=0.8,
+    rival_says="what batch norm reaches",
+    verdict=lambda accuracy: (
+        f"refuted: with sigmoids layer norm is at {accuracy:.0%}, and batch norm learns"
+        if accuracy < 0.3
+        else "holds"
+    ),
+    correction="Only a mean over the batch removes what all samples share. With ReLU that costs "
+    "batch norm an explosion; with sigmoids it is what rescues.",
+)
+
+SIGMOIDS = Claim(
+    id="batch-norm-rescues-twenty-sigmoid-layers",
+    source=ZHIHU,
+    says="Batch norm in essence solves the gradient problem of backpropagation, and speeds up "
+    "convergence.",
+    setup="20 sigmoid layers of 40 with batch norm before each, digits, weights N(0, 1/n), "
+    "cross-entropy, SGD, batch 64, lr 0.2, 60 steps; test accuracy",
+    prediction=0.6,
+    measure=lambda seed: ex.rescue("batch", "sigmoid", 20, 0.2, seed, records=1).accuracy,
+    tolerance=Tolerance.at_least(),
+    rival=0.1,
+    rival_says="guessing, what the net without it does",
+    verdict=lambda accuracy: (
+        f"holds: 20 sigmoid layers reach {accuracy:.0%} in 60 steps"
+        if accuracy > 0.6
+        else "refuted: they do not learn"
+    ),
+    correction="It holds here. The factor per layer is near 1 for sigmoids, and 1.47 for ReLU.",
+)
+
+ANY_BATCH = Claim(
+    id="batch-norm-works-at-any-batch-size",
+    source="often assumed",
+    says="The batch size is a matter of memory and speed.",
+    setup="64-50-50-10 ReLU net with batch norm on digits, He's weights, cross-entropy, SGD, batch "
+    "of 2, lr 0.1, 80 steps; test accuracy in evaluation",
+    prediction=0.55,
+    measure=lambda seed: ex.small_batch_accuracy("batch", 2, seed),
+    tolerance=Tolerance.at_most(),
+    rival=0.75,
+    rival_says="what layer norm reaches at batch 2",
+    verdict=lambda accuracy: (
+        f"refuted: with batches of 2 batch norm is at {accuracy:.0%}, where layer norm is well "
+        "past 70%"
+        if accuracy < 0.55
+        else "holds"
+    ),
+    correction="Of two samples batch norm tells only which is larger. Use a larger batch, or a "
+    "norm over the units.",
+)
+
+CLAIMS: tuple[Claim, ...] = (
+    NORMALISES_WEIGHTS,
+    STANDARD_NORMAL,
+    CANNOT_VANISH,
+    SMALL_BATCH,
+    LINEAR,
+    USUALLY_ENOUGH,
+    DEEP_TRAINS,
+    LEVEL_IS_ENOUGH,
+    ONE_STEP,
+    SIGMOIDS,
+    LAYER_NORM,
+    BEFORE_OR_AFTER,
+    SLOWER,
+    ANY_BATCH,
+    REPLACES,
+)
