@@ -1,0 +1,724 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 07 · Residual nets
+#
+# **A skip puts a 1 into every bracket of the chain rule. Is that enough to go a thousand layers deep?**
+#
+# **You will do** watch a residual net of twenty layers break within four steps, try three cures, and train a thousand layers in
+# seconds.
+#
+# **You will learn** what a skip keeps and what it lets grow, how many paths a gradient takes, and which number decides.
+#
+# **You need** the chain rule and the Jacobian (chapter 02), He's weights and χ (chapter 05).
+#
+# **Time** 90 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+import itertools
+from math import exp, log, pi, sqrt
+
+import numpy as np
+import torch
+
+from vglib.residuals import check, claims, experiments, labs
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict
+#
+# A **residual block** adds to its input instead of replacing it:
+#
+# $$h_l = h_{l-1} + W_l\,\phi(h_{l-1})$$
+#
+# Twenty such blocks with ReLU and He's weights, at their start. How long is the gradient in front of block 1, compared with behind
+# block 20?
+#
+# **A** about the same **B** about a thousand times shorter **C** about a thousand times longer
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_growth = ...  # "A", "B" or "C"
+my_growth = "C"
+# END SOLUTION
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.flow_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. Vote first; most choose A, "because of the 1". Drag the depth to 100 and read both axes: signal and gradient grow alike.
+# Then **20 plain sigmoid layers**, **Hold**, **the same with skips**: twelve powers of ten are mended. So skips cure vanishing, and they
+# bring explosion. Keep **1000 blocks** for the end; a thousand blocks take a quarter of a second, and the lab narrows them to do so.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_growth(my_growth)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Two kinds of gradient are drawn. $\lVert\partial L/\partial h_l\rVert$ is what arrives between two blocks; in this chapter we call it
+# $\delta_l$. ($h_0$ is the input after one linear layer, the *stem*.) $\lVert\partial L/\partial W_l\rVert$ is what a block learns from;
+# it is a product of gradient and signal, and flat here, since one falls as the other rises. Flat is not healthy: read its height. The
+# dashed lines are theory, derived below; no number in them is fitted.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## One block
+#
+# A block is the identity plus a **branch** $F$:
+#
+# $$h_l = h_{l-1} + F_l(h_{l-1})$$
+#
+# Move $h_{l-1}$ a little: the sum moves by the step itself, plus the branch's Jacobian $J_l$ times the step. So the block's Jacobian is
+# $I + J_l$, and backwards
+#
+# $$\boxed{\ \delta_{l-1} = (I + J_l)^\top \delta_l\ }$$
+#
+# For $F = \alpha W \phi(h)$ the branch has $J = \alpha W D$, with the slopes $\phi'(h)$ on the diagonal of $D$.
+
+# %% slideshow={"slide_type": "skip"}
+def block(h: torch.Tensor, W: torch.Tensor, alpha: float) -> torch.Tensor:
+    return h + alpha * W @ torch.tanh(h)
+
+
+def block_back(h: torch.Tensor, W: torch.Tensor, alpha: float, delta: torch.Tensor) -> torch.Tensor:
+    D = torch.diag(1 - torch.tanh(h) ** 2)
+    J = alpha * W @ D
+    return (torch.eye(len(h), dtype=torch.float64) + J).T @ delta
+
+
+# %% slideshow={"slide_type": "skip"}
+generator = torch.Generator().manual_seed(0)
+W, (h, delta) = (torch.randn(n, 6, generator=generator, dtype=torch.float64) for n in (6, 2))
+(by_autograd,) = torch.autograd.grad(block(h.requires_grad_(), W, 0.5), h, delta)
+assert torch.allclose(by_autograd, block_back(h.detach(), W, 0.5, delta), rtol=1e-12)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 1: one block back
+#
+# Write $\delta_{l-1}$ of the block $h + \alpha W \phi(h)$ from `weight` $= W$, `delta` $= \delta_l$, `slope` $= \phi'(h)$ and `alpha`, all
+# NumPy arrays but the last.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def skip_back(weight: np.ndarray, delta: np.ndarray, slope: np.ndarray, alpha: float) -> np.ndarray:
+    # BEGIN SOLUTION
+    return delta + alpha * slope * (weight.T @ delta)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.skip_back(skip_back)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Is the 1 always there?
+#
+# A widely read Zhihu article: "The 1 in the brackets shows that the shortcut passes the gradient on **without loss**."
+#
+# | block | its Jacobian |
+# |---|---|
+# | first published, 2015: $\mathrm{ReLU}(h + F(h))$ | $D'\,(I + J)$ |
+# | **pre-activation**, 2016: $h + F(h)$ | $I + J$ |
+#
+# The first has a ReLU *behind* the sum. Its slopes $D'$, zeros and ones, multiply all of it, the 1 included.
+
+# %% slideshow={"slide_type": "skip"}
+def block_2015(h: torch.Tensor) -> torch.Tensor:
+    return torch.relu(h + W @ torch.relu(h))
+
+
+h = torch.rand(6, generator=generator, dtype=torch.float64)
+J = W @ torch.diag((h > 0).double())
+behind = torch.diag((h + W @ torch.relu(h) > 0).double())
+I = torch.eye(6, dtype=torch.float64)
+jacobian = torch.autograd.functional.jacobian(block_2015, h)
+assert torch.allclose(jacobian, behind @ (I + J), rtol=1e-12)
+assert not torch.allclose(jacobian, I + J)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The formula with the 1 comes from a paper of 2016, in which He, Zhang, Ren and Sun moved the ReLU into the branch for exactly this reason.
+# How much of the way through skips alone is open in twenty blocks of the older kind?
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.LOSSLESS.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What a block does to the length
+#
+# Square the boxed line, and average over the random $W$:
+#
+# $$\mathrm{E}\,\lVert\delta + J^\top\delta\rVert^2
+# = \lVert\delta\rVert^2 + \underbrace{2\,\mathrm{E}\,\delta^\top J^\top \delta}_{0} + \mathrm{E}\,\lVert J^\top\delta\rVert^2$$
+#
+# The mixed term averages to 0: $W$ is as often $-W$. The last is the $\chi$ of chapter 05, times $\alpha^2$:
+#
+# $$\boxed{\ \mathrm{E}\,\lVert\delta_{l-1}\rVert^2 = (1 + \alpha^2\chi)\,\lVert\delta_l\rVert^2\ }$$
+#
+# With ReLU and He's weights $\chi = 1$: **every block multiplies by** $1 + \alpha^2$. Never below 1, and 2 for $\alpha = 1$.
+
+# %% slideshow={"slide_type": "skip"}
+def growth(alpha: float, blocks: int = 1) -> float:
+    return (1 + alpha**2) ** blocks
+
+
+n, alpha = 40, 0.7
+h, delta = torch.randn(2, n, generator=generator, dtype=torch.float64)
+Ws = torch.randn(20_000, n, n, generator=generator) * sqrt(2 / n)
+back = delta + alpha * (h > 0) * (delta.float() @ Ws)
+expected = 1 + alpha**2 * 2 * (h > 0).double().mean()
+assert abs((back**2).sum(1).mean() / (delta**2).sum() / expected - 1) < 0.02
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+for alpha in (1, 0.5, 0.1, 1 / sqrt(50)):
+    print(f"alpha = {alpha:.3g}: {growth(alpha):.3f} per block, {growth(alpha, 50):.3g} over 50 blocks")
+
+# %% slideshow={"slide_type": "skip"}
+for alpha in (1, 0.5, 0.1, 1 / sqrt(50)):
+    seen = [experiments.flow(50, alpha=alpha, seed=s).per_block for s in range(5)]
+    print(f"alpha = {alpha:.3g}: measured {np.median(seen):.3f} per block")
+    assert abs(np.median(seen) / growth(alpha) - 1) < 0.03
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.HUNDREDS.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: choose the branch's scale
+#
+# Return the $\alpha$ with which `depth` blocks (ReLU, He) multiply the squared gradient by `growth` in all.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def branch_scale(depth: int, growth: float) -> float:
+    # BEGIN SOLUTION
+    return (growth ** (1 / depth) - 1) ** 0.5
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.branch_scale(branch_scale)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## All the paths
+#
+# Multiply the brackets out, as you would $(1 + a)(1 + b) = 1 + a + b + ab$:
+#
+# $$(I + J_1)^\top (I + J_2)^\top \cdots (I + J_L)^\top
+# = \sum_{S \subseteq \{1, \dots, L\}}\ \prod_{l \in S} J_l^\top$$
+#
+# Each block is either skipped or gone through: $2^L$ **paths**. One takes skips only; $\binom{L}{k}$ take $k$ branches.
+#
+# Predict for 54 blocks: of which length are the paths that bring the gradient?
+
+# %% slideshow={"slide_type": "skip"}
+def sum_over_paths(Js: list[torch.Tensor], delta: torch.Tensor) -> torch.Tensor:
+    total = torch.zeros_like(delta)
+    for taken in itertools.product([False, True], repeat=len(Js)):
+        g = delta
+        for J, take in zip(Js[::-1], taken):
+            g = J.T @ g if take else g
+        total = total + g
+    return total
+
+
+# %% slideshow={"slide_type": "skip"}
+Js = [torch.randn(6, 6, generator=generator, dtype=torch.float64) for _ in range(8)]
+delta = torch.randn(6, generator=generator, dtype=torch.float64)
+block_by_block = delta
+for J in Js[::-1]:
+    block_by_block = (I + J).T @ block_by_block
+assert torch.allclose(sum_over_paths(Js, delta), block_by_block, rtol=1e-10)
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.paths_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. **10 blocks, 1024 paths**: count and weight agree. **54 blocks, α = 1**: half of the depth, nothing shallow. **54 blocks, α = 0.3**:
+# the two curves part. **200 blocks, α = 1/√L**: two hundred layers, and a gradient from paths with about one branch. Then ask: *is that
+# net deep?* The usual slip: taking the many long paths (green) for the ones that matter (blue).
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Eight blocks, 256 paths: the sum over all of them is the gradient, exactly. For more blocks nobody lists them; the lab adds up all
+# paths of one length at once.
+#
+# A branch multiplies the expected square by $\alpha^2$, and different paths are uncorrelated. So the paths with $k$ branches have together
+#
+# $$\binom{L}{k}\,\alpha^{2k} \quad\text{of}\quad (1 + \alpha^2)^L,$$
+#
+# a binomial distribution with $p = \alpha^2/(1 + \alpha^2)$: each block is like a coin that says "branch" with probability $p$. The mean
+# length is $Lp$.
+#
+# In 2016 Veit, Wilber and Belongie called residual nets "ensembles of relatively shallow networks". What this does mean: with small
+# branches the gradient comes from short paths, although nearly all paths are long. What it does not mean: that there are separate nets. All paths
+# share their weights; no path could be trained without the others; and at $\alpha = 1$ the paths that count are not short.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ENSEMBLE.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: a mean length
+#
+# Fifty blocks with ReLU, He's weights and $\alpha = 0.5$. How many branches does a path take on average, weighed by the squared gradient?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB length = ...
+length = 50 * 0.25 / 1.25
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.mean_length(length)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## "Not so unlucky as to be all −1"
+#
+# The same article: "The residual gradient will not be so unlucky as to be all $-1$, and even if it is small, the 1 keeps the gradient from
+# vanishing."
+#
+# 1. Can a block be built that is all $-1$?
+# 2. How unlucky would that be at random?
+# 3. What does the argument really need?
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+h = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64, requires_grad=True)
+erased = h - torch.relu(h)
+(gradient,) = torch.autograd.grad(erased.sum(), h)
+print(f"h - relu(h) at h > 0: output {erased.tolist()}, gradient {gradient.tolist()}")
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.luck_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. **One unit**: a quarter of the draws lose more than half. **A hundred units**: never, and the factor is nearly a fixed number,
+# $\sqrt2$. But look to the right: the worst direction keeps next to nothing. **A hundred units, α = 0.1** lifts it to nearly nine tenths. **Built to be −1**
+# ends the discussion. The usual slip: to read "unlikely at random" as "cannot be learnt".
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# 1. **It can be built**: a branch that returns minus its input erases the signal, and the gradient with it. A net that is to forget something may
+#    well learn this.
+# 2. **At random it is a question of width.** With $J = \alpha W$ and $W \sim N(0, 1/n)$ the vector $W^\top\delta$ is Gaussian and long as
+#    $\delta$ itself, so a block leaves $\lVert\delta + \alpha g\rVert$: a distribution with a name (noncentral $\chi^2$), drawn dashed. One unit is
+#    unlucky often, a hundred never.
+# 3. **The argument needs small branches.** It is not enough that $J$ is not $-I$: one direction in which it comes near $-1$ loses that direction.
+#    The length of $J^\top\delta$ is at most $\lVert J\rVert$ times that of $\delta$, with the largest singular value $\lVert J\rVert$. So
+#
+# $$\lVert (I + J)^\top \delta \rVert \ge (1 - \lVert J \rVert)\, \lVert \delta \rVert$$
+#
+# holds for every direction, and says something as soon as $\lVert J\rVert < 1$. For a Gaussian $W$ that is about $\alpha < \tfrac12$.
+
+# %% slideshow={"slide_type": "skip"}
+def least_kept(J: torch.Tensor) -> float:
+    return 1 - float(torch.linalg.matrix_norm(J, 2))
+
+
+for alpha in (0.05, 0.2, 0.4):
+    J = alpha * torch.randn(100, 100, generator=generator, dtype=torch.float64) / 10
+    worst = float(torch.linalg.svdvals(torch.eye(100) + J)[-1])
+    assert worst >= least_kept(J) - 1e-12
+    assert abs(least_kept(J) - (1 - 2 * alpha)) < 0.05
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.UNLUCKY.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SMALL_BRANCH.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: find the flaw
+#
+# 1. Through a block $h + F(h)$ the gradient goes as $\delta_{l-1} = (I + J_l)^\top \delta_l$.
+# 2. So $\delta_0$ is a sum over all paths.
+# 3. One of the terms is $\delta_L$ itself, through skips alone.
+# 4. So $\delta_0$ is at least as long as $\delta_L$.
+# 5. So the gradient of a residual net cannot vanish.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2, 3, 4 or 5
+flaw = 4
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## It breaks: twenty blocks
+#
+# $$h_l = h_{l-1} + \mathrm{ReLU}(W_l h_{l-1}), \qquad l = 1, \dots, 20$$
+#
+# He's weights, digits, step size 0.01 with momentum: nothing unusual. **It goes to NaN.**
+#
+# Three cures: **clip** the gradient at length 1 (where it is longer, shorten it), **batch norm** in each branch ($Wh$ centred and scaled over
+# the batch), or $\alpha = 1/\sqrt L$.
+#
+# Predict: one of them does not give a net that learns. Which?
+#
+# **A** clipping **B** batch norm **C** $\alpha = 1/\sqrt L$
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_cure = ...  # "A", "B" or "C"
+my_cure = "A"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_cure(my_cure)
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.cure_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Eight minutes, the heart of the chapter. **none**: NaN at step 3; ask where the number came from, and point at the right panel: it was
+# there before the first step. Let the class try the step size (**no cure, tiny steps** lives, and learns nothing). **clip at 1**: alive; read the
+# loss. **batch norm**, then **α = 1/√L**: ask why batch norm helps *here* when it makes plain nets explode. Answer two slides on. Each move
+# trains for a tenth of a second or two.
+
+# %% slideshow={"slide_type": "skip"}
+for cure in experiments.CURES:
+    tries = [experiments.cured(cure, seed=s, steps=150) for s in range(3)]
+    broke = sum(t.training.broke_at is not None for t in tries)
+    first = np.median([t.training.losses[0] for t in tries])
+    accuracy = np.median([t.accuracy for t in tries])
+    print(f"{cure:10} first loss {first:9.3g}   NaN {broke} of 3   test accuracy {accuracy:.0%}")
+    assert (broke == 3) == (cure == "none")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Which cures, and why
+#
+# | cure | what it changes | what it leaves |
+# |---|---|---|
+# | tiny steps | the step | the loss in the ten thousands |
+# | clipping | the step | the same: signal, loss, ratio of the layers |
+# | **batch norm** | the branch, to a fixed size | a stream that grows like $\sqrt l$: harmless |
+# | $\boldsymbol{\alpha = 1/\sqrt L}$ | the branch | $(1 + 1/L)^L < e$ |
+#
+# The explosion is in the **signal**, at step 0. Only what shrinks the branches against the stream removes it.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Clipping** keeps the direction of the step and takes its length. Nothing is NaN any more; but each of the steps is a clipped one, and the net
+# has to walk a loss of ten thousand down in steps of a hundredth.
+#
+# **Batch norm** in the branch gives each branch the same size, whatever the stream carries. The stream grows with every block, so a
+# branch counts for less and less of it: it is an $\alpha$ that falls with $l$, chosen by the data. (De and Smith, 2020.)
+#
+# **$\alpha = 1/\sqrt L$** makes the blocks' factors multiply to at most $e$:
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+for blocks in (1, 10, 100, 1000):
+    print(f"{blocks:4} blocks: {growth(1 / sqrt(blocks), blocks):.4f}")
+print(f"e            {exp(1):.4f}")
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.NO_NORM.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CLIPPING.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A thousand layers, in seconds
+#
+# $h + W\,\mathrm{ReLU}(h)/\sqrt{1000}$, a thousand times. No normalisation, no clipping, sixty steps.
+#
+# And the same with the ReLU at the *end* of the branch, $h + \mathrm{ReLU}(W h)/\sqrt{1000}$. Does the order matter?
+
+# %% tags=["decisive"] slideshow={"slide_type": "subslide"}
+deep = experiments.train_deep(1000)
+plain = experiments.train_deep(1000, "plain", steps=5)
+relu_last = experiments.train_deep(1000, "residual", steps=5)
+print(f"W relu(h): loss {deep.losses[0]:.2f} to {deep.train_loss:.2f}, test {deep.test_accuracy:.0%}")
+print(f"plain:     loss {plain.losses[0]:.2f} to {plain.train_loss:.2f}, "
+      f"first gradient {plain.gradient_norms[0]:.0e}")
+print(f"relu(W h): first loss {relu_last.losses[0]:.0e}, NaN at step {relu_last.broke_at}")
+assert deep.test_accuracy > 0.7 and plain.gradient_norms[0] < 1e-6
+assert relu_last.broke_at is not None
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. The cell trains 1000 layers of width 32 in about two seconds: sixty steps and nine in ten digits. Then the surprise in the last
+# line. Go back to the first lab, presets **1000 blocks, α = 1/√L** and **1000 blocks, the branch ends in ReLU**, and ask what differs.
+# (A ReLU's outputs have a positive mean; a thousand of them add up.)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Why the order matters
+#
+# The mixed term of the square was 0 because $W$ stood last in the branch. A branch that *ends* in a ReLU adds positive numbers, with the mean
+# $\sqrt{q/\pi}$ for He's weights, where $q$ is the mean square of the stream. Means add up like $L$; deviations like $\sqrt L$. So after $L$ blocks of scale
+# $1/\sqrt L$ the stream's mean is of size $\sqrt L$, and the larger stream makes larger branches: growth like $e^{c \sqrt L}$ instead of $e$.
+# Two numbers follow it, the stream's mean square $q$ and its mean $m$, in units in which a branch has $\mathrm{E}\,\phi = \sqrt{q/\pi}$
+# and $\mathrm{E}\,\phi^2 = q$:
+#
+# $$q' = q + 2\alpha m \sqrt{q/\pi} + \alpha^2 q, \qquad m' = m + \alpha \sqrt{q/\pi}$$
+
+# %% slideshow={"slide_type": "skip"}
+def stream(alpha: float, blocks: int) -> float:
+    q, m = 1.0, 0.0
+    for _ in range(blocks):
+        mean = sqrt(q / pi)
+        q, m = q + 2 * alpha * m * mean + alpha**2 * q, m + alpha * mean
+    return log(q) / 2
+
+
+for blocks in (20, 100, 300):
+    seen = [experiments.flow(blocks, "residual", root=True, seed=s).log_signal[-1] for s in range(3)]
+    print(f"{blocks} blocks: the signal grows {exp(np.median(seen)):.3g} times, "
+          f"the two maps say {exp(stream(1 / sqrt(blocks), blocks)):.3g}")
+    assert abs(np.median(seen) - stream(1 / sqrt(blocks), blocks)) < 0.4
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# For twenty blocks this hardly matters, so the cure worked. For a thousand it does: end the branch in a weight matrix, or take $\alpha = 1/L$. (The
+# gradient follows: $h \cdot \delta$ is the same in front of every block, because ReLU passes a factor on, so a signal that grows
+# forward means a gradient that grows backward. The first lab's dashed line includes this.)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ROOT.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ROOT_RELU.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Three laws of growth
+#
+# At $\alpha = 1$, over $L$ blocks, the squared gradient grows
+#
+# - **ReLU**: $2^L$, exponentially;
+# - **tanh**: $e^{c\sqrt L}$, $c = \frac{8}{3\sqrt{2\pi}}$: the stream grows, so tanh saturates more and more;
+# - **batch norm and ReLU**: like $L^{\pi/(\pi-1)}$, a power: the stream grows, and batch norm divides by it.
+#
+# Each is a straight line, on its own axis.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.growth_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Read the three vertical axes at **400 blocks**: a hundred powers of ten, ten, four. Then α down to 0.05: all three are tame, and the
+# difference between them is gone. The slip: comparing the slopes across panels, whose axes differ on purpose.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **tanh.** The stream's mean square grows by $\mathrm{E}\tanh^2 \to 1$ per block, so $q \approx l$. A wide Gaussian sees of $\tanh'^2$ only its
+# area, $\tfrac43$, at the height $1/\sqrt{2\pi l}$ of its own middle. The logarithms add up: $\sum_l \tfrac43 / \sqrt{2\pi l} \approx c \sqrt L$ with $c = 8/(3\sqrt{2\pi})$.
+#
+# **Batch norm.** Each branch adds the variance of $W\,\mathrm{ReLU}(u)$, which is $2\,\mathrm{Var}\,\mathrm{ReLU}(u) = 1 - 1/\pi$, so the variance over the
+# batch is $v = 1 + l(1 - 1/\pi)$. Going back, batch norm divides by $v$: a factor $1 + 1/v$. The sum of $1/v$ is
+# $\frac{\pi}{\pi - 1} \ln L$: a power of $L$. The same number $\pi/(\pi-1)$ is the growth *per layer* in a plain net with batch norm; the skips
+# turn an exponential into a power.
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.theory import gaussian_mean
+
+relu_moments = [float(gaussian_mean(lambda u: np.maximum(u, 0) ** k, 1.0)) for k in (1, 2)]
+assert abs(2 * (relu_moments[1] - relu_moments[0] ** 2) - (1 - 1 / pi)) < 1e-12
+q = 1e4
+assert abs(gaussian_mean(lambda z: np.cosh(z) ** -4.0, q) * sqrt(2 * pi * q) - 4 / 3) < 1e-3
+
+# %% slideshow={"slide_type": "skip"}
+def bn_growth(blocks: int) -> float:
+    v = 1 + np.arange(blocks) * (1 - 1 / pi)
+    return float(np.prod(1 + 1 / v))
+
+
+for blocks in (10, 20, 50, 100):
+    seen = [exp(experiments.power_law(blocks, s, batch=64)[0]) for s in range(3)]
+    print(f"{blocks:3} blocks: theory {bn_growth(blocks):.1f}, measured {np.median(seen):.1f}")
+    assert 0.7 < np.median(seen) / bn_growth(blocks) < 1.4
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.TANH_ROOT.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BN_POWER.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Two things called a "short connection"
+#
+# A lecture note: "Use short connections: ... if we **apply the loss to the shallow layers directly**, the problem is avoided."
+#
+# 1. **Skip** (He et al. 2015): an identity around each layer. The output's gradient arrives.
+# 2. **Deep supervision** (Lee et al. 2015; GoogLeNet's extra heads): a small output and a loss at each layer. A *nearby* gradient arrives.
+#
+# Twenty sigmoid layers. What does layer 1 hear, and from whom?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.shortcuts_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. Left panel: both cure the number. Right panel: who is speaking. With heads, layer 1 hears the first few heads; of the
+# output it hears 10^-12. With skips every depth is heard alike. **Heads almost off**: the gradient of layer 1 scales with the heads, as it must.
+
+# %% slideshow={"slide_type": "skip"}
+accuracies = np.median([experiments.head_accuracies(s, steps=150) for s in range(3)], axis=0)
+for layer in (1, 3, 5, 10, 20):
+    print(f"the head at layer {layer:2} reads {accuracies[layer - 1]:.0%} of the test digits")
+assert accuracies[0] > 0.8 and accuracies[-1] < 0.3
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Deep supervision does what it says: the shallow layers learn, and a head on them reads digits well. The output of the twentieth layer has learnt
+# nothing. Deep supervision trained a shallow net inside the deep one; the skip of chapter 03 trained all twenty. In practice GoogLeNet's heads were thrown
+# away after training; skips stay.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.TWO_MEANINGS.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Relatives: a gate, a zero
+#
+# **Highway** (Srivastava et al. 2015): a learnt gate $T$ between 0 and 1 mixes the two,
+#
+# $$h_l = (1 - T)\, h_{l-1} + T\, \phi(W_l h_{l-1}).$$
+#
+# **ReZero** (Bachlechner et al. 2020): a learnt factor that *starts* at 0,
+#
+# $$h_l = h_{l-1} + a_l\, \phi(W_l h_{l-1}), \qquad a_l = 0.$$
+#
+# In the first lab, set 100 blocks of each. Which skip is exactly 1?
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# In the lab all gates start at $T = \alpha$, by their biases alone. The squared gradient is multiplied by $(1-T)^2 + T^2\chi$ in each layer,
+# which is below 1 for $\chi \le 1$: a skip of $1 - T$ forgets. (With ReLU the lab's line lies higher, for the reason of the section on order.)
+#
+# In a ReZero net the gradient passes as if there were no blocks. The weights get none at all at first, and the factors $a_l$ do:
+
+# %% slideshow={"slide_type": "skip"}
+a = torch.zeros(5, dtype=torch.float64, requires_grad=True)
+Ws = torch.randn(5, 6, 6, generator=generator, dtype=torch.float64, requires_grad=True)
+h = torch.randn(6, generator=generator, dtype=torch.float64)
+for W_l, a_l in zip(Ws, a):
+    h = h + a_l * torch.relu(W_l @ h)
+da, dW = torch.autograd.grad((h**2).sum(), [a, Ws])
+assert (dW == 0).all() and (da != 0).any()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.HIGHWAY.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: what the carry keeps
+#
+# A highway net whose gates have the bias $-2$, so $T = s(-2)$ with the sigmoid $s$. What is left of the gradient, after 100 layers, on the path
+# through skips alone?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB left = ...
+left = (1 - 1 / (1 + exp(2))) ** 100
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.carried(left)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Degradation
+#
+# He and others began with a puzzle: make a plain net deeper, and its **training** error gets *worse*. It is not overfitting. And it is no lack
+# of power: the deeper net could copy the shallower one.
+#
+# Here plain nets start with He's weights, so their gradient does not vanish. Predict the training losses of 2, 8, 20 and 50 layers.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.degradation_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. Presets **2 layers** to **50 layers**: the plain curve sticks to guessing, the residual one does not notice the depth. Ask: *does the plain
+# gradient vanish?* In the first lab, kind plain, it does not. Something else is lost, and the next section looks for it.
+
+# %% slideshow={"slide_type": "skip"}
+print("layers     plain  residual   (training loss after 150 steps)")
+for depth in (2, 8, 20, 50):
+    trained = experiments.degradation(depth, steps=150).trained
+    plain, skips = (trained[name].train_loss for name in experiments.RACERS)
+    print(f"{depth:6}  {plain:8.3f}  {skips:8.3f}")
+assert plain > 5 * skips
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Length is not what the plain net lacks. Chapter 05's other number, $c$, is: ReLU layers make any two images more alike, until the last layers have
+# nothing left to tell them apart by. Batch norm keeps them apart, as it did in He's nets, and then something happens to the gradient's *direction*: the next
+# section.
+#
+# The claim itself, with five seeds, runs with `make test-long`, as does the training of a thousand layers.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Shattered gradients
+#
+# A gradient may have the right length and still be useless: if it points elsewhere at a neighbouring input, the steps for two images
+# undo each other.
+#
+# Take a random net of *one* input $x$, and look at $\partial f/\partial x$ along a line. One number tells: its **autocorrelation**, how well the
+# gradient at one point foretells that at the next.
+#
+# Predict for 50 layers: smooth, or noise?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.shattering_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. **one layer**, then drag the depth up: the curve turns into noise. **residual, 50 layers** keeps half, **residual, α = 0.1** most.
+# Then **without batch norm**: no shattering at all! Ask why. (The layers' signals are not centred, all inputs become alike, and so do their
+# gradients; what looks better is a collapse.) Untick *subtract the mean* to see how a mean can pass for correlation.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Autocorrelation at lag $k$: take the values $y_i$ minus their mean, multiply each with the one $k$ places on, add up, and divide by the sum
+# of squares. White noise has 0 (the dashed band holds 19 of 20 such values). Without subtracting the mean, any shift of the whole curve would count as likeness.
+
+# %% slideshow={"slide_type": "skip"}
+def autocorrelation(y: np.ndarray, lag: int) -> float:
+    y = y - y.mean()
+    return float((y[lag:] * y[: len(y) - lag]).sum() / (y * y).sum())
+
+
+seen = experiments.shattered("residual with BN", 50)
+assert abs(autocorrelation(seen.gradient, 1) - seen.correlation[1]) < 1e-12
+noise = np.random.default_rng(0).standard_normal(256)
+assert abs(autocorrelation(noise, 1)) < 0.15
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Why.** A gradient is a sum over the units that are on. Two unrelated inputs whose signals are centred have each unit on with probability ½,
+# and both with ¼: half of a gradient's paths are shared in each layer. So the correlation halves per layer, $2^{-L}$ (Balduzzi and others, 2017).
+# This needs the centring that batch norm does:
+
+# %% slideshow={"slide_type": "skip"}
+for layers in (2, 4, 6):
+    cosines = [
+        np.mean([experiments.gradient_correlation(layers, norm, s) for s in range(3)])
+        for norm in (True, False)
+    ]
+    print(f"{layers} layers: 2^-L = {2.0**-layers:.4f}, centred {cosines[0]:.4f}, not {cosines[1]:.4f}")
+    assert abs(cosines[0] / 2.0**-layers - 1) < 0.5
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SHATTERED.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.PLAIN_SHATTER.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.HALVING.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Judgement
+#
+# | said | judged |
+# |---|---|
+# | "hundreds of layers ... without worry" | about vanishing, yes. Explosion is the worry: $1 + \alpha^2$ per block |
+# | "the shortcut passes the gradient without loss" | if nothing stands behind the sum |
+# | "not so unlucky as to be all $-1$" | in wide layers, at random; the argument needs small branches |
+# | "a loss on shallow layers" | is another remedy: deep supervision |
+# | "clipping prevents explosion" | of the step; not of the signal |
+# | "residual nets ended the ImageNet contest" | no: see below |
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# "The appearance of residual nets brought the ImageNet contest to its end", says the same article. The contest for the best classifier of photographs was
+# won by residual nets of up to 152 layers in 2015, with 3.57% of top-5 errors (the right class is not among five guesses). It went on for two
+# more years: 2.99% in 2016 and 2.25% in 2017, both with residual blocks inside. After 2017 it was not held again. So residual nets
+# did not end it; they were in every winner that followed.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - A block's way back is $\delta_{l-1} = (I + J)^\top\delta_l$; the square grows by $1 + \alpha^2\chi$. On average it never vanishes, and it can explode.
+# - The gradient is a sum over $2^L$ paths; those that count have $L\alpha^2/(1+\alpha^2)$ branches.
+# - The skip alone is not the cure. Skip **and** small branches are: $\alpha = 1/\sqrt L$, or batch norm in the branch, which does it unasked.
+# - End the branch in a weight matrix. Put nothing behind the sum.
+# - A loss on shallow layers is a different thing from a skip.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## References
+#
+# - He, Zhang, Ren and Sun, *Deep residual learning for image recognition*, 2015; *Identity mappings in deep residual networks*, 2016.
+# - Srivastava, Greff and Schmidhuber, *Highway networks*, 2015. Lee, Xie, Gallagher, Zhang and Tu, *Deeply-supervised nets*, 2015. Szegedy and
+#   others, *Going deeper with convolutions*, 2015.
+# - Veit, Wilber and Belongie, *Residual networks behave like ensembles of relatively shallow networks*, 2016.
+# - Yang and Schoenholz, *Mean field residual networks: on the edge of chaos*, 2017. Balduzzi and others, *The shattered gradients problem: if resnets are the answer,
+#   then what is the question?*, 2017. Yang and others, *A mean field theory of batch normalization*, 2019.
+# - De and Smith, *Batch normalization biases residual blocks towards the identity function in deep networks*, 2020. Bachlechner and others,
+#   *ReZero is all you need*, 2020.
+# - Statements on trial: a widely read Zhihu article and a lecture note, both on vanishing gradients, in translation.

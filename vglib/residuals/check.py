@@ -1,0 +1,117 @@
+"""Exercises of chapter 07."""
+
+from __future__ import annotations
+
+from math import exp
+
+import numpy as np
+
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+
+guess_growth = ChoiceExercise(
+    "my_growth",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="C",
+    why={
+        "A": "the skip alone would leave it as it is, but the branches add to it.",
+        "B": "with the 1 in every block it cannot die out like that.",
+        "C": "every block doubles the squared length: 2^20 is a million, a thousand in length.",
+    },
+)
+
+guess_cure = ChoiceExercise(
+    "my_cure",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="A",
+    why={
+        "A": "it shortens each step, but the signal and the loss stay as large as they were.",
+        "B": "batch norm in the branch does help: each branch then adds a fixed amount to a stream "
+        "that grows, so it counts for less and less.",
+        "C": "a small alpha does help: the factor per block is 1 + alpha^2.",
+    },
+)
+
+
+def _skip_back(
+    weight: np.ndarray, delta: np.ndarray, slope: np.ndarray, alpha: float
+) -> np.ndarray:
+    return delta + alpha * slope * (weight.T @ delta)
+
+
+def _block_case(
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    weight, delta = generator.integers(-2, 3, (2, 2)), generator.integers(-2, 3, 2)
+    slope = generator.integers(0, 2, 2)
+    return weight.astype(float), delta.astype(float), slope.astype(float), 0.5
+
+
+skip_back = FunctionExercise(
+    "skip_back",
+    "return the gradient in front of the block.",
+    reference=_skip_back,
+    cases=[
+        (np.array([[2.0]]), np.array([1.0]), np.array([1.0]), 1.0),
+        (np.array([[2.0]]), np.array([1.0]), np.array([0.0]), 1.0),
+        (np.array([[-1.0]]), np.array([3.0]), np.array([1.0]), 1.0),
+        (np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([1.0, -1.0]), np.array([1.0, 0.5]), 0.5),
+    ],
+    random=_block_case,
+    hint="The skip hands delta on; the branch adds alpha times slope times W^T delta.",
+    praise="one line, and every lab of this chapter runs on it.",
+)
+
+branch_scale = FunctionExercise(
+    "branch_scale",
+    "return the alpha at which depth blocks multiply the squared gradient by growth.",
+    reference=lambda depth, growth: (growth ** (1 / depth) - 1) ** 0.5,
+    cases=[(1, 2.0), (2, 4.0), (20, 4.0), (100, exp(1)), (1000, 10.0), (10, 1.0)],
+    domain=lambda depth, growth: depth >= 1 and growth >= 1,
+    hint="Solve (1 + alpha^2)^depth = growth for alpha.",
+    praise="for growth = e and many blocks this is 1/sqrt(depth).",
+)
+
+mean_length = NumberExercise(
+    "length",
+    "give the mean number of branches, weighed by the squared gradient.",
+    expected=10.0,
+    rtol=0.01,
+    near={
+        25.0: "That is the mean over the paths themselves, each counted once.",
+        12.5: "A branch's share is alpha^2 / (1 + alpha^2), not alpha^2.",
+        50 / 3: "The shares are of the squared gradient: alpha enters as alpha^2.",
+    },
+    hint="A block's branch carries alpha^2 / (1 + alpha^2) of the squared gradient.",
+    praise="10 of 50: the long paths are many, but each of them carries too little.",
+)
+
+carried = NumberExercise(
+    "left",
+    "give what is left of the gradient on the path through skips alone.",
+    expected=(1 - 1 / (1 + exp(2))) ** 100,
+    rtol=0.01,
+    near={
+        1 / (1 + exp(2)): "That is the gate T itself. The skip keeps 1 - T in each layer.",
+        (1 / (1 + exp(2))) ** 100: "T goes to the branch; the skip has 1 - T.",
+        1 - 1 / (1 + exp(2)): "That is one layer. There are a hundred.",
+    },
+    hint="T = 1/(1 + e^2), and the skip keeps 1 - T, a hundred times over.",
+    praise="three millionths: a skip that is not exactly 1 vanishes with depth after all.",
+)
+
+flaw = ChoiceExercise(
+    "flaw",
+    "name the line with the first mistake.",
+    options=(1, 2, 3, 4, 5),
+    correct=4,
+    why={
+        1: "that is the chain rule of a block whose sum goes on as it is.",
+        2: "multiply out: each bracket gives its 1 or its J.",
+        3: "the term in which every bracket gives its 1.",
+        4: "a sum can be shorter than one of its terms: with J = -I the second term of the block "
+        "takes away all of the first, 1 - 1 = 0.",
+        5: "it follows from line 4; look for the first mistake.",
+    },
+)

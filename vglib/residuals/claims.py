@@ -1,0 +1,449 @@
+"""Claims of chapter 07 on trial."""
+
+from __future__ import annotations
+
+from math import exp, log
+
+from scipy.stats import norm
+
+from vglib.claim import Claim, Tolerance
+from vglib.residuals import experiments as ex
+
+CHAPTER = 7
+
+ZHIHU = "a widely read Zhihu article"
+NOTE = "a lecture note"
+VEIT = "Veit, Wilber and Belongie 2016"
+BALDUZZI = "Balduzzi et al. 2017"
+FOLKLORE = "common advice on residual nets"
+
+TANH_DEPTHS = (100, 400)
+
+
+def _tanh_growth(seed: int) -> float:
+    shallow, deep = (
+        ex.flow(depth, activation="tanh", seed=seed, width=100).ratio for depth in TANH_DEPTHS
+    )
+    return deep / shallow
+
+
+def _tanh_growth_theory() -> float:
+    shallow, deep = (
+        float(ex.block_theory("pre-activation", depth, 1.0, 1.0, "tanh", 0.0)[1].sum())
+        for depth in TANH_DEPTHS
+    )
+    return deep / shallow
+
+
+def _highway_theory() -> float:
+    chi = ex.block_theory("highway", 100, 0.12, 1.0, "tanh", 0.0)[1]
+    return float(chi.sum()) / 2 / log(10)
+
+
+def _clip_gap(seed: int) -> float:
+    return ex.cured("α = 1/√L", seed=seed).accuracy - ex.cured("clip at 1", seed=seed).accuracy
+
+
+def _degradation(seed: int) -> float:
+    deep, shallow = (
+        ex.degradation(depth, seed=seed, steps=150).trained["plain"].train_loss for depth in (50, 8)
+    )
+    return deep / shallow
+
+
+HUNDREDS = Claim(
+    id="hundreds-of-layers-without-worry",
+    source=ZHIHU,
+    says="With residual blocks one can easily build networks of hundreds, even more than a "
+    "thousand layers, and need not worry that the gradient vanishes too fast.",
+    setup="100 blocks h + W relu(h), width 100, He's weights, digits, cross-entropy, at the start; "
+    "factor of ||dL/dh||^2 per block",
+    prediction=2.0,
+    measure=lambda seed: ex.flow(100, seed=seed).per_block,
+    tolerance=Tolerance.relative(0.05),
+    rival=1.0,
+    rival_says="the 1 of the skip alone",
+    verdict=lambda factor: (
+        f"holds only if explosion is no worry: the squared gradient is multiplied by {factor:.2f} "
+        "in every block"
+        if factor > 1.2
+        else "holds"
+    ),
+    correction="A block multiplies it by 1 + alpha^2. That cannot vanish; at alpha = 1 it doubles, "
+    "to 10^30 over a hundred blocks.",
+)
+
+LOSSLESS = Claim(
+    id="the-shortcut-passes-the-gradient-without-loss",
+    source=ZHIHU,
+    says="The 1 in the brackets shows that the shortcut passes the gradient on without loss.",
+    setup="20 blocks relu(h + W relu(h)), as first published in 2015, width 100, He's weights, "
+    "digits; share of units and samples at which no ReLU after a sum blocks the chain of skips",
+    prediction=0.05,
+    measure=lambda seed: ex.open_skips(20, seed),
+    tolerance=Tolerance.at_most(),
+    rival=1.0,
+    rival_says="all of them",
+    verdict=lambda share: (
+        "holds"
+        if share > 0.99
+        else f"holds only if nothing stands behind the sum; with a ReLU there the chain of skips "
+        f"is open for {100 * share:.1g}% of the units"
+    ),
+    correction="1 + ... is exact where the sum itself goes on to the next block, as in the "
+    "pre-activation blocks of 2016. A ReLU behind the sum multiplies all of it by 0 or 1.",
+)
+
+UNLUCKY = Claim(
+    id="never-all-minus-one",
+    source=ZHIHU,
+    says="The residual gradient will not be so unlucky as to be all -1.",
+    setup="a block of one linear unit, h + w h, w ~ N(0, 1); share of 2000 draws in which less "
+    "than half of the gradient is left",
+    prediction=float(norm.cdf(-0.5) - norm.cdf(-1.5)),
+    measure=lambda seed: ex.luck(1, seed=seed).measured_below_half,
+    tolerance=Tolerance.absolute(0.025),
+    rival=0.0,
+    rival_says="never",
+    verdict=lambda share: (
+        f"holds only if the layer is wide: for one unit {100 * share:.0f}% of the draws lose more "
+        "than half"
+        if share > 0.01
+        else "holds"
+    ),
+    correction="At random it is a matter of width: at 10 units one draw in thousands, at 100 none. "
+    "But J = -I can be built, and may be learnt: the 1 guarantees nothing by itself.",
+)
+
+SMALL_BRANCH = Claim(
+    id="even-if-small-the-one-saves-it",
+    source=ZHIHU,
+    says="And even if the residual gradient is small, the 1 keeps the gradient from vanishing.",
+    setup="a block of 100 linear units, alpha = 0.1, W ~ N(0, 1/n); smallest singular value of "
+    "I + alpha W, what the worst direction keeps",
+    prediction=0.8,
+    measure=lambda seed: float(ex.luck(100, 0.1, seed=seed).singular[-1]),
+    tolerance=Tolerance.at_least(),
+    rival=0.1,
+    rival_says="what alpha = 1 leaves of the worst direction, or less",
+    verdict=lambda kept: (
+        f"holds: with a small branch even the worst direction keeps {kept:.2f}"
+        if kept > 0.5
+        else "refuted: some direction is lost"
+    ),
+    correction="It holds exactly because the branch is small: ||J|| < 1 leaves at least 1 - ||J|| "
+    "of every direction. Small, not random, is what the argument needs.",
+)
+
+TWO_MEANINGS = Claim(
+    id="a-short-connection-is-a-loss-on-shallow-layers",
+    source=NOTE,
+    says="Use short connections: the gradient of a shallow layer has to be computed back from the "
+    "deep layers step by step; if we apply the loss to the shallow layers directly, the problem "
+    "is avoided.",
+    setup="20 sigmoid layers of 50, weights N(0, 1/n), digits, at the start, a cross-entropy of "
+    "weight 1 at every layer; log10 of the output's own share of dL/dW_1",
+    prediction=-6.0,
+    measure=lambda seed: ex.shortcuts(seed=seed).own_share / log(10),
+    tolerance=Tolerance.at_most(),
+    rival=0.0,
+    rival_says="all of it, as with identity skips",
+    verdict=lambda power: (
+        "holds"
+        if power > -1
+        else f"holds only if a shallow layer may listen to its own head: of what the output says "
+        f"10^{power:.0f} is all that arrives"
+    ),
+    correction="A loss on shallow layers is deep supervision (Lee et al. 2015). A shortcut is an "
+    "identity around a layer (He et al. 2015): it carries the output's own gradient.",
+)
+
+NO_NORM = Claim(
+    id="a-deep-residual-net-trains",
+    source=FOLKLORE,
+    says="With skip connections a deep net trains; normalisation is optional.",
+    setup="20 blocks h + relu(W h), width 50, He's weights, digits, cross-entropy, SGD 0.01 with "
+    "momentum 0.9, batch 32, 60 steps; test accuracy, 0 for NaN",
+    prediction=0.3,
+    measure=lambda seed: ex.cured("none", seed=seed).accuracy,
+    tolerance=Tolerance.at_most(),
+    rival=0.85,
+    rival_says="what the same net reaches with alpha = 1/sqrt(L)",
+    verdict=lambda accuracy: (
+        "holds"
+        if accuracy > 0.6
+        else "holds only if the branches are scaled down: at full scale the loss is NaN within a "
+        "few steps"
+    ),
+    correction="It needs no normalisation if alpha is about 1/sqrt(L); at alpha = 1 it explodes.",
+)
+
+CLIPPING = Claim(
+    id="clipping-saves-the-exploding-residual-net",
+    source=ZHIHU,
+    says="A gradient that exceeds a threshold is forced back into the range; this prevents "
+    "gradient explosion.",
+    setup="the same net and steps, clipped at norm 1; test accuracy with alpha = 1/sqrt(L) minus "
+    "that with clipping",
+    prediction=0.4,
+    measure=_clip_gap,
+    tolerance=Tolerance.at_least(),
+    rival=0.0,
+    rival_says="clipping does as well",
+    verdict=lambda gap: (
+        f"holds only if being alive is enough: no NaN, but {100 * gap:.0f} points behind the net "
+        "whose cause of explosion was removed"
+        if gap > 0.2
+        else "holds"
+    ),
+    correction="Clipping shortens the step, not the signal: the loss starts in the ten thousands, "
+    "every step is clipped, and the ratio between the layers stays.",
+)
+
+ROOT = Claim(
+    id="one-over-root-l-keeps-the-gradient",
+    source=FOLKLORE,
+    says="Scale each branch by 1/sqrt(L), and the gradient keeps its size at any depth.",
+    setup="300 blocks h + W relu(h) / sqrt(300), He's weights, width 64, digits, at the start; "
+    "||dL/dh_0||^2 / ||dL/dh_L||^2",
+    prediction=(1 + 1 / 300) ** 300,
+    measure=lambda seed: exp(2 * ex.flow(300, root=True, seed=seed).ratio),
+    tolerance=Tolerance.factor(1.35),
+    rival=1.0,
+    rival_says="not a bit of growth",
+    verdict=lambda ratio: (
+        f"holds: over 300 blocks the squared gradient grows {ratio:.1f} times"
+        if ratio < 10
+        else "refuted: it explodes"
+    ),
+    correction="(1 + 1/L)^L is at most e at any depth, if the branch's outputs have mean 0.",
+)
+
+ROOT_RELU = Claim(
+    id="one-over-root-l-is-enough-for-any-branch",
+    source=FOLKLORE,
+    says="Scale each branch by 1/sqrt(L), whatever is in it.",
+    setup="300 blocks h + relu(W h) / sqrt(300), the rest as before; ln of ||dL/dh_0|| / "
+    "||dL/dh_L||",
+    prediction=5.0,
+    measure=lambda seed: ex.flow(300, "residual", root=True, seed=seed).ratio,
+    tolerance=Tolerance.at_least(),
+    rival=0.5,
+    rival_says="half of ln e, as for a branch of mean 0",
+    verdict=lambda ln: (
+        f"holds only if the branch has mean 0: where it ends in a ReLU the gradient grows "
+        f"{exp(ln):.0f} times over 300 blocks"
+        if ln > 2
+        else "holds"
+    ),
+    correction="A ReLU's outputs are positive, so L of them add up like L, not like sqrt(L). End "
+    "the branch in a weight matrix, or take 1/L.",
+)
+
+TANH_ROOT = Claim(
+    id="without-normalisation-growth-is-exponential",
+    source=FOLKLORE,
+    says="Without normalisation the gradient of a residual net grows exponentially with its depth.",
+    setup="blocks h + W tanh(h), N(0, 1/n), width 100, digits, at the start; "
+    "ln(||dL/dh_0|| / ||dL/dh_L||) of 400 blocks over that of 100",
+    prediction=_tanh_growth_theory,
+    measure=_tanh_growth,
+    tolerance=Tolerance.relative(0.12),
+    rival=4.0,
+    rival_says="exponential growth: four times the logarithm",
+    verdict=lambda ratio: (
+        f"holds only if the branch does not saturate: with tanh four times the depth has "
+        f"{ratio:.2f} times the logarithm"
+        if ratio < 3
+        else "holds"
+    ),
+    correction="The signal grows, tanh saturates, and block l adds about 1/sqrt(l) to the "
+    "logarithm: exp(c sqrt L), c = 8 / (3 sqrt(2 pi)) for the square (Yang and Schoenholz 2017).",
+)
+
+BN_POWER = Claim(
+    id="batch-norm-explodes-in-residual-nets-too",
+    source="a conclusion drawn from batch norm's explosion in plain nets",
+    says="Batch norm multiplies the squared gradient by pi/(pi - 1) in every layer, so a residual "
+    "net with batch norm explodes exponentially.",
+    setup="100 blocks h + W relu(BN(h)), He's weights, width 100, batch 100 of N(0, 1) inputs; "
+    "||dL/dh_0||^2 / ||dL/dh_L||^2",
+    prediction=lambda: exp(
+        float(ex.block_theory("pre-activation with BN", 100, 1.0, 2**0.5, "relu", 0.0)[1].sum())
+    ),
+    measure=lambda seed: exp(ex.power_law(100, seed)[0]),
+    tolerance=Tolerance.factor(1.35),
+    rival=ex.BN_POWER**100,
+    rival_says="pi/(pi - 1) in each of 100 blocks",
+    verdict=lambda ratio: (
+        f"refuted: over 100 blocks it grows {ratio:.0f} times, as a power of the depth"
+        if ratio < 1e5
+        else "holds"
+    ),
+    correction="Block l divides by the stream's variance, which grows like l, so its factor is "
+    "1 + c/l with c = pi/(pi - 1): a power of L instead of an exponential.",
+)
+
+HIGHWAY = Claim(
+    id="a-gate-that-mostly-carries-keeps-the-gradient",
+    source=FOLKLORE,
+    says="A highway net whose gates start nearly closed passes the gradient on through a hundred "
+    "layers, as a residual net does.",
+    setup="100 layers (1 - T) h + T tanh(W h), T = 0.12 (a gate bias of -2), weights N(0, 1/n), "
+    "width 100, digits, at the start; log10 of ||dL/dh_0|| / ||dL/dh_L||",
+    prediction=_highway_theory,
+    measure=lambda seed: (
+        ex.flow(100, "highway", 0.12, activation="tanh", seed=seed).ratio / log(10)
+    ),
+    tolerance=Tolerance.absolute(0.2),
+    rival=0.0,
+    rival_says="all of it arrives",
+    verdict=lambda power: (
+        f"holds only if the gate closes as the depth grows: at T = 0.12 a hundred layers leave "
+        f"10^{power:.1f}"
+        if power < -1
+        else "holds"
+    ),
+    correction="What the carry keeps is (1 - T)^L. T has to shrink like 1/L.",
+)
+
+ENSEMBLE = Claim(
+    id="an-ensemble-of-shallow-nets",
+    source=VEIT,
+    says="Residual networks behave like ensembles of relatively shallow networks: the gradient "
+    "comes from paths much shorter than the depth.",
+    setup="54 blocks h + W relu(h), width 40, He's weights, 8 digits, at the start; mean number of "
+    "branches of a path, weighed by the squared gradient",
+    prediction=27.0,
+    measure=lambda seed: ex.paths(54, seed=seed).mean_length,
+    tolerance=Tolerance.relative(0.12),
+    rival=5.0,
+    rival_says="short paths",
+    verdict=lambda length: (
+        f"holds only if the branches are small: at alpha = 1 the mean is {length:.0f} of 54"
+        if length > 15
+        else "holds"
+    ),
+    correction="The mean length is L alpha^2 / (1 + alpha^2): half the depth at alpha = 1, about 1 "
+    "at 1/sqrt(L). And the paths share their weights, so they are no ensemble of separate nets.",
+)
+
+SHATTERED = Claim(
+    id="deep-gradients-resemble-white-noise",
+    source=BALDUZZI,
+    says="The correlation between gradients in standard feed-forward networks decays exponentially "
+    "with depth, resulting in gradients that resemble white noise.",
+    setup="50 layers of 200 ReLUs, He's weights, batch norm, 256 inputs on a line; autocorrelation "
+    "of df/dx at lag 1, mean subtracted",
+    prediction=0.0,
+    measure=lambda seed: float(ex.shattered(seed=seed).correlation[1]),
+    tolerance=Tolerance.absolute(0.15),
+    rival=0.5,
+    rival_says="what skips keep of it",
+    verdict=lambda lag1: (
+        f"holds: neighbours correlate with {lag1:.2f}"
+        if abs(lag1) < 0.15
+        else "refuted: neighbours are alike"
+    ),
+    correction="It holds for signals that are centred at each layer. Skips slow the decay down.",
+)
+
+PLAIN_SHATTER = Claim(
+    id="every-deep-relu-net-shatters",
+    source="demonstrations of shattered gradients without batch norm",
+    says="Take any deep feed-forward ReLU net, and its gradient is white noise over the inputs.",
+    setup="the same without batch norm: lag 1, mean subtracted",
+    prediction=0.6,
+    measure=lambda seed: float(ex.shattered("feed-forward", seed=seed).correlation[1]),
+    tolerance=Tolerance.at_least(),
+    rival=0.1,
+    rival_says="white noise",
+    verdict=lambda lag1: (
+        f"holds only if the signals are centred: without batch norm neighbours correlate with "
+        f"{lag1:.2f}"
+        if lag1 > 0.3
+        else "holds"
+    ),
+    correction="Without centring all inputs become alike on their way through ReLU layers, and so "
+    "do their gradients.",
+)
+
+HALVING = Claim(
+    id="the-correlation-halves-in-each-layer",
+    source=BALDUZZI,
+    says="At initialisation the correlation of the gradients at two inputs is 2^(-L).",
+    setup="6 ReLU layers of 300, He's weights, batch norm with its statistics held constant on the "
+    "way back, 150 independent N(0, 1) inputs; mean cosine between their gradients",
+    prediction=2.0**-6,
+    measure=lambda seed: ex.gradient_correlation(6, True, seed),
+    tolerance=Tolerance.relative(0.5),
+    rival=0.08,
+    rival_says="the same net without batch norm",
+    verdict=lambda cosine: (
+        f"holds: {cosine:.4f} after 6 layers" if cosine < 0.03 else "refuted: they stay more alike"
+    ),
+    correction="It holds where every layer's signal is centred: two inputs then share a quarter of "
+    "the units, each has half. Without centring the cosine is several times larger.",
+)
+
+DEGRADATION = Claim(
+    id="a-deeper-net-trains-at-least-as-well",
+    source="an argument that He, Zhang, Ren and Sun put to the test in 2015",
+    says="A deeper net can copy the shallower one and let its other layers be the identity, so its "
+    "training error should be no higher.",
+    setup="plain ReLU nets of width 50, He's weights, digits, cross-entropy, SGD 0.01 with "
+    "momentum 0.9, batch 32, 150 steps; training loss of 50 layers over that of 8",
+    prediction=3.0,
+    measure=_degradation,
+    tolerance=Tolerance.at_least(),
+    rival=1.0,
+    rival_says="no higher",
+    verdict=lambda ratio: (
+        f"refuted: the deeper net could, but does not find it; its training loss is {ratio:.0f} "
+        "times as high"
+        if ratio > 1.5
+        else "holds"
+    ),
+    correction="The solution exists; descent does not find it in a plain net. A residual block "
+    "starts next to the identity.",
+    slow=True,
+)
+
+THOUSAND = Claim(
+    id="a-thousand-layers-cannot-be-trained",
+    source=FOLKLORE,
+    says="A thousand layers cannot be trained without normalisation.",
+    setup="1000 blocks h + W relu(h) / sqrt(1000), width 32, He's weights, digits, cross-entropy, "
+    "SGD 0.01 with momentum 0.9, batch 32, 60 steps; test accuracy",
+    prediction=0.75,
+    measure=lambda seed: ex.train_deep(1000, seed=seed).test_accuracy,
+    tolerance=Tolerance.at_least(),
+    rival=0.1,
+    rival_says="guessing",
+    verdict=lambda accuracy: (
+        f"refuted: in sixty steps they reach {100 * accuracy:.0f}%" if accuracy > 0.5 else "holds"
+    ),
+    correction="Scale the branches, and neither normalisation nor luck is needed.",
+    slow=True,
+)
+
+CLAIMS: tuple[Claim, ...] = (
+    HUNDREDS,
+    LOSSLESS,
+    UNLUCKY,
+    SMALL_BRANCH,
+    TWO_MEANINGS,
+    NO_NORM,
+    CLIPPING,
+    ROOT,
+    ROOT_RELU,
+    TANH_ROOT,
+    BN_POWER,
+    HIGHWAY,
+    ENSEMBLE,
+    SHATTERED,
+    PLAIN_SHATTER,
+    HALVING,
+    DEGRADATION,
+    THOUSAND,
+)
