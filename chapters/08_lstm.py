@@ -1,0 +1,610 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 08 · Recurrent nets and the LSTM
+#
+# **Why does a network that reads step by step lose sight of how the text began, and what exactly does an LSTM add?**
+#
+# **You will do** send gradients a hundred steps back in time, open and close a gate, and train small nets to remember.
+#
+# **You will learn** depth in time, the two paths through an LSTM's cell, why gates alone do not help, and what truncation costs.
+#
+# **You need** chapter 02 (chain rule, Jacobian), sigmoid and tanh (03), the factor $\chi$ (05).
+#
+# **Time** 100 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+import numpy as np
+import torch
+
+from vglib.lstm import check, claims, experiments, labs
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Depth in time
+#
+# A **recurrent net** reads one input $x_t$ at each time step $t$ and keeps a state $h_t$:
+#
+# $$h_t = \phi(W_h h_{t-1} + W_{in} x_t + b), \qquad t = 1, \dots, T$$
+#
+# Written out step by step it is a deep net of $T$ layers, with one difference: **every layer has the same $W_h$.**
+#
+# Predict, for a linear net ($\phi(z) = z$) with $T = 100$ and a random $W_h$ that is scaled so that its largest eigenvalue is 0.9 in
+# modulus. How much of the gradient at step 100 reaches the start?
+#
+# **A** about 0.9 **B** about $10^{-5}$ **C** about $10^{-50}$
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_share = ...  # "A", "B" or "C"
+my_share = "B"
+# END SOLUTION
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.recurrence_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. Drag **weight scale**, which here is $\rho$: the pink cloud grows through the grey circle and the line on the left
+# tips over. Then **orthogonal**: every eigenvalue on the circle, nothing lost. **ρ = 0.9 and yet** is the surprise:
+# ask for a vote before you show it. Last the two tanh presets. The usual slip: to think of $\rho > 1$ as the explosion itself.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_rho(my_share)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# What you see on the left is the size of the Jacobian $\partial h_T/\partial h_t$: how far $h_T$ moves when $h_t$ moves a little. **Typical
+# direction** is the root mean square over all directions, **worst direction** its largest singular value. At $t = T$ both are 1.
+#
+# On the right are the **eigenvalues** $\lambda$ of $W_h$: in an eigenvector's direction $W_h$ does nothing but multiply by $\lambda$, a
+# complex number where it also turns. The largest modulus $|\lambda|$ is the **spectral radius** $\rho$.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Backpropagation through time
+#
+# With $z_t$ the sum inside $\phi$ and $D_t$ the slopes $\phi'(z_t)$ on a diagonal:
+#
+# $$\frac{\partial h_T}{\partial h_t} = D_T W_h\, D_{T-1} W_h \cdots D_{t+1} W_h$$
+#
+# $$\delta_t = \frac{\partial L}{\partial z_t} = D_t \left(W_h^\top \delta_{t+1} + \frac{\partial L}{\partial h_t}\Big|_{\text{direct}}\right), \qquad
+# \frac{\partial L}{\partial W_h} = \sum_{t=1}^{T} \delta_t\, h_{t-1}^\top$$
+#
+# It is chapter 02's recursion. New is the **sum**: one $W_h$, used $T$ times.
+
+# %% slideshow={"slide_type": "skip"}
+def through_time(w_h, states, delta):
+    gradient = torch.zeros_like(w_h)
+    for h_before, h in zip(states[-2::-1], states[:0:-1]):
+        delta = (1 - h**2) * delta  # from h_t to z_t, for tanh
+        gradient += torch.outer(delta, h_before)
+        delta = w_h.T @ delta
+    return gradient, delta
+
+# %% slideshow={"slide_type": "skip"}
+generator = torch.Generator().manual_seed(0)
+w_h = torch.randn(5, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+x = torch.randn(12, 5, generator=generator, dtype=torch.float64)
+states = [torch.zeros(5, dtype=torch.float64, requires_grad=True)]
+for x_t in x:
+    states.append(torch.tanh(w_h @ states[-1] + x_t))
+expected = torch.autograd.grad((states[-1] ** 2).sum(), [w_h, states[0]])
+with torch.no_grad():
+    found = through_time(w_h, states, 2 * states[-1])
+assert all(torch.allclose(f, e, rtol=1e-12, atol=1e-15) for f, e in zip(found, expected))
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 1: one weight, many uses
+#
+# One unit, linear: $h_0 = 0$, $h_t = w h_{t-1} + x_t$, $L = h_T$. Return $\partial L/\partial w$ for a list `xs` of inputs
+# $x_1, \dots, x_T$.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def bptt(w: float, xs: list[float]) -> float:
+    # BEGIN SOLUTION
+    states = [0.0]
+    for x in xs:
+        states.append(w * states[-1] + x)
+    steps = range(1, len(xs) + 1)
+    return sum(w ** (len(xs) - t) * states[t - 1] for t in steps)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.bptt(bptt)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The linear case: eigenvalues, in the end
+#
+# Without slopes the product is a power, $\partial h_T / \partial h_t = W_h^{T-t}$. Write $W_h = V \Lambda V^{-1}$, eigenvalues on the
+# diagonal of $\Lambda$:
+#
+# $$W_h^k = V \Lambda^k V^{-1}, \qquad \lVert W_h^k \rVert \approx \text{const} \cdot \rho^k \ \text{ for large } k$$
+#
+# The constant can be **huge** when the eigenvectors are nearly parallel. The smallest example:
+#
+# $$\begin{pmatrix} \lambda & s \\ 0 & \lambda \end{pmatrix}^k = \lambda^k \begin{pmatrix} 1 & k s / \lambda \\ 0 & 1 \end{pmatrix}$$
+
+# %% slideshow={"slide_type": "skip"}
+def power(lam, s, k):
+    return lam**k * np.array([[1, k * s / lam], [0, 1]])
+
+
+block = np.array([[0.9, 5.0], [0, 0.9]])
+assert np.allclose(np.linalg.matrix_power(block, 30), power(0.9, 5.0, 30), rtol=1e-12)
+w = experiments.recurrent_matrix("Gaussian", 0.9, seed=0)
+lam, v = np.linalg.eig(w)
+assert np.allclose(np.linalg.matrix_power(w, 50), v @ np.diag(lam**50) @ np.linalg.inv(v))
+sizes = [np.linalg.norm(np.linalg.matrix_power(w, k)) for k in (100, 200)]
+assert abs((sizes[1] / sizes[0]) ** (1 / 100) - 0.9) < 0.02
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The lab's *Jordan block* is this example with ten units: 0.9 on the diagonal and 0.5 above it. Each unit feeds the next, the number of
+# ways from the first unit to the last grows like $k^9$, and only late does $0.9^k$ win.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SMALL_RHO.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With tanh the slopes come in, and they are at most 1. So $\rho > 1$ is needed for an explosion near $h = 0$ and is not enough:
+# the more a unit is at work, the smaller its slope. Pascanu, Mikolov and Bengio said so in 2013: *necessary, not
+# sufficient*. For a wide Gaussian $W_h$ chapter 05's maps give the factor, with the random input in the place of the bias:
+#
+# $$q \leftarrow \sigma_w^2\, \mathrm{E}\, \phi(\sqrt q\, u)^2 + \text{noise}^2, \qquad \chi = \sigma_w^2\, \mathrm{E}\, \phi'(\sqrt q\, u)^2$$
+#
+# and $\sqrt\chi$ a step. That is the lab's dashed line for tanh and ReLU. It holds although every step has the same weights, as long as fresh
+# input shakes the state; set **noise** to 0 and see where it fails.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.LARGE_RHO.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What vanishes: the distant past
+#
+# $\delta_1$ vanishes. Does $\partial L/\partial W_h$? It is a sum over the steps.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
+parts = experiments.weight_gradient(length=50)
+recent = np.linalg.norm(parts.norms[-10:]) / np.linalg.norm(parts.norms)
+print(f"‖δ_1‖ / ‖δ_50‖ is below 1e-15: {parts.first / parts.last < 1e-15}")
+print(f"share of the last 10 terms in ‖∂L/∂W‖: {recent:.1%}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# In a feed-forward net a vanished gradient stops the first layers. Here all steps share their weights, and the weights do get a
+# gradient: from the last few steps. The net learns, but nothing of what happened long ago has a say in it. That is harder to
+# notice, since the loss goes down.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.WEIGHT_GRADIENT.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: find the flaw
+#
+# 1. In this recurrent net $\delta_t$ shrinks exponentially on its way back in time.
+# 2. $\partial L/\partial W_h$ is a sum with one term for each step.
+# 3. So $\partial L/\partial W_h$ is exponentially small for long sequences.
+# 4. So the net cannot learn anything from long sequences.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2, 3 or 4
+flaw = 3
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The LSTM: add instead of replace
+#
+# A second state, the **cell** $c_t$, is not recomputed but carried on and added to:
+#
+# $$\boxed{\ c_t = f_t\, c_{t-1} + i_t\, g_t\ } \qquad h_t = o_t \tanh(c_t)$$
+#
+# The **gates** $i$ (input), $f$ (forget), $o$ (output) are sigmoids between 0 and 1, the candidate $g$ a tanh, each of
+# $W_{in} x_t + W_h h_{t-1} + b$ with rows of its own. All products are unit by unit.
+#
+# Hochreiter and Schmidhuber 1997, with $f = 1$; the forget gate came in 2000 (Gers, Schmidhuber and Cummins).
+
+# %% slideshow={"slide_type": "subslide"}
+def lstm_step(x, h, c, net):
+    z = x @ net.weight_ih_l0.T + net.bias_ih_l0 + h @ net.weight_hh_l0.T + net.bias_hh_l0
+    i, f, g, o = z.chunk(4, dim=-1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Those five lines are the whole LSTM. To be sure, here they are beside `torch.nn.LSTM`, in value and in the gradient of every parameter;
+# and the plain cell beside `torch.nn.RNN`.
+
+# %% slideshow={"slide_type": "skip"}
+def rnn_step(x, h, c, net):
+    z = x @ net.weight_ih_l0.T + net.bias_ih_l0 + h @ net.weight_hh_l0.T + net.bias_hh_l0
+    return torch.tanh(z), c
+
+
+def unroll(step, x, net):
+    h = c = torch.zeros(x.shape[1], net.hidden_size, dtype=x.dtype)
+    outputs = []
+    for x_t in x:
+        h, c = step(x_t, h, c, net)
+        outputs.append(h)
+    return torch.stack(outputs)
+
+# %% slideshow={"slide_type": "skip"}
+def same_as_torch(step, net):
+    x = torch.randn(30, 4, 3, generator=generator, dtype=torch.float64)
+    ours, theirs = unroll(step, x, net), net(x)[0]
+    one, other = (torch.autograd.grad((y**3).sum(), net.parameters()) for y in (ours, theirs))
+    pairs = [(ours, theirs), *zip(one, other)]
+    return all(torch.allclose(a, b, rtol=1e-10, atol=1e-12) for a, b in pairs)
+
+
+assert same_as_torch(lstm_step, torch.nn.LSTM(3, 7, dtype=torch.float64))
+assert same_as_torch(rnn_step, torch.nn.RNN(3, 7, dtype=torch.float64))
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict
+#
+# Along the cell the step from $c_{t-1}$ to $c_t$ has the factor $f_t$: no weight matrix, no slope. As torch creates it, an LSTM has
+# forget biases of about 0. After 100 steps, how large is $\lVert\partial c_T / \partial c_0\rVert$?
+#
+# **A** about 1 **B** about $10^{-3}$ **C** below $10^{-20}$
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_gradient = ...  # "A", "B" or "C"
+my_gradient = "C"
+# END SOLUTION
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.forget_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Ten minutes, the heart of the chapter. Vote first; most say A, for "LSTMs do not vanish". As it opens: 22 powers of ten are gone, with all
+# gates working. Now hold the right arrow on **forget bias**: **b = 1**, **b = 2**, **b = 5**. Ask at b = 5: *the gates alone cannot exceed 1, so
+# where does the rest come from?* Then the controls: **gates, no memory**, **1997: f = 1**, and **an LSTM explodes**. The
+# usual slip: reading the pink line, σ(b) a step, as the gradient.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_cell(my_gradient)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Read the lab slowly; most of what is said about LSTMs can be checked in it.
+#
+# - **The forget bias decides.** From 0 to 5 it moves the gradient over 100 steps by more than twenty powers of ten.
+# - **The gates alone** (green) follow $\sigma(b)$ a step (pink, dashed). The full gradient is larger, always: there is a second path.
+# - **f = 1** (grey) is 1997's **constant error carousel**: along the cell the factor is exactly 1, for any $T$.
+# - **gates, no memory** keeps every gate and cuts the carrying: the gradient dies faster than in the plain LSTM. **memory, no gates**
+#   keeps the addition alone, and the gradient lives, indeed grows.
+#
+# So addition *and* an open gate are both needed. Gates as such are not the cure: they are the price of the cure, since a sum
+# that is only ever added to must be protected from what is irrelevant.
+#
+# In the middle panel $\partial h_T/\partial h_t$, with $c_t$ held still: what goes out through a gate and comes back loses a
+# constant share once, and from there on runs parallel to the cell.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Two paths
+#
+# $c_{t-1}$ reaches $c_t$ directly, and by way of $h_{t-1}$, which every gate reads:
+#
+# $$\frac{\partial c_t}{\partial c_{t-1}} = \underbrace{\mathrm{diag}(f_t)}_{\text{direct}} + \underbrace{A_t\, \mathrm{diag}\big(o_{t-1} (1 - \tanh^2 c_{t-1})\big)}_{\text{through } h}$$
+#
+# $$A_t = \mathrm{diag}(c_{t-1} f (1 - f))\, W_f + \mathrm{diag}(g\, i (1 - i))\, W_i + \mathrm{diag}(i (1 - g^2))\, W_g$$
+
+# %% slideshow={"slide_type": "skip"}
+def cell_jacobian(c_before, o_before, i, f, g, w_i, w_f, w_g):
+    a = (c_before * f * (1 - f))[:, None] * w_f + (g * i * (1 - i))[:, None] * w_i
+    a = a + (i * (1 - g**2))[:, None] * w_g
+    return torch.diag(f) + a * (o_before * (1 - torch.tanh(c_before) ** 2))
+
+
+net = torch.nn.LSTM(3, 7, dtype=torch.float64)
+x, o, c0 = (torch.randn(n, generator=generator, dtype=torch.float64) for n in (3, 7, 7))
+step = lambda c: lstm_step(x, o * torch.tanh(c), c, net)[1]
+z = x @ net.weight_ih_l0.T + net.bias_ih_l0 + (o * torch.tanh(c0)) @ net.weight_hh_l0.T + net.bias_hh_l0
+i, f, g, _ = z.chunk(4)
+w_i, w_f, w_g, _ = net.weight_hh_l0.chunk(4)
+found = cell_jacobian(c0, o, torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), w_i, w_f, w_g)
+assert torch.allclose(found, torch.autograd.functional.jacobian(step, c0), rtol=1e-12, atol=1e-14)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A theory for the sum of the paths
+#
+# The terms with $g$ and $c$ in front change sign from unit to unit and step to step. What stays is $W_g$, with mean factors:
+#
+# $$\frac{\partial c_t}{\partial c_{t-1}} \approx f\,\mathbf 1 + \kappa M, \qquad \kappa = \sigma_w\; \mathrm{E}\,i\; \mathrm{E}(1-g^2)\; \mathrm{E}\,o\; \mathrm{E}(1 - \tanh^2 c)$$
+#
+# $M$ is Gaussian, with eigenvalues that fill the disc of radius 1. So those of the sum fill a disc of radius $\kappa$ **around $f$**:
+#
+# $$\text{a step multiplies by about } f + \kappa, \quad \text{not by } f$$
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# In full, for the root mean square over all directions: the powers $M^k$ of a large Gaussian matrix are as good as orthogonal to one another, each
+# of mean square 1, so squares add up like those of the coefficients of a polynomial, and that is an average over a circle:
+#
+# $$\tfrac1n \lVert (f\,\mathbf 1 + \kappa M)^T \rVert^2 \approx \sum_{k=0}^{T} \binom{T}{k}^{\!2} f^{2(T-k)} \kappa^{2k} = \frac{1}{2\pi} \int_0^{2\pi} \big|f + \kappa e^{i\theta}\big|^{2T} d\theta$$
+#
+# With $f_t$ and $\kappa_t$ of each step in a product, this is the lab's orange line. Nothing in it is fitted: the means are integrals over a
+# Gaussian, as in chapter 05. First the identity, then thrown matrices, then the LSTM itself.
+
+# %% slideshow={"slide_type": "skip"}
+from math import comb
+
+
+def circle(f, kappa, steps, nodes=4000):
+    theta = 2 * np.pi * (np.arange(nodes) + 0.5) / nodes
+    return np.mean(np.abs(f + kappa * np.exp(1j * theta)) ** (2 * steps))
+
+
+f, kappa, steps = 0.72, 0.1, 12
+binomial = sum((comb(steps, k) * f ** (steps - k) * kappa**k) ** 2 for k in range(steps + 1))
+assert abs(circle(f, kappa, steps) / binomial - 1) < 1e-12
+m = np.random.default_rng(0).standard_normal((300, 300)) / np.sqrt(300)
+thrown = np.linalg.matrix_power(f * np.eye(300) + kappa * m, steps)
+assert abs((thrown**2).sum() / 300 / binomial - 1) < 0.05
+
+# %% slideshow={"slide_type": "skip"}
+print("  b    f      κ     f + κ    gates alone    theory     measured")
+for b in (0.0, 1.0, 2.0, 3.0, 5.0):
+    path = experiments.lstm_path(forget_bias=b)
+    f, kappa = (part[-1] for part in experiments.lstm_factors(b, 1.0, 100))
+    ends = np.exp([path.log_gates[0], path.log_theory[0], path.log_c[0]])
+    print(f"{b:3.0f}  {f:.3f}  {kappa:.3f}  {f + kappa:.3f}  " + "  ".join(f"{e:11.1e}" for e in ends))
+    assert abs(path.log_theory[0] - path.log_c[0]) < np.log(20)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Over more than twenty powers of ten the theory is right to a factor of a few. With a nearly open gate it promises more than there
+# is: there the cell grows until $\tanh c$ saturates, and those units that are saturated are not average ones.
+#
+# With weights many times larger (drag **weight scale** to 5 and beyond) the gates are thrown between 0 and 1, the other two terms of $A_t$
+# count as well, and the theory fails: it is one for the start of training, at the sizes that libraries use.
+#
+# Note $f + \kappa > 1$ from a bias of about 3 on. Now the sentences that one reads.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.GATES.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.GATES_WITHOUT_MEMORY.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.PRODUCT_OF_GATES.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CAROUSEL.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## "LSTMs do not explode", "LSTMs remember training"
+#
+# Two more sentences on trial.
+#
+# - $f + \kappa > 1$ is an explosion like any other. Feed an LSTM silence (a padded sequence) with its forget gate open.
+# - The Zhihu article: through its gates an LSTM "can, at the next update, 'remember' the 'residual memory' of the last few trainings".
+#   Which memory is meant?
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.EXPLODES.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.REMEMBERS.trial()
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
+by_sequence, by_step = experiments.carry_over(seed=0)
+print(f"h_T changes with the sequence before: {by_sequence > 0}, with the first step of its own: {by_step > 0}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: the direct path
+#
+# `gates` holds $f_1, \dots, f_T$ of one unit. Return the direct path's $\partial c_T/\partial c_t$ for $t = 0, \dots, T$, a list of
+# $T + 1$ numbers.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def direct_path(gates: list[float]) -> list[float]:
+    # BEGIN SOLUTION
+    products = [1.0]
+    for f in gates[::-1]:
+        products.insert(0, products[0] * f)
+    return products
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.direct_path(direct_path)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: which bias?
+#
+# You want the direct path to keep a `share` of the gradient over `steps` steps, with $f = \sigma(b)$ throughout. Return $b$.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def bias_for(share: float, steps: int) -> float:
+    # BEGIN SOLUTION
+    f = share ** (1 / steps)
+    return float(np.log(f / (1 - f)))
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.bias_for(bias_for)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The GRU: the same addition with one state
+#
+# $$h_t = z_t\, h_{t-1} + (1 - z_t)\, n_t, \qquad n_t = \tanh\!\big(W_{in} x_t + b_{in} + r_t\, (W_h h_{t-1} + b_h)\big)$$
+#
+# Cho and others, 2014. The **update gate** $z$ keeps, as $f$ does; the **reset gate** $r$ lets the past into the candidate $n$. What comes in and what
+# is kept add up to 1, so the state cannot grow.
+
+# %% slideshow={"slide_type": "skip"}
+def gru_step(x, h, c, net):
+    a_r, a_z, a_n = (x @ net.weight_ih_l0.T + net.bias_ih_l0).chunk(3, dim=-1)
+    b_r, b_z, b_n = (h @ net.weight_hh_l0.T + net.bias_hh_l0).chunk(3, dim=-1)
+    z = torch.sigmoid(a_z + b_z)
+    n = torch.tanh(a_n + torch.sigmoid(a_r + b_r) * b_n)
+    return z * h + (1 - z) * n, c
+
+
+assert same_as_torch(gru_step, torch.nn.GRU(3, 7, dtype=torch.float64))
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.cells_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. **as torch makes them**: all three vanish, the gated ones more slowly. **b = 5**: LSTM and GRU carry a hundred steps.
+# Ask what a bias could do for the tanh net (nothing: there is no gate). Then **larger weights**: the tanh net gains, and the two
+# gated ones leave their theory, for large weights throw the gates between 0 and 1.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The theory is the same with $z$ in the place of $f$ and $\kappa = \sigma_w\, \mathrm{E}(1-z)\, \mathrm{E}(1-n^2)\, \mathrm{E}\,r$. An open update gate
+# makes its $\kappa$ small by itself, so that at torch's weights $z + \kappa$ stays below 1: a GRU is a leaky average. With weights ten times
+# larger it explodes like the others. In all three panels the dashed line is computed beforehand, from the weights' variance and the bias.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Does it learn? Two numbers, far apart
+#
+# The **adding task**: a sequence of random numbers from 0 to 1, two of them marked, one in each half. At the end, give their sum. Answering
+# "1" each time leaves a squared error of $1/6$; to do better the net must carry numbers across half the sequence.
+#
+# Predict who learns it at $T = 10$, and at $T = 20$: a **tanh RNN**, an **IRNN** (ReLU, with $W_h$ starting as the identity), an
+# **LSTM**, a **GRU**.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.lag_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. **tanh, T = 5** learns; at 10 it waits on the dashed line, at 20 it stays there. Compare the right panels: the slope of the blue line at the start says
+# who will wait. Press **Hold** between nets. The lab trains up to half a second for each setting and says where it stops; the next cell has five times as
+# many updates. The usual slip: "has not learned" is not "cannot learn".
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Now with more patience: $T = 20$, 16 units, 500 updates of 20 sequences, Adam, clipped at norm 1.
+
+# %% slideshow={"slide_type": "skip"}
+learned = {}
+for name in experiments.NETS:
+    learned[name] = experiments.adding(name, 20, seed=0, updates=500)
+    at = learned[name].learned_at
+    when = f"below 0.05 at update {at:.0f}" if at < 500 else "not within 500 updates"
+    print(f"{name:12}  error {learned[name].smooth[-1]:.4f}  {when}")
+assert learned["GRU"].smooth[-1] < 0.05 < learned["tanh RNN"].smooth[-1]
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A small gradient at the start is a handicap and no verdict: the LSTM with $b = 0$ and the GRU start with less of it than the tanh net, and learn. Adam makes steps of one
+# size out of gradients of any size, and a gate can open as it learns. The tanh net has nothing to open.
+#
+# The IRNN deserves a thought: no gate, no cell, just a plain net whose factor is 1 a step at the start. What counts is the factor;
+# addition with gates is one way to it, and the one that stays there while the net learns.
+#
+# At $T = 50$ with 1500 updates the four claims below are too long for this page; `make test-long` puts them on trial.
+
+# %% slideshow={"slide_type": "skip"}
+for claim in (claims.LONG_LAG_TANH, claims.LONG_LAG_LSTM, claims.LONG_LAG_IRNN, claims.FORGET_BIAS):
+    print(f"{claim.source}: {claim.says}")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Truncated backpropagation
+#
+# A text has a million steps. In practice one reads a **window** of $k$ steps, backpropagates inside it, **carries the state on** and cuts
+# the gradient.
+#
+# The task: a stream of coin flips; say at each step which one came 5 steps ago. The LSTM is to learn it with a window of 5, its state
+# carried on. Predict.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.truncation_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. At window 5 the class expects "slowly"; the error does not move at all. **window 6**: it learns. **window 5, lag 4** too.
+# Ask what the state, carried on without a gap, was good for. (It can be read. It cannot be told what to keep.)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.TRUNCATION.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: the smallest window
+#
+# The answer lies 5 steps back. What is the smallest window, in steps, in which an output and its input can both lie?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB window = ...
+window = 6
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.shortest_window(window)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## "Often used to generate text"
+#
+# An LSTM reads this course's own prose and foresees the next letter. Its score is in **bits per character**: the cross-entropy, with logarithms to base 2.
+# Two marks to beat: what is left when one knows how frequent each letter is, and how frequent each pair of letters.
+#
+# Sixteen places of the text are read at once, windows of 25, plain SGD. **Clipping** shortens a gradient longer than a
+# threshold, $g \leftarrow g \cdot \min(1, c/\lVert g\rVert)$; chapter 09 is about it.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
+letters, pairs = experiments.entropies()
+print(f"{len(experiments.coded())} characters: {letters:.1f} bits by letters, {pairs:.1f} by pairs")
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.character_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. It opens without clipping at a large step: spikes on the right, and the bits jump with them. **clipped at 0.25**: the same step size now
+# works. **no clipping, small step** is the other cure, and slow. Then shorten **window**: on so little text it even helps, since there are more updates; the
+# next cell shows what it costs later.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CLIPPING.trial()
+
+# %% slideshow={"slide_type": "skip"}
+models = {k: experiments.characters(window=k, steps=8000, units=48) for k in (1, 10)}
+for k, model in models.items():
+    quarters = np.array_split(model.bits, 4)
+    print(f"window {k:2}: bits " + ", ".join(f"{q.mean():.2f}" for q in quarters), "in each quarter")
+print(models[10].write("the gradient ", length=160))
+assert models[10].final < models[1].final - 0.3
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A window of 1 does not go back in time at all: it learns from pairs of letters and from what its state happens to hold, starts faster (ten times as
+# many updates) and stays behind. The text it writes shows words and no sense, which is what a few seconds on four pages can give; by the end it begins to know
+# the pages by heart.
+#
+# In one sentence, since the article mentions a "CNN-based LSTM": the convolutional LSTM (Shi and others, 2015) replaces the matrix products
+# by convolutions, for films and weather maps, and keeps $c_t = f_t c_{t-1} + i_t g_t$.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **A short history.** Hochreiter found the exponential decay in time in his diploma thesis of 1991, Bengio, Simard and Frasconi
+# independently in 1994. The LSTM of 1997 had no forget gate, and its training rule cut the path through $h$ on purpose, to keep the error flow
+# at exactly 1. Today's LSTM is trained with the full gradient, and so has both paths.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Judgement
+#
+# | one reads | true? |
+# |---|---|
+# | eigenvalues below 1 vanish, above 1 explode | linear nets, in the end; with tanh the slopes count too |
+# | a vanished gradient stops the weights | no: the recent steps keep it alive, the distant past is lost |
+# | **the gates keep the gradient** | no: the addition does, as far as $f$ is near 1 |
+# | the cell's gradient is the product of the $f$ | that is one of two paths: $f + \kappa$ a step |
+# | an LSTM cannot explode | it can: $f + \kappa > 1$ |
+# | it remembers earlier training | it remembers earlier time steps |
+# | carrying the state makes up for truncation | no: no gradient, no reason to remember |
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - A recurrent net is as deep as its sequence is long, with one matrix for all layers: a factor a step, to the power $T$.
+# - An LSTM's cell adds instead of replacing. The factor along it is $f$, and a second path adds $\kappa$.
+# - Set the forget bias by the lag that you need: about $\ln T$. torch starts it near 0, Keras at 1.
+# - A window cannot teach what does not fit in it.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## References
+#
+# Hochreiter, *Untersuchungen zu dynamischen neuronalen Netzen*, diploma thesis, 1991. Bengio, Simard and Frasconi, *Learning
+# long-term dependencies with gradient descent is difficult*, 1994. Hochreiter and Schmidhuber, *Long short-term memory*, 1997. Gers, Schmidhuber
+# and Cummins, *Learning to forget*, 2000. Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*, 2013. Cho and
+# others, 2014 (GRU). Jozefowicz, Zaremba and Sutskever, 2015 (forget bias). Le, Jaitly and Hinton, 2015 (IRNN). Shi and others, 2015 (convolutional
+# LSTM). Chen, Pennington and Schoenholz, 2018, and Gilboa and others, 2019 (mean-field theory of gated nets). Tallec and Ollivier, 2018 (a forget
+# bias of about ln T). Quoted: a widely read Zhihu article.

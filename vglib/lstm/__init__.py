@@ -1,0 +1,1 @@
+"""Chapter 08, recurrent nets and the LSTM: depth in time, the additive path, and its control."""

@@ -1,0 +1,120 @@
+"""Exercises of chapter 08."""
+
+from __future__ import annotations
+
+from math import log
+
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+
+guess_rho = ChoiceExercise(
+    "my_share",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="B",
+    why={
+        "A": "that is one step: 0.9 is paid at each of the hundred.",
+        "B": "0.9^100 is 3e-5, and the measurement is of that size: a factor a step, a hundred "
+        "times.",
+        "C": "that would take about a third a step; 0.9 is paid a hundred times: 0.9^100 = 3e-5.",
+    },
+)
+
+
+def _bptt(w: float, xs: list[float]) -> float:
+    h, slope = 0.0, 0.0
+    for x in xs:
+        h, slope = w * h + x, w * slope + h
+    return slope
+
+
+bptt = FunctionExercise(
+    "bptt",
+    "return dL/dw as the sum over the time steps.",
+    reference=_bptt,
+    cases=[
+        (0.5, [1.0]),
+        (0.5, [1.0, 0.0]),
+        (0.5, [1.0, 0.0, 0.0]),
+        (2.0, [1.0, -1.0, 3.0]),
+        (-0.5, [2.0, 1.0, 0.0, 1.0]),
+        (0.0, [1.0, 2.0, 3.0]),
+    ],
+    domain=lambda w, xs: len(xs) > 0,
+    hint="Step t adds w^(T-t) h_(t-1), where h_0 = 0 and h_t = w h_(t-1) + x_t.",
+    praise="one term for each use of w: this is all that is new in backpropagation through time.",
+)
+
+flaw = ChoiceExercise(
+    "flaw",
+    "name the line with the first mistake.",
+    options=(1, 2, 3, 4),
+    correct=3,
+    why={
+        1: "with a factor below 1 a step this is so.",
+        2: "the same W_h is used at every step, so each use adds a term.",
+        3: "the terms of the last few steps have not shrunk, and they carry the sum: for one term "
+        "of 1 and ninety-nine tiny ones the sum is about 1.",
+        4: "true enough if line 3 were; look for the first mistake.",
+    },
+)
+
+guess_cell = ChoiceExercise(
+    "my_gradient",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="C",
+    why={
+        "A": "it would be, if f were 1; with bias 0 the forget gate stands at about 1/2.",
+        "B": "1e-3 takes f = 0.93; with bias 0 the forget gate stands at about 1/2.",
+        "C": "a half a step along the direct path is 8e-31; the path through h adds to it, and "
+        "10^-22 is left.",
+    },
+)
+
+
+def _direct_path(gates: list[float]) -> list[float]:
+    products = [1.0]
+    for f in reversed(gates):
+        products.append(products[-1] * f)
+    return products[::-1]
+
+
+direct_path = FunctionExercise(
+    "direct_path",
+    "return the products of the forget gates for t = 0..T.",
+    reference=_direct_path,
+    cases=[
+        ([0.5],),
+        ([0.5, 0.25],),
+        ([1.0, 1.0, 1.0],),
+        ([0.9, 0.0, 0.8],),
+        ([0.2, 0.4, 0.6, 0.8],),
+    ],
+    domain=lambda gates: len(gates) > 0,
+    hint="The last entry is 1; entry t is f_(t+1) times entry t + 1.",
+    praise="the dashed and the green line of the lab.",
+)
+
+bias_for = FunctionExercise(
+    "bias_for",
+    "return the forget bias with which the direct path keeps the given share.",
+    reference=lambda share, steps: -log(share ** (-1 / steps) - 1),
+    cases=[(0.5, 1), (0.25, 2), (0.5, 10), (0.1, 100), (0.5, 1000), (0.9, 50)],
+    domain=lambda share, steps: 0 < share < 1 and steps >= 1,
+    hint="First the gate: f^steps = share. Then solve s(b) = f for b, with s(b) = 1 / (1 + e^-b).",
+    praise="about ln T, so a thousand steps need a bias of 7, not of 1000.",
+)
+
+shortest_window = NumberExercise(
+    "window",
+    "give the smallest window in which an output and its input can both lie.",
+    expected=6,
+    rtol=0.0,
+    atol=1e-9,
+    near={
+        5: "A window of 5 holds steps t - 4 to t. Is t - 5 among them?",
+        10: "10 is comfortable, but is it the smallest?",
+    },
+    hint="The window has to hold the steps t - 5 and t, both.",
+    praise="and only 1 output in 6 then has its input inside: a longer window learns faster.",
+)

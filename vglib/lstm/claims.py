@@ -1,0 +1,383 @@
+"""Claims of chapter 08 on trial."""
+
+from __future__ import annotations
+
+from math import log, log10
+
+import numpy as np
+
+from vglib.claim import Claim, Tolerance
+from vglib.lstm import experiments as ex
+
+CHAPTER = 8
+
+ZHIHU = "a widely read Zhihu article"
+NOTES = "many course notes"
+LN10 = log(10)
+
+
+def _cell_exponent(forget_bias: float, inputs: float = 1.0) -> float:
+    keep, kappa = ex.lstm_factors(forget_bias, 1.0, 101, inputs)
+    return float(ex.two_paths(keep[1:], kappa[1:])[0]) / LN10
+
+
+def _measured_exponent(
+    seed: int, forget_bias: float = 0.0, wiring: str = "LSTM", inputs: float = 1.0
+) -> float:
+    path = ex.lstm_path(forget_bias, wiring=wiring, inputs=inputs, seed=seed)
+    return float(path.log_c[0]) / LN10
+
+
+def _weight_gradient_ratio(seed: int) -> float:
+    return ex.weight_gradient(100, seed).total / ex.weight_gradient(10, seed).total
+
+
+def _clipping_gain(seed: int) -> float:
+    free, clipped = (ex.characters(25, clip, 10.0, seed).final for clip in (float("inf"), 0.25))
+    return free - clipped
+
+
+def _error(net: str, length: int, updates: int, seed: int) -> float:
+    return float(ex.adding(net, length, seed, updates).smooth[-1])
+
+
+def _bias_gain(seed: int) -> float:
+    # A net that never gets there counts as if it did at the very end.
+    at = [min(ex.adding(f"LSTM, b = {b}", 50, seed, 1500).learned_at, 1500) for b in (0, 1)]
+    return at[0] / at[1]
+
+
+SETUP = (
+    "LSTM of 64 units, weights U(±1/√64) as torch draws them, 64 inputs N(0, 1), biases 0 but "
+    "for the forget gate's; root-mean-square stretch of ∂c_T/∂c_0 over T = 100 steps"
+)
+
+SMALL_RHO = Claim(
+    id="eigenvalues-below-one-vanish",
+    source=NOTES,
+    says="If all eigenvalues of the recurrent matrix are below 1, the gradient shrinks with every "
+    "step back in time.",
+    setup="linear net, W a Jordan block of 10 units with 0.9 on the diagonal and 0.5 above it; "
+    "Frobenius norm of W^89",
+    prediction=lambda: ex.jordan_norm(89),
+    measure=lambda seed: float(
+        np.linalg.norm(np.linalg.matrix_power(ex.recurrent_matrix("Jordan block", 0.9, 0), 89))
+    ),
+    tolerance=Tolerance.relative(1e-9),
+    rival=0.9**89,
+    rival_says="ρ^89",
+    verdict=lambda size: (
+        f"holds only if T is long enough: after 89 steps the gradient has grown by {size:.2g}"
+        if size > 1
+        else "holds"
+    ),
+    correction="Eigenvalues below 1 decide what happens in the end. A matrix whose eigenvectors "
+    "are nearly parallel can grow for a long time first; below 1 in its largest *singular* value "
+    "it cannot.",
+    exact=True,
+    seeds=1,
+)
+
+LARGE_RHO = Claim(
+    id="eigenvalues-above-one-explode",
+    source=NOTES,
+    says="If the largest eigenvalue of the recurrent matrix is above 1, the gradient explodes.",
+    setup="tanh net of 100 units, Gaussian W with ρ = 1.2, random input of size 0.5 at each step, "
+    "T = 100; factor a step of the root-mean-square stretch of ∂h_T/∂h_0",
+    prediction=0.97,
+    measure=lambda seed: ex.recurrence(1.2, 100, "Gaussian", "tanh", 0.5, seed).rate,
+    tolerance=Tolerance.at_most(),
+    rival=1.2,
+    rival_says="ρ, which is the factor of a linear net",
+    verdict=lambda rate: (
+        f"holds only if the net is linear; with tanh and ρ = 1.2 a step multiplies by {rate:.2f}"
+        if rate < 1
+        else "holds"
+    ),
+    correction="For tanh ρ > 1 is necessary for an explosion at rest and not sufficient: the "
+    "slopes of units that are at work are below 1 (Pascanu, Mikolov and Bengio 2013).",
+)
+
+WEIGHT_GRADIENT = Claim(
+    id="vanishing-in-time-stops-the-weights",
+    source=NOTES,
+    says="In a recurrent net the gradient vanishes over the time steps, so the weights receive "
+    "almost no gradient and stop learning.",
+    setup="tanh net of 64 units, torch's weights, inputs N(0, 1), loss u·h_T; ||dL/dW_h|| for "
+    "T = 100 over that for T = 10",
+    prediction=1.0,
+    measure=_weight_gradient_ratio,
+    tolerance=Tolerance.factor(1.6),
+    rival=1e-20,
+    rival_says="as small as what arrives at step 1",
+    verdict=lambda ratio: (
+        f"refuted: ten times as many steps change the weight gradient by a factor of {ratio:.2f}"
+        if ratio > 0.01
+        else "holds"
+    ),
+    correction="The weights are shared, so their gradient is a sum over the steps, and the recent "
+    "ones keep it alive. What vanishes is the share of the distant past: the net learns, but not "
+    "from there.",
+)
+
+GATES = Claim(
+    id="gates-keep-the-gradient",
+    source=ZHIHU,
+    says="The LSTM is not so prone to vanishing gradients; the main reason is the complicated "
+    "'gates' inside it.",
+    setup=f"{SETUP}, as a power of ten; forget bias 0",
+    prediction=lambda: _cell_exponent(0.0),
+    measure=_measured_exponent,
+    tolerance=Tolerance.absolute(1.5),
+    rival=0.0,
+    rival_says="nothing vanishes",
+    verdict=lambda exponent: (
+        f"holds only if the forget gate is open; with all its gates at 1/2 the gradient is "
+        f"10^{exponent:.0f}"
+        if exponent < -2
+        else "holds"
+    ),
+    correction="The cell state is carried on by addition, c_t = f c_(t-1) + i g: a path along "
+    "which the factor is f and nothing else. It helps as far as f is near 1; gates without that "
+    "path do not help at all.",
+)
+
+GATES_WITHOUT_MEMORY = Claim(
+    id="gates-without-the-additive-path",
+    source=ZHIHU,
+    says="The LSTM's gates are the reason why its gradient does not vanish.",
+    setup=f"{SETUP}, as a power of ten; f fixed at 0, so that nothing is carried past the gates",
+    prediction=-50.0,
+    measure=lambda seed: _measured_exponent(seed, wiring="gates, no memory (f = 0)"),
+    tolerance=Tolerance.at_most(),
+    rival=-22.0,
+    rival_says="the LSTM with a forget bias of 0",
+    verdict=lambda exponent: (
+        f"refuted: with all gates in place and no additive path the gradient is 10^{exponent:.0f}"
+        if exponent < -50
+        else "holds"
+    ),
+    correction="Without the additive path an LSTM is a plain recurrent net with small factors.",
+)
+
+PRODUCT_OF_GATES = Claim(
+    id="cell-gradient-is-the-product-of-forget-gates",
+    source=NOTES,
+    says="The gradient of the cell state is the product of the forget gates, so with a forget "
+    "bias b it falls like σ(b)^T.",
+    setup=f"{SETUP}, as a power of ten; forget bias 1",
+    prediction=lambda: _cell_exponent(1.0),
+    measure=lambda seed: _measured_exponent(seed, 1.0),
+    tolerance=Tolerance.absolute(1.2),
+    rival=100 * log10(1 / (1 + np.exp(-1.0))),
+    rival_says="σ(1)^100",
+    verdict=lambda exponent: (
+        f"holds only if the gates are held still; in full the gradient is 10^{exponent:.1f}, and "
+        "σ(1)^100 is 10^-13.6"
+        if exponent > -12
+        else "holds"
+    ),
+    correction="The product of the gates is the direct path. A second one runs c → h → gates → c "
+    "at every step; together a step multiplies by about f + κ, not f.",
+)
+
+CAROUSEL = Claim(
+    id="the-constant-error-carousel",
+    source="popular summaries of Hochreiter and Schmidhuber 1997",
+    says="With a fixed self-connection of 1 the error flow through the cell is constant.",
+    setup=f"{SETUP}; f fixed at 1",
+    prediction=4.0,
+    measure=lambda seed: 10 ** _measured_exponent(seed, wiring="f = 1 (1997)"),
+    tolerance=Tolerance.at_least(),
+    rival=1.0,
+    rival_says="constant: every step multiplies by exactly 1",
+    verdict=lambda size: (
+        f"holds only if the path through h is cut, as the training rule of 1997 did; in full the "
+        f"gradient grows by {size:.0f}"
+        if size > 2
+        else "holds"
+    ),
+    correction="The direct path is exactly 1 at any T. The full gradient has the path through h "
+    "as well, and grows.",
+)
+
+EXPLODES = Claim(
+    id="an-lstm-cannot-explode",
+    source="many blog posts",
+    says="LSTMs solve the problem of vanishing and exploding gradients.",
+    setup=f"{SETUP}, as a power of ten; forget bias 5, inputs 0 (a padded sequence)",
+    prediction=lambda: _cell_exponent(5.0, 0.0),
+    measure=lambda seed: _measured_exponent(seed, 5.0, inputs=0.0),
+    tolerance=Tolerance.absolute(1.0),
+    rival=0.0,
+    rival_says="never more than 1",
+    verdict=lambda exponent: (
+        f"refuted: through an open forget gate the gradient grows to 10^{exponent:.1f}"
+        if exponent > 2
+        else "holds"
+    ),
+    correction="f + κ > 1 explodes. An LSTM is open to both failures, which is why it is trained "
+    "with clipping (chapter 09).",
+)
+
+REMEMBERS = Claim(
+    id="lstm-remembers-earlier-training",
+    source=ZHIHU,
+    says="Through its gates an LSTM can, at the next update, 'remember' the 'residual memory' of "
+    "the last few trainings.",
+    setup="LSTM of 64 units, T = 10, state 0 at the start of a sequence; largest change of h_T "
+    "when the sequence processed before is exchanged",
+    prediction=0.0,
+    measure=lambda seed: ex.carry_over(seed)[0],
+    tolerance=Tolerance.absolute(1e-12),
+    rival=0.01,
+    rival_says="a trace of what came before",
+    verdict=lambda change: (
+        f"refuted: another sequence before changes the state by {change:g}; the memory is of "
+        "earlier time steps of the same sequence"
+        if change < 1e-6
+        else "holds"
+    ),
+    correction="The state remembers earlier time steps of its sequence and starts anew with the "
+    "next. What remembers training are the weights, in any network.",
+)
+
+TRUNCATION = Claim(
+    id="truncated-backprop-reaches-past-its-window",
+    source=NOTES,
+    says="The state is carried from one window to the next, so an LSTM trained by truncated "
+    "backpropagation can learn dependencies longer than the window.",
+    setup="LSTM of 16 units, b = 1, stream of coin flips, target x_(t-5), window 5, state carried "
+    "on, Adam 0.02, batch 16, 2400 steps of the stream; squared error, where 1 is guessing",
+    prediction=0.8,
+    measure=lambda seed: ex.truncation(5, 5, "LSTM", seed).loss,
+    tolerance=Tolerance.at_least(),
+    rival=0.1,
+    rival_says="learned, as with window 10",
+    verdict=lambda loss: (
+        f"refuted: one step short of the window needed, the error is {loss:.2f}"
+        if loss > 0.5
+        else "holds"
+    ),
+    correction="The state is carried on, the gradient is not: no gradient ever says that it "
+    "would have paid to remember. What the state happens to hold can be read, but not improved.",
+)
+
+CLIPPING = Claim(
+    id="an-lstm-needs-no-clipping",
+    source="many blog posts",
+    says="Thanks to its gates the LSTM trains stably, without tricks such as gradient clipping.",
+    setup="character model on 3,700 letters of this course, LSTM of 32 units, b = 1, SGD with step "
+    "10, window 25, batch 16, 2000 characters each; bits a character without clipping minus those "
+    "with clipping at 0.25",
+    prediction=0.15,
+    measure=_clipping_gain,
+    tolerance=Tolerance.at_least(),
+    rival=0.0,
+    rival_says="no difference",
+    verdict=lambda gain: (
+        f"holds only if the steps are small; at a large one clipping is worth {gain:.1f} bits a "
+        "character"
+        if gain > 0.1
+        else "holds"
+    ),
+    correction="A few gradients are many times longer than the typical one; clipping lets the "
+    "step size fit the typical one.",
+)
+
+
+def _long_lag(
+    claim_id: str,
+    net: str,
+    says: str,
+    limit: float,
+    succeeds: bool,
+    correction: str,
+    source: str = NOTES,
+) -> Claim:
+    return Claim(
+        id=claim_id,
+        source=source,
+        says=says,
+        setup=f"adding task, T = 50, {net} of 16 units, Adam, batch 20, clip 1, 1500 updates; mean "
+        "squared error of the last 20",
+        prediction=limit,
+        measure=lambda seed: _error(net, 50, 1500, seed),
+        tolerance=Tolerance.at_most() if succeeds else Tolerance.at_least(),
+        rival=ex.GUESS if succeeds else 0.01,
+        rival_says="answering 1 each time" if succeeds else "learned",
+        verdict=lambda error: (
+            f"holds: the error is {error:.3g}, where answering 1 leaves 0.167"
+            if (error < limit) == succeeds
+            else f"refuted: the error is {error:.3g}"
+        ),
+        correction=correction,
+        slow=True,
+    )
+
+
+LONG_LAG_TANH = _long_lag(
+    "a-tanh-net-fails-at-long-lags",
+    "tanh RNN",
+    "A plain tanh net cannot learn to connect events many steps apart.",
+    0.1,
+    False,
+    "At torch's weights and T = 50 it learns no more than the mean.",
+)
+LONG_LAG_LSTM = _long_lag(
+    "an-lstm-bridges-long-lags",
+    "LSTM, b = 1",
+    "The LSTM learns to bridge long time lags where plain recurrent nets fail.",
+    0.02,
+    True,
+    "It does, with a forget gate that is open enough at the start.",
+    "Hochreiter and Schmidhuber 1997",
+)
+LONG_LAG_IRNN = _long_lag(
+    "relu-with-the-identity-bridges-long-lags",
+    "IRNN",
+    "A plain net of ReLUs whose W_h starts as the identity learns long lags about as well as an "
+    "LSTM.",
+    0.08,
+    True,
+    "A factor of 1 a step is what counts; gates are one way to it.",
+    "Le, Jaitly and Hinton 2015",
+)
+FORGET_BIAS = Claim(
+    id="a-forget-bias-of-one-helps",
+    source="Jozefowicz, Zaremba and Sutskever 2015",
+    says="Adding a bias of 1 to the forget gate improves the LSTM.",
+    setup="adding task, T = 50, LSTM of 16 units, Adam 0.02, batch 20, clip 1, 1500 updates; "
+    "updates to an error of 0.05 with b = 0 over those with b = 1",
+    prediction=1.2,
+    measure=_bias_gain,
+    tolerance=Tolerance.factor(1.8),
+    rival=4.0,
+    rival_says="several times faster, for a gradient that starts millions of times larger",
+    verdict=lambda gain: (
+        f"holds only if a little is enough: with b = 0 it takes {gain:.2f} times as many updates"
+        if gain < 2
+        else f"holds: with b = 0 it takes {gain:.1f} times as many updates"
+    ),
+    correction="It shortens the wait a little and not in every run: learning itself opens the "
+    "gates, and Adam makes steps of one size out of gradients of any size.",
+    slow=True,
+)
+
+CLAIMS: tuple[Claim, ...] = (
+    SMALL_RHO,
+    LARGE_RHO,
+    WEIGHT_GRADIENT,
+    GATES,
+    GATES_WITHOUT_MEMORY,
+    PRODUCT_OF_GATES,
+    CAROUSEL,
+    EXPLODES,
+    REMEMBERS,
+    TRUNCATION,
+    CLIPPING,
+    LONG_LAG_TANH,
+    LONG_LAG_LSTM,
+    LONG_LAG_IRNN,
+    FORGET_BIAS,
+)
