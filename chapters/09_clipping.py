@@ -1,0 +1,614 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 09 · Clipping and regularisation
+#
+# **What does clipping do to an exploding gradient, what can it not do, and is a penalty on the weights the same thing?**
+#
+# **You will do** walk off a cliff twice, turn a gradient by clipping it, save a recurrent net that diverges, and watch numbers overflow layer by layer.
+#
+# **You will learn** why explosion is a wall in the landscape, how the kinds of clipping differ, how to choose a threshold, and what L1, L2, max-norm, weight clipping and a gradient penalty each limit.
+#
+# **You need** the chain rule (chapter 02), descent on a loss surface (chapter 01), initialisation (chapter 05).
+#
+# **Time** 90 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+import numpy as np
+import torch
+
+from vglib.clipping import check, experiments, labs
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## One unit that feeds itself
+#
+# $$h_t = s(w\,h_{t-1} + b), \qquad h_0 = \tfrac12, \qquad L = (h_T - 0.7)^2$$
+#
+# A **recurrent** net: the output goes back in, $T$ times, with the *same* $w$ and $b$. Two weights, so its loss is a
+# landscape. For some weights the landscape has a cliff.
+#
+# Descent comes down to the cliff with a fixed step size. What happens there?
+#
+# **A** it slides along the edge **B** it finds the bottom **C** it is thrown far away
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_cliff = ...  # "A", "B" or "C"
+my_cliff = "C"
+# END SOLUTION
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.cliff_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Seven minutes, the heart of the chapter. Vote first. At **off the cliff** the orange path walks down the plain, touches the wall and is gone;
+# the blue one takes the same steps until the threshold cuts in. The pink line is theory's wall, of the next slide. Turn the landscape with the pointer. Then drag **start b**: sometimes the plain
+# descent hops across the wall unharmed. Luck is the point. **Threshold too large** is no threshold; **too small** is safe and creeps.
+# Last, **w below 4**: no wall. The usual slip: "clipping finds the minimum". It only keeps you in the neighbourhood.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_cliff(my_cliff)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Why there is a wall
+#
+# The chain rule multiplies by the same factor at every time step:
+#
+# $$\frac{\partial h_t}{\partial b} = s'(z_t)\left(1 + w\,\frac{\partial h_{t-1}}{\partial b}\right)$$
+#
+# On the line $b = -w/2$ the unit stays at $h_t = \tfrac12$, so each factor is $w\,s'(0) = w/4$:
+#
+# $$\frac{\partial h_T}{\partial b} = \frac14\,\frac{k^T - 1}{k - 1}, \qquad k = \frac w4$$
+#
+# $w > 4$: a wall as steep as $k^T$. A little to one side $h$ runs up, a little to the other it runs down.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# $z = w \cdot \tfrac12 - \tfrac w2 = 0$ and $s(0) = \tfrac12$: the unit reproduces itself. With $w > 4$ a small deviation grows by $k > 1$ in
+# each step: this is chapter 02's old condition, $|w| \ge 4$, for a sigmoid's factor to reach 1. The deviation ends at one of two resting
+# points, a high and a low one, and on the line between the two regions the loss jumps.
+#
+# The formula is the geometric sum $\tfrac14 (1 + k + \dots + k^{T-1})$. The derivative by $w$ is half of it, since $w$ enters each step multiplied by
+# $h = \tfrac12$. Autograd agrees:
+
+# %% slideshow={"slide_type": "skip"}
+def wall_gradient(w: float, T: int) -> float:
+    k = w / 4
+    by_b = 0.25 * (k**T - 1) / (k - 1)
+    return 2 * (0.7 - 0.5) * np.hypot(by_b, by_b / 2)
+
+
+for w, T in ((3.0, 30), (5.0, 10), (5.0, 30)):
+    point = torch.tensor([w, -w / 2], dtype=torch.float64, requires_grad=True)
+    h = torch.tensor(0.5, dtype=torch.float64)
+    for _ in range(T):
+        h = torch.sigmoid(point[0] * h + point[1])
+    (gradient,) = torch.autograd.grad((h - 0.7) ** 2, point)
+    assert abs(gradient.norm() / wall_gradient(w, T) - 1) < 1e-9
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+for T in (10, 20, 30):
+    print(f"T = {T}: on the wall {wall_gradient(5.0, T):6.1f} with w = 5, {wall_gradient(3.0, T):.2f} with w = 3")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Two things follow. The gradient on the wall says "down is *that* way" correctly, but its length is about the wall and not about how far the
+# valley reaches. And the wall is thin: its width falls like $k^{-T}$. A longer net has a steeper wall that is hit more
+# seldom, which is why a run can look healthy for hours before it explodes.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+from vglib.clipping import claims
+
+claims.WALL.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CLIFF_SAVED.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Clipping by norm
+#
+# $$g \;\leftarrow\; g \cdot \min\left(1, \frac{c}{\lVert g\rVert}\right)$$
+#
+# - a gradient longer than the threshold $c$ is shortened to $c$; its direction stays;
+# - a shorter one stays as it is;
+# - so no step is longer than step size times $c$.
+#
+# (Pascanu, Mikolov and Bengio, 2013.)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 1: clip
+#
+# Return the array `g` clipped by norm at `c`. A gradient of zeros stays.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def clip(g: np.ndarray, c: float) -> np.ndarray:
+    # BEGIN SOLUTION
+    length = np.linalg.norm(g)
+    return g * min(1.0, c / length) if length > 0 else g
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.clip(clip)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Torch's `clip_grad_norm_` does the same, except for a millionth that it adds to the norm. The other rule, `clip_grad_value_`,
+# puts each entry into $[-c, c]$ by itself.
+
+# %% slideshow={"slide_type": "skip"}
+def by_norm(g: torch.Tensor, c: float) -> torch.Tensor:
+    return g * (c / (g.norm() + 1e-6)).clamp(max=1)
+
+
+def by_value(g: torch.Tensor, c: float) -> torch.Tensor:
+    return g.clamp(-c, c)
+
+
+p = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+for rule, of_torch in ((by_norm, "clip_grad_norm_"), (by_value, "clip_grad_value_")):
+    g = p.grad = torch.tensor([0.9, 100.0], dtype=torch.float64)
+    expected = rule(g, 1.0)
+    getattr(torch.nn.utils, of_torch)([p], 1.0)
+    assert torch.allclose(p.grad, expected, rtol=1e-12)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## By value: another direction
+#
+# The gradient is $(0.9,\ 100)$ and the threshold 1. What is left of its direction?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.angle_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. Ask for the clipped vector before you show it: $(0.9, 1)$, so a steep wall in $g_2$ becomes a diagonal. Drag the threshold and follow the
+# pink point: the turn grows as the threshold falls. **On the diagonal** both rules agree. The usual slip: clipping by value at 1 allows the length
+# $\sqrt n$, not 1.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The **cosine** of the angle between two vectors is their inner product over both lengths; 1 means the same direction:
+#
+# $$\cos(g, g') = \frac{g \cdot g'}{\lVert g\rVert\,\lVert g'\rVert}$$
+#
+# For $g = (0.9, 100)$ and $g' = (0.9, 1)$ that is $100.81 / (100.004 \cdot 1.345) = 0.749$, an angle of 42 degrees.
+#
+# With a threshold below *all* entries only their signs are left, and the cosine becomes
+#
+# $$\frac{\sum_i |g_i|}{\sqrt n\,\lVert g\rVert} = \frac{\text{mean}\,|g|}{\sqrt{\text{mean}\,g^2}}$$
+#
+# For a bell curve that is $\sqrt{2/\pi} = 0.80$, and at worst $1/\sqrt n$, when one entry holds nearly all. One thing stays: no entry changes its sign, so
+# $g \cdot g' \ge 0$. Value clipping still goes downhill, only not the steepest way.
+
+# %% slideshow={"slide_type": "skip"}
+def cosine(g: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return g @ other / (g.norm() * other.norm())
+
+
+g = torch.tensor([0.9, 100.0], dtype=torch.float64)
+assert abs(cosine(g, by_value(g, 1.0)) - 0.749) < 5e-4
+assert abs(cosine(g, by_norm(g, 1.0)) - 1) < 1e-12
+many = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) ** 3
+signs = cosine(many, by_value(many, 1e-12))
+assert abs(signs - many.abs().mean() / many.square().mean().sqrt()) < 1e-9
+assert many @ by_value(many, 0.1) > 0
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.VALUE_TURNS.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SIGNS.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What shares one norm?
+#
+# - **whole**: one factor for all the layers;
+# - **each layer**: a factor for each;
+# - **groups**: the optimiser's parameter groups, here hidden layers and readout;
+# - **each entry**: by value.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.scopes_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Presets in order, and at each one two questions: *did the direction stay, did the ratio between the layers stay?* **Each layer** flattens the curve: that
+# cures the ratio, and gives up the direction. Then **sigmoid, vanishing**: nothing moves, there is nothing above the threshold. With **tiny c** the last layers are cut and the ratio
+# improves, by slowing those that learn. The usual slip: calling per-layer clipping "the same, only finer".
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Within a layer all three norm rules keep the direction; the right panel drops for *each entry* only. Between the layers they differ:
+#
+# | rule | whole direction | ratio between layers | length at most |
+# |---|---|---|---|
+# | whole norm | kept | kept | $c$ |
+# | each layer | turned | evened out above $c$ | $c\sqrt{\text{layers}}$ |
+# | groups | kept within each group | kept within each group | $c\sqrt{\text{groups}}$ |
+# | each entry | turned | evened out in part | $c\sqrt{\text{weights}}$ |
+#
+# In torch the choice is which parameters you pass together:
+
+# %% slideshow={"slide_type": "skip"}
+from torch.nn.utils import clip_grad_norm_
+
+net = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1))
+(1000 * net(torch.ones(1, 4))).sum().backward()
+for layer in (net[0], net[2]):
+    clip_grad_norm_(layer.parameters(), 1.0)  # each layer
+both = torch.cat([p.grad.flatten() for p in net.parameters()]).norm()
+assert 1.0 < both <= 2**0.5 + 1e-5
+clip_grad_norm_(net.parameters(), 1.0)  # the whole
+assert torch.cat([p.grad.flatten() for p in net.parameters()]).norm() <= 1 + 1e-5
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: clip the whole
+#
+# Given the norms of the layers' gradients, return the list of norms after the *whole* gradient was clipped at `c`.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def clip_whole(norms: list[float], c: float) -> list[float]:
+    # BEGIN SOLUTION
+    factor = min(1.0, c / np.sqrt(sum(n**2 for n in norms)))
+    return [factor * n for n in norms]
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.clip_whole(clip_whole)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What clipping cannot do
+#
+# $$\min\left(1, \frac{c}{\lVert g\rVert}\right) \le 1$$
+#
+# The factor never makes anything larger. A gradient of $10^{-8}$ stays $10^{-8}$.
+#
+# An article of 2023 has clipping as the first of nine measures, since it keeps gradients from becoming "too large *or too small*".
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.TOO_SMALL.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.DEEP_SIGMOID.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A net that diverges
+#
+# **Adding task**: a sequence of numbers, two of them marked; answer with the sum of the two. Always answering 1 gives a squared error of $\tfrac16$.
+#
+# **IRNN**: $h_t = \mathrm{relu}(W h_{t-1} + U x_t + b)$ with $W$ the identity at the start.
+#
+# $$\delta_{t-1} = W^\top \delta_t \quad\text{(where the units are on)}$$
+#
+# With $W = I$ the gradient reaches the first step undiminished. One step later $W$ is no longer the identity.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Unrolled in time a recurrent net is a deep net, one layer for each time step, with the same weights in all of them. Here $\delta_t = \partial L/\partial z_t$, and the backward recursion is chapter
+# 02's. Since $W$ sits in every layer, its gradient is a *sum* over time:
+#
+# $$\frac{\partial L}{\partial W} = \sum_t \delta_t\, h_{t-1}^\top$$
+#
+# $T$ terms that all point one way, so a step of ordinary size moves $W$ a good deal; and then $W^T$ is $T$ times as sensitive. That is why it explodes so quickly.
+
+# %% slideshow={"slide_type": "skip"}
+generator = torch.Generator().manual_seed(0)
+W = torch.eye(6, dtype=torch.float64, requires_grad=True)
+U = torch.rand(6, 2, dtype=torch.float64, generator=generator)
+x = torch.rand(20, 2, dtype=torch.float64, generator=generator)
+h, zs, hs = torch.zeros(6, dtype=torch.float64), [], []
+for x_t in x:
+    hs.append(h)
+    zs.append(W @ h + U @ x_t)
+    h = torch.relu(zs[-1])
+L = (h.sum() - 1) ** 2
+*deltas, by_W = torch.autograd.grad(L, [*zs, W])
+assert all(torch.allclose(d, deltas[-1], rtol=1e-12) for d in deltas)
+assert torch.allclose(by_W, sum(torch.outer(d, h) for d, h in zip(deltas, hs)), rtol=1e-12)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict
+#
+# "If the gradient explodes, the norm of the weights becomes very large; the regularisation term can limit this in part", says a widely read Zhihu
+# article. So: **weight decay**, which takes the share $\eta\lambda$ off each weight in each step ($\eta$ the step size):
+#
+# $$w \leftarrow w - \eta\, g - \eta\lambda\, w$$
+#
+# The IRNN, 50 time steps, $\eta = 0.01$. Which decay saves it?
+#
+# **A** $\lambda = 0.01$ **B** $\lambda = 1$ **C** neither
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_decay = ...  # "A", "B" or "C"
+my_decay = "C"
+# END SOLUTION
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.rescue_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. The step axis is logarithmic, or nobody would see the disaster. The orange and the pink run lie on each other: that *is* the result. Drag the decay up until pink parts from orange, and read its loss.
+# Then **ten steps: nothing to save**, where clipping costs nothing, and **ten steps, large step size**. "Dies" means that one huge step switched every ReLU off for good: a loss
+# that looks harmless, and a gradient that is exactly 0 in the recurrent weights. The usual slip: looking for NaN only.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_decay(my_decay)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_DECAY.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BIG_WEIGHTS.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The order is the other way round: first the gradient, then the weights. A penalty on the weights answers too late.
+#
+# ### Exercise 3: half-life
+#
+# With $\eta = 0.01$ and $\lambda = 0.01$, after how many steps has decay alone halved a weight?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB half_life = ...
+half_life = np.log(0.5) / np.log(1 - 0.01 * 0.01)
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.half_life(half_life)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.STRONG_DECAY.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# And clipping? Over 50 time steps it keeps the net alive; within these few steps that is all. Alive is not yet trained. Ten time steps and a step size that
+# kills the plain net at once show that it also learns:
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.RESCUE.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.PREVENTS.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## How to choose the threshold
+#
+# Do not guess: **log the norm before clipping**, look at its histogram, then choose.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.norms_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. Let the class choose from the histogram. **Clip nearly all**: it works, and is descent with a fixed step length. **Clip the tail only**: the usual advice. **Too late**: the
+# threshold lies above the norms of a healthy run, and the first outlier kills. The usual slip: reading the norm *after* clipping, which is $c$ and says nothing.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The norms depend on the run, and the run on the threshold: compare the medians of the first and the third preset. So choose, run, look again. Two habits:
+#
+# - `clip_grad_norm_` *returns* the norm before clipping. Log it.
+# - If nearly all steps are clipped, your step size is really $\eta c$; if none is, the threshold guards against rare outliers. Both can be right. Know which.
+#
+# A threshold depends on the size of the net, on the loss and on whether it sums or averages over the batch; a number from somebody else's code is a start at best.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.PASCANUS_RULE.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Where it goes in a program
+#
+# 1. `loss.backward()`, for all parts of the batch if you accumulate;
+# 2. where gradients were multiplied up for float16 (mixed precision): divide again;
+# 3. `clip_grad_norm_(net.parameters(), c)`;
+# 4. `optimizer.step()`.
+#
+# Weight decay inside the optimiser is added in 4, so it is not clipped. Momentum and Adam, which average over steps, see clipped gradients only.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: find the flaw
+#
+# 1. Clipping by norm multiplies a batch's gradient with a positive factor.
+# 2. So every step goes in the direction of its own batch's gradient.
+# 3. The gradient of all data is the average of the gradients of its (equally large) batches.
+# 4. So, on average over the batches, the clipped step goes in the direction of the gradient of all data.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw = ...  # 1, 2, 3 or 4
+flaw = 4
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Overflow, as it happens
+#
+# Ten ReLU layers, He's initialisation, float32, a step size of 1. Each number type has a largest number; beyond it is `inf`, and `inf - inf` is **NaN**, "not a number".
+#
+# Predict: how many steps until the first `inf`? In the first layer, or in the last?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.overflow_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Read the left panel upwards: three steps before, two, one, gone. The exponent itself grows exponentially, since a product of ten grown weight matrices makes a gradient that makes them
+# grow again. **The same in float64**: eight times the exponent buys one step more. **Too large before any step**: clipping comes after the forward pass. The usual slip: blaming the loss, which is only the first to be printed.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The verdict names the layer. In your own training do the same: the course's `fit` ends at the first loss that is not finite and says which layer's $z$ was the first.
+#
+# Clipping must come *before* the overflow. Once an entry is infinite, the norm is infinite, the factor is 0, and $0 \cdot \infty$ is NaN:
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+p = torch.nn.Parameter(torch.zeros(3))
+for entries in ([3.0, float("inf"), -4.0], [1e20, 1e20, 0.0]):
+    p.grad = torch.tensor(entries)
+    norm = clip_grad_norm_([p], 1.0)
+    print(f"{entries} has norm {norm.item()} and becomes {[abs(g) for g in p.grad.tolist()]}")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The second line is sly: every entry is finite, their squares are not in float32, and the step is silently lost. `error_if_nonfinite=True` turns both cases into an
+# error.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.NAN.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Penalties and limits on the weights
+#
+# | | added to the loss | its gradient | what it does |
+# |---|---|---|---|
+# | **L2** | $\frac\alpha2 \sum w_i^2$ | $\alpha\, w_i$ | shrinks in proportion |
+# | **L1** | $\alpha \sum \lvert w_i\rvert$ | $\alpha\,\mathrm{sign}\, w_i$ | the same force on all; exact zeros |
+# | **max-norm** | nothing | none | after each step: $w \leftarrow w \min(1, r/\lVert w\rVert)$ |
+#
+# Max-norm is clipping by norm, of the weights instead of the gradient.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.penalty_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. Right panel: drag **size of the goal**. Only one of the three lines goes flat. Ask which of them "keeps the norm below a threshold". Then **L1 makes a zero**, and ask why L2 never does (its force dies with the weight).
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The loss here is $\sum_i \frac{a_i}{2} (w_i - g_i)^2$: without a penalty each weight goes to its goal $g_i$. With L2, set the slope to 0: $a (w - g) + \alpha w = 0$, so
+#
+# $$w = \frac{a}{a + \alpha}\, g$$
+#
+# a fixed share of the goal, however far the goal is. That is not a threshold.
+
+# %% slideshow={"slide_type": "skip"}
+def l2(w: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
+    return alpha / 2 * (w**2).sum(), alpha * w
+
+
+def l1(w: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
+    return alpha * w.abs().sum(), alpha * w.sign()
+
+
+w = torch.tensor([1.5, -0.2, 3.0], dtype=torch.float64, requires_grad=True)
+for penalty in (l2, l1):
+    value, formula = penalty(w, 0.1)
+    (gradient,) = torch.autograd.grad(value, w)
+    assert torch.allclose(gradient, formula, rtol=1e-12)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: L1 by hand
+#
+# Return the $w$ that minimises $\frac a2 (w - g)^2 + \alpha |w|$, for $a > 0$ and $\alpha \ge 0$ (`goal` is $g$, `strength` is $\alpha$).
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def soft(goal: float, a: float, strength: float) -> float:
+    # BEGIN SOLUTION
+    return np.sign(goal) * max(abs(goal) - strength / a, 0.0)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.soft(soft)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### What `tf.nn.l2_loss` leaves out
+#
+# The Zhihu article writes the penalty as $\alpha\lVert W\rVert^2$ and computes it as
+#
+# `tf.add_n([tf.nn.l2_loss(var) for var in tf.trainable_variables() if 'weights' in var.name])`
+#
+# By its documentation `l2_loss(t)` is `sum(t ** 2) / 2`. So there is no square root, half of the squared norm, and no $\alpha$: that is for you to multiply. And a filter by name takes what is
+# called so; a layer that calls its matrix "kernel" goes unpenalised without a word.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.L2_LOSS.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.L2_THRESHOLD.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With plain gradient descent, L2 in the loss and weight decay are the same step. With Adam they are not: L2's gradient is divided by Adam's scale along with everything else, decay is not (Loshchilov and Hutter,
+# 2019, "AdamW"). What L2 does to a net that *vanishes* is chapter 10's business; it makes it worse.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## WGAN: limits of a third kind
+#
+# In a **WGAN** one net makes fake points and another, the critic $f$, tells them from real ones: raise $\text{mean}\, f(\text{real}) - \text{mean}\, f(\text{fake})$. Without a limit on the slope of $f$ that has no end.
+#
+# Wanted: $|f'(x)| \le 1$ everywhere, the **Lipschitz condition**. Then the best difference is a distance, how far the fake points have to be carried to lie on the real ones.
+#
+# Predict which of these holds the slope: clip the *weights*, penalise the *slope*, clip the *gradient*.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.critic_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. **±0.01, ±0.1, ±0.3**: too flat, too flat, too steep. Set ±0.1 and move the depth: a product of layers again, the course's old theme. **Gradient penalty**: near 1, whatever the weights do. **Gradient clipping**: the slope runs away;
+# it limits the speed of the journey and not where it goes. The usual slip: "gradient penalty" read as gradient by the weights. It is the gradient by the input.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### What weight clipping allows
+#
+# A layer of $n$ units with weights within $\pm c$, fed by $n$ units of slope $p$ each, has slopes up to $c\,n\,p$. The first layer has $c$, so a critic with $d$ hidden layers reaches at most
+#
+# $$c\,(c\,n)^d$$
+#
+# and training drives nearly all weights to $\pm c$ to get there. Below $c = 1/n$ the bound vanishes with the depth, above it explodes.
+#
+# ### What the penalty allows
+#
+# With slope $k$ between real and fake points a distance $D$ apart, the critic gains $k D$ and pays $\lambda (k - 1)^2$. Slope 0 at $D = 2\lambda(k-1)$:
+#
+# $$k = 1 + \frac{D}{2\lambda}$$
+#
+# Both are dashed lines in the lab.
+
+# %% slideshow={"slide_type": "skip"}
+def steepest(c: float, n: int, depth: int) -> float:
+    return c * (c * n) ** depth
+
+
+def penalised_slope(distance: float, lam: float) -> float:
+    return 1 + distance / (2 * lam)
+
+
+c, n, depth = 0.1, 16, 3
+x = torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
+h = x
+for fan_in, fan_out in ((1, n), (n, n), (n, n), (n, 1)):
+    h = torch.full((fan_out, fan_in), c, dtype=torch.float64) @ h
+    h = torch.nn.functional.leaky_relu(h, 0.2) if fan_out > 1 else h
+
+# %% slideshow={"slide_type": "skip"}
+(slope,) = torch.autograd.grad(h, x)
+assert abs(slope.item() / steepest(c, n, depth) - 1) < 1e-12
+k = torch.tensor(penalised_slope(3.0, 10.0), dtype=torch.float64, requires_grad=True)
+(flat,) = torch.autograd.grad(3.0 * k - 10.0 * (k - 1) ** 2, k)
+assert abs(flat) < 1e-12
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.WGAN.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.WEIGHT_CLIPPING.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.PENALTY_SLOPE.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Who limits what
+#
+# | | limits | leaves free |
+# |---|---|---|
+# | gradient clipping by norm | the length of a step | the gradient, the weights, small gradients |
+# | by value | each entry of a step | the direction |
+# | L2, weight decay, L1 | pulls weights to 0, slowly | any single step; no threshold |
+# | max-norm | the norm of the weights | the gradient |
+# | weight clipping (WGAN) | each weight; the slope by $c\,(cn)^d$ | the slope's true size |
+# | gradient penalty (WGAN-GP) | the slope by the *input*, near 1 | the weights, the step |
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - Explosion is a wall: thin, and as steep as a factor to the power of the depth.
+# - Clipping by norm bounds the step and keeps its direction. By value it turns it.
+# - It acts on what is too long. What vanishes it does not touch; what has overflowed it cannot repair.
+# - Weight decay works at the rate $\eta\lambda$ in each step, and an explosion is over sooner.
+# - Log the norm before clipping, then choose the threshold.
+#
+# ## References
+#
+# Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*, 2013 (the wall, clipping by norm, the threshold). Mikolov, PhD thesis, 2012 (clipping by value). Le, Jaitly and Hinton, *A simple way to initialize recurrent networks of rectified
+# linear units*, 2015 (the IRNN). Hochreiter and Schmidhuber, *Long short-term memory*, 1997 (the adding task). Srebro and Shraibman 2005, Srivastava et al. 2014 (max-norm). Arjovsky, Chintala and Bottou, *Wasserstein GAN*, 2017. Gulrajani et al., *Improved training of Wasserstein GANs*, 2017.
+# Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019. Quoted: a widely read Zhihu article, an article of 2023, a Medium article, in translation.

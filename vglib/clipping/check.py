@@ -1,0 +1,124 @@
+"""Exercises of chapter 09."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+
+from vglib.clipping.experiments import by_norm
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+
+guess_cliff = ChoiceExercise(
+    "my_cliff",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="C",
+    why={
+        "A": "a fixed step size turns a huge gradient into a huge step, so it does not slide.",
+        "B": "it comes to the foot of the wall first; one step further up the wall is enough.",
+        "C": "the step is the gradient times a constant, and on the wall the gradient is up to 361 "
+        "here.",
+    },
+)
+
+guess_decay = ChoiceExercise(
+    "my_decay",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="C",
+    why={
+        "A": "0.01 takes one ten-thousandth off a weight in each step; that is far too slow.",
+        "B": "1 takes a hundredth off a weight in each step, and the net is lost in a handful.",
+        "C": "the explosion is over within a few steps, before such a decay has done anything.",
+    },
+)
+
+
+def _clip_case(generator: np.random.Generator) -> tuple[np.ndarray, float]:
+    return generator.integers(-9, 10, 3).astype(float), float(generator.choice([0.5, 1.0, 5.0]))
+
+
+clip = FunctionExercise(
+    "clip",
+    "return g, shortened to the length c if it is longer.",
+    reference=lambda g, c: by_norm(g, c),
+    cases=[
+        (np.array([3.0, 4.0]), 1.0),
+        (np.array([0.3, 0.4]), 1.0),
+        (np.array([0.9, 100.0]), 1.0),
+        (np.array([0.0, 0.0]), 1.0),
+        (np.array([6e-9, 8e-9]), 1.0),
+    ],
+    random=_clip_case,
+    domain=lambda g, c: c > 0,
+    hint="Multiply by min(1, c/‖g‖); a gradient of length 0 stays as it is.",
+    praise="this is clipping by norm: the direction stays, and nothing grows.",
+)
+
+
+def _whole(norms: list[float], c: float) -> list[float]:
+    length = float(np.sqrt(np.sum(np.square(norms))))
+    factor = min(1.0, c / length) if length else 1.0
+    return [factor * n for n in norms]
+
+
+clip_whole = FunctionExercise(
+    "clip_whole",
+    "return the layers' norms after clipping the whole gradient at c.",
+    reference=_whole,
+    cases=[
+        ([3.0, 4.0], 1.0),
+        ([1.0], 2.0),
+        ([0.6, 0.8], 1.0),
+        ([100.0, 1.0], 1.0),
+        ([2.0, 2.0, 1.0], 1.5),
+    ],
+    domain=lambda norms, c: c > 0 and len(norms) > 0 and min(norms) > 0,
+    hint="One factor for all layers; the whole length is the root of the sum of squares.",
+    praise="all layers shrink by one factor, so the ratio between them stays.",
+)
+
+half_life = NumberExercise(
+    "half_life",
+    "give the number of steps in which decay alone halves a weight.",
+    expected=lambda: log(2) / -log(1 - 1e-4),
+    rtol=0.01,
+    near={
+        69.3: "A step takes lr times λ off, not λ alone.",
+        5000.0: "Each step takes a share of what is left, so it is a power: (1 - lr λ)^k = 1/2.",
+    },
+    hint="Solve (1 - lr λ)^k = 1/2 for k.",
+    praise="thousands of steps, and the explosion is over in four.",
+)
+
+soft = FunctionExercise(
+    "soft",
+    "return the w that minimises a (w - goal)^2 / 2 + strength |w|.",
+    reference=lambda goal, a, strength: float(np.sign(goal) * max(abs(goal) - strength / a, 0.0)),
+    cases=[
+        (2.0, 1.0, 1.0),
+        (-2.0, 1.0, 1.0),
+        (2.0, 4.0, 1.0),
+        (0.5, 1.0, 1.0),
+        (-0.5, 1.0, 1.0),
+        (1.0, 1.0, 0.0),
+    ],
+    domain=lambda goal, a, strength: a > 0 and strength >= 0,
+    hint="For w > 0 the slope is a (w - goal) + strength; where would w change sign, it is 0.",
+    praise="small weights become exactly 0, which L2 never does.",
+)
+
+flaw = ChoiceExercise(
+    "flaw",
+    "name the line with the first mistake.",
+    options=(1, 2, 3, 4),
+    correct=4,
+    why={
+        1: "right: the factor min(1, c/‖g‖) is positive.",
+        2: "right: a positive factor changes no direction.",
+        3: "right: that is what the average over batches means.",
+        4: "each batch has a factor of its own: 9, -1, -1 has a positive mean, and clipped at 1 "
+        "it becomes 1, -1, -1 with a negative one.",
+    },
+)
