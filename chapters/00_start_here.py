@@ -24,7 +24,7 @@ labs.gradient_flow_lab()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## What you are looking at
 #
-# The lab has just built a real network, sent 128 images of handwritten digits forward through it and the error
+# The lab has just built a real network, sent 64 images of handwritten digits forward through it and the error
 # backward. Nothing was trained; these are the gradients at the random start. Layer 1 is nearest the input.
 #
 # - **Left, ‖∂L/∂z‖**: how strongly the error reaches each layer. The dashed line is a prediction from theory; it was
@@ -194,8 +194,12 @@ check.flaw(flaw)
 # | 03 | Sigmoid's three flaws | which of its flaws are real, and how large? | 70 |
 # | 04 | The ReLU family | why did ReLU help, and what did it cost? | 80 |
 # | 05 | Initialisation | which weights to start from, and why? | 100 |
+# | 06 | Batch norm | what does it cure, and what does it cause? | 90 |
+# | 07 | Residual nets | is the 1 in every bracket enough for a thousand layers? | 90 |
+# | 08 | Recurrent nets and the LSTM | why does a net forget how the text began? | 100 |
+# | 09 | Clipping and regularisation | what does clipping limit, and what does it leave? | 90 |
 #
-# Planned next: batch normalisation, residual connections, recurrent networks, clipping, and the other remedies.
+# Planned next: the other remedies, in one tournament.
 #
 # ## Notation
 #

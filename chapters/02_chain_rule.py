@@ -234,10 +234,10 @@ assert abs(measured / (200 * (a**2).mean()) - 1) < 0.05
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Expectation: throw dice, then integrate
 #
-# $\mathbb E f(z)$ is what the average of $f(z)$ settles at when $z$ is thrown again and again. If $z$ is a bell curve of
+# $\mathrm{E}\, f(z)$ is what the average of $f(z)$ settles at when $z$ is thrown again and again. If $z$ is a bell curve of
 # standard deviation $\sigma$, it is also an integral: every $z$ weighed by how often it comes,
 #
-# $$\mathbb E f(z) = \int f(\sigma u)\, \frac{e^{-u^2/2}}{\sqrt{2\pi}}\, du.$$
+# $$\mathrm{E}\, f(z) = \int f(\sigma u)\, \frac{e^{-u^2/2}}{\sqrt{2\pi}}\, du.$$
 #
 # Throw first, and see the running average walk to the line.
 
@@ -332,7 +332,7 @@ claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
 # All weights and biases are $N(0,1)$, not scaled by the width $n$. Two effects compete: $n$ paths add up, and large $z$
 # saturate the units. On average
 #
-# $$\lVert\delta_l\rVert^2 \approx \chi\, \lVert\delta_{l+1}\rVert^2, \qquad \chi = n\;\mathbb E\, s'(z)^2 .$$
+# $$\lVert\delta_l\rVert^2 \approx \chi\, \lVert\delta_{l+1}\rVert^2, \qquad \chi = n\;\mathrm{E}\, s'(z)^2 .$$
 #
 # Guess the width at which $\chi$ passes 1. Then move the slider.
 
@@ -449,7 +449,7 @@ assert other / one > 1000
 #
 # - A gradient's way back is a product of one term for each layer: $w\,s'(z)$ in a chain, $D_l W_{l+1}^\top$ in a network.
 # - In a chain a large weight saturates its neuron; the factor exceeds 1 only for $|w| \ge 4$, on a narrow interval.
-# - In a wide layer $n$ paths add up: $\chi = n\,\mathrm{Var}\,w\;\mathbb E\,\phi'^2$ decides. With $N(0,1)$ weights sigmoids turn
+# - In a wide layer $n$ paths add up: $\chi = n\,\mathrm{Var}\,w\;\mathrm{E}\,\phi'^2$ decides. With $N(0,1)$ weights sigmoids turn
 #   from vanishing to exploding near width 105.
 # - Backpropagation is exact. The product is what vanishes.
 

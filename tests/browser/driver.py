@@ -176,6 +176,14 @@ class LabPage:
             "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status == 'idle'", seconds
         )
 
+    def run(self, *cells: int) -> None:
+        """Run these cells, one after the other."""
+        for cell in cells:
+            self.page.evaluate(
+                f"() => {{ const nb = {self._nb}; nb.activeCellIndex = {cell}; nb.deselectAll(); "
+                "return window.jupyterapp.commands.execute('notebook:run-cell') }"
+            )
+
     def sources(self) -> list[str]:
         return self.js("nb.widgets.map(c => c.model.sharedModel.source)")
 
