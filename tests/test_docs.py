@@ -30,3 +30,25 @@ def test_every_make_target_that_is_named_exists():
     for page in ("README.md", "CONTRIBUTING.md"):
         named = set(re.findall(r"`make ([a-z-]+)", (ROOT / page).read_text(encoding="utf-8")))
         assert named <= targets
+
+
+def rows_of_the_documents():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("## Where each part of the five documents lives")[1].split("\n## ")[0]
+    rows = [line.strip("|").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return [
+        (part.strip(), number, re.findall(r"`([^`]+)`", cells))
+        for _, part, number, cells in rows[1:]
+    ]
+
+
+@pytest.mark.parametrize(("part", "chapter", "cells"), rows_of_the_documents())
+def test_each_part_of_the_documents_has_its_cells(part, chapter, cells):
+    (path,) = (ROOT / "chapters").glob(f"{chapter}_*.py")
+    lines = [line.removeprefix("# ") for line in path.read_text(encoding="utf-8").splitlines()]
+    assert cells
+    assert [cell for cell in cells if cell not in lines] == []
+
+
+def test_every_document_has_its_parts():
+    assert len(rows_of_the_documents()) >= 30
