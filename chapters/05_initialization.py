@@ -224,20 +224,20 @@ def conv_std(in_channels: int, out_channels: int, kernel: int) -> float:
 check.conv_std(conv_std)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 3: He for a leaky ReLU
+# ### Exercise 3: He with dropout
 #
-# A leaky ReLU has slope 1 for $z > 0$ and `slope` for $z < 0$. Write the $\sigma_w = \sqrt{n\,\mathrm{Var}\,w}$ that keeps the mean
-# square. For `slope = 0` it must be He's.
+# **Dropout** sets each entry of $h$ to 0, except with probability `keep`; what is kept is divided by `keep`, so that the mean stays.
+# Behind ReLU, which $\sigma_w = \sqrt{n\,\mathrm{Var}\,w}$ keeps the mean square? For `keep = 1` it must be He's.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
-def leaky_gain(slope: float) -> float:
+def dropout_gain(keep: float) -> float:
     # BEGIN SOLUTION
-    return (2 / (1 + slope**2)) ** 0.5
+    return (2 * keep) ** 0.5
     # END SOLUTION
 
 
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.leaky_gain(leaky_gain)
+check.dropout_gain(dropout_gain)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Does it speed training up?

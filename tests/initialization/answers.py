@@ -18,10 +18,10 @@ EXERCISES = {
             lambda i, o, k: 2 / (i * k * k),
         ],
     ),
-    "leaky_gain": (
-        lambda slope: ...,
-        lambda slope: sqrt(2 / (1 + slope**2)),
-        [lambda slope: sqrt(2 / (1 + slope)), lambda slope: sqrt(2.0)],
+    "dropout_gain": (
+        lambda keep: ...,
+        lambda keep: sqrt(2) * sqrt(keep),
+        [lambda keep: sqrt(2 / keep), lambda keep: sqrt(2.0), lambda keep: sqrt(2) * keep],
     ),
     "xi": (..., 3.63, [-3.627, 7.25, 0.2757, 12]),
     "layers_until": (

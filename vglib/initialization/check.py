@@ -41,13 +41,16 @@ conv_std = FunctionExercise(
     praise="one output number reads kernel² pixels of every input channel.",
 )
 
-leaky_gain = FunctionExercise(
-    "leaky_gain",
+dropout_gain = FunctionExercise(
+    "dropout_gain",
     "return sigma_w.",
-    reference=lambda slope: sqrt(2 / (1 + slope**2)),
-    cases=[0.0, 1.0, 0.01, 0.25, 0.5, -1.0],
-    hint="What is E φ'(z)² if φ' is 1 on one half of the line and `slope` on the other?",
-    praise="between He's sqrt(2) at slope 0 and 1 at slope 1; the Kaiming formula has it built in.",
+    reference=lambda keep: sqrt(2 * keep),
+    cases=[1.0, 0.5, 0.8, 0.9, 0.1],
+    domain=lambda keep: 0 < keep <= 1,
+    hint="A kept h becomes h/keep, and it is kept with probability `keep`. What is the mean of the "
+    "square?",
+    praise="E h² grows by 1/keep, so the weights must be smaller; the way back has the same "
+    "factor, for the mask is the same.",
 )
 
 
