@@ -40,6 +40,21 @@ PLOTTED = """
   return {x: list(t.x), y: list(t.y), z: list(t.z), visible: t.visible, meta: t.meta, name: t.name};
 })
 """
+# What each control of a lab shows, by its label, in one question to the page.
+SHOWN = """
+(box) => Object.fromEntries(
+  [...box.querySelectorAll('.widget-inline-hbox, .widget-checkbox')].map((control) => {
+    const select = control.querySelector('select');
+    const readout = control.querySelector('.widget-readout');
+    const input = control.querySelector('input');
+    // Before a check box stands a space of no width.
+    const text = control.textContent.replace('\\u200b', '').trim();
+    if (input?.type == 'checkbox') return [text, input.checked];
+    const label = control.querySelector('.widget-label').textContent.trim();
+    if (select) return [label, select.options[select.selectedIndex].text];
+    return [label, readout ? readout.innerText : input?.value];
+  }))
+"""
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
@@ -252,20 +267,21 @@ class PageLab:
 
     def shown(self, name: str) -> Any:
         """Read a control's value off the page."""
-        widget, control = self.twin.widgets[name], self.control(name)
-        if isinstance(widget, widgets.SelectionSlider):
-            text = control.locator(".widget-readout").inner_text()
-            found = [value for label, value in widget.options if label == text]
-            return found[0] if found else float(text)
-        if isinstance(widget, widgets.Dropdown):
-            chosen = control.locator("select").evaluate("s => s.options[s.selectedIndex].text")
-            return chosen.replace("\xa0", " ")
-        if isinstance(widget, widgets.Checkbox):
-            return control.locator("input").is_checked()
-        return int(control.locator("input").input_value())
+        return self._read(name, self.box.evaluate(SHOWN))
 
     def values(self) -> dict[str, Any]:
-        return {name: self.shown(name) for name in self.twin.controls}
+        shown = self.box.evaluate(SHOWN)
+        return {name: self._read(name, shown) for name in self.twin.controls}
+
+    def _read(self, name: str, shown: dict[str, Any]) -> Any:
+        widget = self.twin.widgets[name]
+        value = shown[widget.description]
+        if isinstance(widget, widgets.SelectionSlider):
+            found = [stop for label, stop in widget.options if label == value]
+            return found[0] if found else float(value)
+        if isinstance(widget, widgets.Dropdown):
+            return value.replace("\xa0", " ")
+        return value if isinstance(widget, widgets.Checkbox) else int(value)
 
     def verdict(self) -> str:
         return self.box.locator(".vglib-verdict").inner_text().strip()
