@@ -198,8 +198,9 @@ check.flaw(flaw)
 # | 07 | Residual nets | is the 1 in every bracket enough for a thousand layers? | 90 |
 # | 08 | Recurrent nets and the LSTM | why does a net forget how the text began? | 100 |
 # | 09 | Clipping and regularisation | what does clipping limit, and what does it leave? | 90 |
+# | 10 | The other remedies | which bring a lost gradient back, and what do the others do? | 120 |
 #
-# Planned next: the other remedies, in one tournament.
+# Planned next: a clinic for your own model, and all claims on one page.
 #
 # ## Notation
 #

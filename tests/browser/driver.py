@@ -354,13 +354,16 @@ class PageLab:
 def same(trace: Any, plotted: dict[str, Any]) -> bool:
     """Whether a trace of this process and one read off the page hold the same numbers."""
     for key in ("x", "y", "z"):
-        mine = getattr(trace, key, None)
-        if mine is None or np.asarray(mine).dtype.kind not in "fiu":
+        mine, theirs = getattr(trace, key, None), plotted[key]
+        if mine is None:
             continue
-        theirs = plotted[key]
-        if theirs is None or np.shape(theirs) != np.shape(mine):
-            return len(np.ravel(mine)) == 0 and not theirs
+        try:
+            expected = np.asarray(mine, dtype=float)
+        except (TypeError, ValueError):
+            continue  # names, not numbers
+        if theirs is None or np.shape(theirs) != np.shape(expected):
+            return len(np.ravel(expected)) == 0 and not theirs
         numbers = np.array(theirs, dtype=float)
-        if not np.allclose(numbers, np.asarray(mine, float), rtol=1e-6, atol=1e-9, equal_nan=True):
+        if not np.allclose(numbers, expected, rtol=1e-6, atol=1e-9, equal_nan=True):
             return False
     return True

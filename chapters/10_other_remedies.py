@@ -1,0 +1,801 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 10 · The other remedies
+#
+# **Of all the remedies that one reads about, which bring a lost gradient back, and what do the others do?**
+#
+# **You will do** train a deep net one layer at a time as in 2006, see what an optimiser makes of a gradient that is gone.
+#
+# **You will learn** what pretraining gave and what replaced it, why moving is not learning, how large a step may be, and which
+# measures act on the gradient at all.
+#
+# **You need** the chain rule (chapter 02), χ and the sigmoid's critical point (05), the cliff and clipping (09).
+#
+# **Time** 120 minutes
+
+# %% tags=["setup"] slideshow={"slide_type": "skip"}
+import numpy as np
+import torch
+
+from vglib.other_remedies import check, claims, labs
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 2006: one layer at a time
+#
+# Four hidden layers of sigmoids on digits, weights $N(0, 1/n)$, quadratic loss, step 0.5: after 60 epochs it still guesses.
+#
+# **Greedy layer-wise pretraining**:
+#
+# 1. train layer 1 to *copy the images*, through its own weights and back; no labels;
+# 2. keep it; train layer 2 to copy the output of layer 1; and so on up;
+# 3. only then train the whole net on the labels: **fine-tuning**.
+#
+# No label is used in 1 and 2. What will the same descent reach in 3?
+#
+# **A** about 10% **B** about half **C** over 90%
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_pretraining = ...  # "A", "B" or "C"
+my_pretraining = "C"
+# END SOLUTION
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.pretraining_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Eight minutes, the crowd-pleaser. Vote first. Step through **no pretraining**, **one layer** ... **all four layers**, and stay at each: the orange line, the spread of h, comes up one layer at a time, the pictures
+# on the right with it, and the accuracy goes 10, 10, 43, 83, 95. **One layer** disappoints everybody: the gradient still has three layers to cross. Ask what a picture that is grey for every digit means. Then **eight layers**.
+# Leave the other presets for later. The usual slip: "it learns the digits without labels". It learns to copy; at epoch 0 it still guesses.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_pretraining(my_pretraining)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Read the left panel as chapter 01 read it. As drawn (dotted), each layer keeps a quarter of the differences between the images, and each layer of the way back keeps a quarter of the gradient: one product, seen
+# from both ends. A layer that has learned to rebuild its input *must* pass differences on, or there would be nothing to rebuild them from. With that the gradient comes back too.
+#
+# The lab's net has 60 units a layer, so that a move takes a second. Below is the one with 100.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A layer that copies
+#
+# An **autoencoder** runs a layer up and then down, with the same weights turned round:
+#
+# $$h = s(W x + b), \qquad y = s(W^\top h + c), \qquad L = \lVert y - x\rVert^2$$
+#
+# $W$ is used twice, so its gradient has two parts:
+#
+# $$\frac{\partial L}{\partial W} = \delta_h\, x^\top + h\, \delta_y^\top$$
+#
+# $\delta_y = 2 (y - x)\, y (1 - y)$, $\quad \delta_h = (W \delta_y)\, h (1 - h)$.
+#
+# Two layers of gradient, never more: nothing can vanish.
+
+# %% slideshow={"slide_type": "skip"}
+def copying_gradient(W: torch.Tensor, b: torch.Tensor, c: torch.Tensor, x: torch.Tensor):
+    h = torch.sigmoid(W @ x + b)
+    y = torch.sigmoid(W.T @ h + c)
+    delta_y = 2 * (y - x) * y * (1 - y)
+    delta_h = (W @ delta_y) * h * (1 - h)
+    return torch.outer(delta_h, x) + torch.outer(h, delta_y)
+
+
+generator = torch.Generator().manual_seed(0)
+W = torch.randn(5, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+x, b, c = (torch.rand(n, generator=generator, dtype=torch.float64) for n in (8, 5, 8))
+L = ((torch.sigmoid(W.T @ torch.sigmoid(W @ x + b) + c) - x) ** 2).sum()
+(gradient,) = torch.autograd.grad(L, W)
+assert torch.allclose(gradient, copying_gradient(W, b, c, x), rtol=1e-10)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# For the first layer, whose inputs are standardised pixels and not numbers between 0 and 1, the last sigmoid is left out: $y = W^\top h + c$.
+#
+# ### Exercise 1: rebuild
+#
+# Return $y$ for given $W$ (outputs × inputs), $b$, $c$ and one input $x$, with both sigmoids.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def rebuild(W: np.ndarray, b: np.ndarray, c: np.ndarray, x: np.ndarray) -> np.ndarray:
+    # BEGIN SOLUTION
+    h = 1 / (1 + np.exp(-(W @ x + b)))
+    return 1 / (1 + np.exp(-(W.T @ h + c)))
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.rebuild(rebuild)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Layer by layer
+#
+# First without: the net of 4 × 100, forty epochs.
+
+# %% slideshow={"slide_type": "fragment"}
+from copy import deepcopy
+
+from tqdm import tqdm
+
+from vglib.networks import mlp
+from vglib.other_remedies import pretraining
+
+data = pretraining.lab_data()
+net = mlp(4, 100, init="1/fan_in", output="sigmoid")
+drawn = pretraining.measure(net, data)
+stuck = pretraining.descend(deepcopy(net), data, epochs=40, progress=True)
+print(f"layer 4 / layer 1: {pretraining.last_over_first(drawn):.0f}, accuracy {stuck[-1]:.0%}")
+assert pretraining.last_over_first(drawn) > 50 and stuck[-1] < 0.3
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# Now each layer copies what the layer below gives it:
+
+# %% slideshow={"slide_type": "fragment"}
+h = data.x_train.numpy()
+for index in tqdm(range(4), unit="layer", leave=False):
+    layer = pretraining.layer_of(net, index, h, linear=index == 0)
+    errors = pretraining.learn_to_copy(layer, h, epochs=10)
+    h = layer.encode(h)
+    print(f"layer {index + 1} copies with an error of {errors[-1]:.0%}, not {errors[0]:.0%}")
+assert errors[-1] < 0.1
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# (The error is the missed share of the variance: 100% is what the mean image would have.) Now the labels, with the loss, step and batches that got stuck before:
+
+# %% slideshow={"slide_type": "fragment"}
+copied = pretraining.measure(net, data)
+tuned = pretraining.descend(net, data, epochs=40, progress=True)
+print(f"layer 4 / layer 1: {pretraining.last_over_first(copied):.1f}, accuracy {tuned[-1]:.0%}")
+print(f"spread of h4: {drawn.spread[3]:.4f} as drawn, {copied.spread[3]:.4f} pretrained")
+assert pretraining.last_over_first(copied) < 4 and copied.spread[3] > 50 * drawn.spread[3]
+assert tuned[-1] > 0.9
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.EVENS_OUT.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The control
+#
+# The same net, loss, step and batches. **No pretraining**, but the weights of Glorot's initialisation **times 4**.
+#
+# In mean-field terms (chapter 05): pretraining moved $\sigma_w = \sqrt{n \operatorname{Var} w}$ from 1 to between 2 and 4, towards the sigmoid's critical point at 10.15. One can also just *draw* them there.
+
+# %% slideshow={"slide_type": "fragment"}
+control = mlp(4, 100, init="glorot", weight_scale=4.0, output="sigmoid")
+ratio = pretraining.last_over_first(pretraining.measure(control, data))
+plain = pretraining.descend(control, data, epochs=40, progress=True)
+print(f"layer 4 / layer 1: {ratio:.1f}, accuracy {plain[-1]:.0%}, pretrained {tuned[-1]:.0%}")
+assert ratio < 10 and plain[-1] > 0.7
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## So what did pretraining give?
+#
+# Two suspects: the **size** of the weights, and their **directions** (what each unit looks at).
+#
+# Take the pretrained net and put the entries of each weight matrix in random order. The size stays; every direction is gone. Fine-tune it for 40 epochs. Compared with the pretrained net,
+#
+# **A** it stays at 10% **B** it gets nearly as far, later **C** it makes no difference
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_shuffle = ...  # "A", "B" or "C"
+my_shuffle = "B"
+# END SOLUTION
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.pretraining_lab().preset("pretrained, shuffled, centred")
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. Set **then** to keep, press *Hold*, then come back: the ghost is the net with its directions. Over 40 epochs they meet; at epoch 5 the ghost is far ahead. **Pretrained, then shuffled** leaves the biases as they were, and they no longer fit: the units
+# saturate, so it is slower still. Look at the pictures: they are gone, and the net learns anyway. Then **4x Glorot, no pretraining** beside them. The usual slip: an all-or-nothing answer. Scale decides *whether*, directions *how soon*.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_shuffle(my_shuffle)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# "Centred" sets $b_l = -W_l\,\overline{h_{l-1}}$, so that every unit's mean $z$ is 0. A learned layer has biases that do about this; after the shuffle they belong to other weights.
+#
+# Train nothing but the readout, and the directions show alone: no fine-tuning repairs the layers below.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ONLY_SCALE.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A widely read Zhihu article explains: "the idea amounts to first finding local optima and then putting them together to find the global optimum." Each layer does find something like an optimum, of *copying*. That is another loss, and nothing ties the two together.
+# The slow claims (`make test-long`) put it on trial: after 60 epochs on the labels, a start that was never pretrained, 4 times Glorot with centred biases, has the *lower* training loss. So the pretrained one was not the global optimum. They also repeat the runs
+# above over five seeds: pretrained, shuffled, and 4 times Glorot.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The original: a Boltzmann machine
+#
+# Hinton, Osindero and Teh (2006) did not copy, they *modelled*. A **restricted Boltzmann machine** gives each pair of a visible $v$ and a hidden $h$, all 0 or 1, an energy:
+#
+# $$E(v, h) = -a \cdot v - b \cdot h - h \cdot W v, \qquad P(v, h) = \frac{e^{-E(v, h)}}{Z}$$
+#
+# *Restricted*: no bonds within a layer. So given $v$ the hidden units are independent, and each is a sigmoid:
+#
+# $$P(h_j = 1 \mid v) = s(b_j + W_j \cdot v)$$
+#
+# The layer of a net, read as a probability; downwards the same with $W^\top$ and $a$.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ### The free energy
+#
+# How likely is an image $v$? Sum over all $h$: $\;P(v) = e^{-F(v)} / Z$ with
+#
+# $$F(v) = -\ln \sum_h e^{-E(v, h)} = -a \cdot v - \sum_j \ln\left(1 + e^{\,b_j + W_j \cdot v}\right)$$
+#
+# $2^m$ terms in one line: each hidden unit has its own factor, $1$ for $h_j = 0$ plus $e^{\,b_j + W_j \cdot v}$ for $h_j = 1$.
+#
+# $Z = \sum_v e^{-F(v)}$ stays a sum over all images.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 2: the free energy
+#
+# Return $F(v)$, also where $b_j + W_j \cdot v$ is 900.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def free_energy(
+    W: np.ndarray, visible_bias: np.ndarray, hidden_bias: np.ndarray, v: np.ndarray
+) -> float:
+    # BEGIN SOLUTION
+    return -visible_bias @ v - np.logaddexp(0, W @ v + hidden_bias).sum()
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.free_energy(free_energy)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With 4 visible and 3 hidden units everything can be counted out:
+
+# %% slideshow={"slide_type": "skip"}
+from itertools import product
+
+generator = torch.Generator().manual_seed(0)
+W, a, b = (
+    torch.randn(*shape, generator=generator, dtype=torch.float64, requires_grad=True)
+    for shape in ((3, 4), (4,), (3,))
+)
+vs, hs = (torch.tensor(list(product((0.0, 1.0), repeat=n)), dtype=torch.float64) for n in (4, 3))
+
+
+def energy(v: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+    return -a @ v - b @ h - h @ W @ v
+
+
+# %% slideshow={"slide_type": "skip"}
+def F(v: torch.Tensor) -> torch.Tensor:
+    return -(v @ a) - torch.nn.functional.softplus(v @ W.T + b).sum(-1)
+
+
+for v in vs:
+    weights = torch.stack([torch.exp(-energy(v, h)) for h in hs])
+    assert abs(F(v) + torch.log(weights.sum())) < 1e-12
+    assert torch.allclose(weights @ hs / weights.sum(), torch.sigmoid(W @ v + b), rtol=1e-12)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Its gradient: what is, minus what is dreamt
+#
+# $$\frac{\partial \ln P(v)}{\partial W} = \underbrace{\mathrm{E}\!\left[h\,v^\top \mid \text{data}\right]}_{\text{positive phase}} - \underbrace{\mathrm{E}\!\left[h\,v^\top \mid \text{model}\right]}_{\text{negative phase}}$$
+#
+# - Positive: run the data up. One matrix product.
+# - Negative: a mean over *all* images that the model can dream.
+#
+# **Contrastive divergence**, CD-$k$ (Hinton 2002): start from the data, sample $h$, then $v$, then $h$ ... $k$ times, and take that for the model.
+#
+# No chain of layers: nothing to vanish.
+
+# %% slideshow={"slide_type": "skip"}
+def rbm_gradient(data: torch.Tensor) -> torch.Tensor:
+    p = torch.softmax(-F(vs), 0)
+    positive = torch.sigmoid(data @ W.T + b).T @ data / len(data)
+    negative = torch.sigmoid(vs @ W.T + b).T @ (p[:, None] * vs)
+    return positive - negative
+
+
+images = vs[[3, 5, 6, 15]]
+likelihood = -F(images).mean() - torch.logsumexp(-F(vs), 0)
+(gradient,) = torch.autograd.grad(likelihood, W)
+assert torch.allclose(gradient, rbm_gradient(images), atol=1e-10)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: how many terms?
+#
+# An RBM with 64 visible units (black or white pixels) and 20 hidden ones. You want $Z$ exactly. Like $F$, the sum over *one* of the layers has a closed form. How many terms must you still add up, at the least?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB terms = ...
+terms = 2**20
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.terms(terms)
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.rbm_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Nothing is sampled in this lab: 2 to the 9 images are counted out, so the *mean* of CD-k stands beside the true gradient. Left: CD-1 climbs along with the truth and falls behind. Middle: at the start one step of sampling is
+# nearly the truth, at the end it is not. Ask why (large weights: the sampling hardly leaves the image it came from), then **large weights**. **CD-10** closes the gap. The pink slope is the second eigenvalue of the sampling step. The usual slip: "biased, so useless". It was good enough for 2006.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Why the slope: one step of sampling, $v \to h \to v'$, is a matrix $T$ on distributions. The model is its eigenvector with eigenvalue 1; every other part shrinks in each step, the slowest by $|\lambda_2|$. So CD-$k$'s error ends up falling as $|\lambda_2|^k$.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CD_GRADIENT.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Stacked: the deep belief net
+#
+# Layer 1 models the images, layer 2 the probabilities $P(h = 1)$ of layer 1, and so on; then fine-tuning. Same loop as before, one line changed; pixels from 0 to 1 count as probabilities.
+
+# %% slideshow={"slide_type": "fragment"}
+pixels = pretraining.lab_data("RBM")
+dbn = mlp(4, 100, init="1/fan_in", output="sigmoid")
+h = pixels.x_train.numpy()
+for index in tqdm(range(4), unit="layer", leave=False):
+    layer = pretraining.layer_of(dbn, index, h)
+    pretraining.learn_by_contrast(layer, h, epochs=10)
+    h = layer.encode(h)
+guess = pretraining.accuracy(dbn, pixels)
+revived = pretraining.descend(dbn, pixels, epochs=20, progress=True)
+print(f"before the labels {guess:.0%}, after 20 epochs on them {revived[-1]:.0%}")
+assert guess < 0.3 and revived[-1] > 0.8
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A tutorial of 2017 tells it so: "In 2006 Hinton's deep belief network, which completes its learning by training each layer of neurons individually, became one of the first non-convolutional models to train deep architectures with success; it opened
+# the revival of deep learning." The success and the revival hold. The learning is not complete after the layers:
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.LAYER_BY_LAYER.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# In 2006's paper, too, the layers were the beginning: the topmost machine saw the labels, and the whole was fine-tuned after that. In the lab, **a stack of RBMs** is this net; compare its left panel with that of the autoencoders. With these settings the RBMs even out the gradient less,
+# and need more epochs.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What replaced it, and why
+#
+# | what pretraining gave | what gives it now |
+# |---|---|
+# | weights of a size that carries the signal | initialisation (Glorot and Bengio 2010; He 2015), BN, residuals |
+# | units off their flat parts | ReLU: "without requiring any unsupervised pre-training" (Glorot, Bordes and Bengio 2011) |
+# | good directions from unlabelled images | more labels, and computers for them (Cireşan et al. 2010) |
+# | a regulariser (Erhan et al. 2010) | dropout, augmentation |
+#
+# What lives on is the *order*: learn from unlabelled data first, then fine-tune. Language models do, but all layers at once and with one loss.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# So was it wrong? In 2006 it showed that a deep net *can* be trained, when many had given up. That the reason was in good part the scale of the weights was understood four years later, in the paper that gave us Glorot's initialisation, and in others that trained deep autoencoders
+# from random weights with a better optimiser (Martens 2010) or with careful scale and momentum (Sutskever et al. 2013). On larger and harder data than 8 × 8 digits, with few labels, the features count for more than here: what is measured in this chapter is a statement about this net and these images.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The step
+#
+# So far a step was the gradient times $\eta$: a gradient of $10^{-9}$ makes a step of $10^{-9}\eta$. Other rules:
+#
+# | | remembers | subtracts |
+# |---|---|---|
+# | **SGD** | nothing | $\eta\, g$ |
+# | **momentum** | $v \leftarrow 0.9\,v + g$ | $\eta\, v$ |
+# | **RMSprop** | $s \leftarrow 0.99\,s + 0.01\,g^2$ | $\eta\, g / (\sqrt s + \varepsilon)$ |
+# | **Adam** | $m \leftarrow 0.9\,m + 0.1\,g$, $\;s \leftarrow 0.999\,s + 0.001\,g^2$ | $\eta\, \hat m / (\sqrt{\hat s} + \varepsilon)$ |
+#
+# All entry by entry. The hats correct the start from 0: $\hat m = m / (1 - 0.9^t)$, $\hat s = s / (1 - 0.999^t)$. $\varepsilon = 10^{-8}$.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The last two divide by the size of the gradient itself. So the size cancels, and that sounds like a cure.
+#
+# The rules as code, against torch, over five steps with gradients from $10^{-12}$ to $1$:
+
+# %% slideshow={"slide_type": "skip"}
+def adam(gs: np.ndarray, lr: float, eps: float = 1e-8) -> np.ndarray:
+    m = s = w = np.zeros(gs.shape[1])
+    for t, g in enumerate(gs, start=1):
+        m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g**2
+        w = w - lr * (m / (1 - 0.9**t)) / (np.sqrt(s / (1 - 0.999**t)) + eps)
+    return w
+
+
+def rmsprop(gs: np.ndarray, lr: float, eps: float = 1e-8) -> np.ndarray:
+    s = w = np.zeros(gs.shape[1])
+    for g in gs:
+        s = 0.99 * s + 0.01 * g**2
+        w = w - lr * g / (np.sqrt(s) + eps)
+    return w
+
+
+# %% slideshow={"slide_type": "skip"}
+gs = np.random.default_rng(0).standard_normal((5, 7)) * 10.0 ** np.arange(-12, 1, 2)
+for rule, of_torch in ((adam, torch.optim.Adam), (rmsprop, torch.optim.RMSprop)):
+    w = torch.zeros(7, dtype=torch.float64, requires_grad=True)
+    optimiser = of_torch([w], lr=0.01)
+    for g in gs:
+        w.grad = torch.tensor(g)
+        optimiser.step()
+    assert np.allclose(rule(gs, 0.01), w.detach(), rtol=1e-9, atol=0)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict
+#
+# Ten sigmoid layers, weights $N(0, 1/n)$. The gradient of layer 1 is four millionths of layer 10's, and SGD stays at 10%.
+#
+# Now **Adam**, 300 steps. What share of the digits does it get right?
+#
+# **A** 10%, guessing **B** about 20% **C** over 90%
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_adam = ...  # "A", "B" or "C"
+my_adam = "B"
+# END SOLUTION
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# First look at one step. Left, the gradient of each layer (grey) and what the optimiser makes of it (blue). Go from SGD to Adam. The right panel comes into its own later.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.step_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. Left panel only, at first. **SGD**: two parallel lines. **Adam, ten layers**: the blue one is flat, and the class will say "cured". Let it. **Twenty layers**: at the left the blue line falls
+# again; where does it leave the dashed one? (Where an entry of the gradient is about $10^{-8}$.) Then the right panel, and ask what shuffling the labels should do to a gradient. **ReLU at torch's scale** is as blind as the sigmoid
+# net, **He's scale** is not. The usual slip: "Adam fixes the gradient". The gradient is grey, and it stays where it was.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Adam's first step
+#
+# After one step $\hat m = g$ and $\hat s = g^2$:
+#
+# $$\Delta w = \eta\,\frac{g}{|g| + \varepsilon} \approx \begin{cases} \eta\,\mathrm{sign}\, g & |g| \gg \varepsilon \\ \eta\, g/\varepsilon & |g| \ll \varepsilon \end{cases}$$
+#
+# - every entry moves by $\eta$, whatever its gradient: the layers move alike;
+# - below $\varepsilon = 10^{-8}$ the step is in proportion again, and vanishes with the gradient.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: Adam's first step
+#
+# Return what Adam's first step subtracts, for an array `g`. An entry that is 0 does not move.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def adam_first_step(g: np.ndarray, lr: float, eps: float) -> np.ndarray:
+    # BEGIN SOLUTION
+    return lr * g / (np.abs(g) + eps)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.adam_first_step(adam_first_step)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ADAM_SIZE.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Moving is not learning
+#
+# How many of ten sigmoid layers does Adam carry?
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.reach_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. Now settle the vote. Presets in order: **four layers**, where SGD is lost and Adam is not: give Adam its due. **Six**: slowly. **Ten**: every layer moves, and two digits of ten is the end of it.
+# **ε = 10⁻³⁰** takes away the excuse that ε holds the step back: 20% again. **Four times the scale** is the answer: the same Adam, other weights. Point at the right panel: Adam does widen the
+# spread, but it widens one direction. The usual slip: waiting. In 1500 steps, the best of three step sizes reaches no more.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_adam(my_adam)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ADAM_CURES.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ADAM_CARRIES.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What a vanished signal does to the gradient
+#
+# $$\frac{\partial L}{\partial W} = \sum_i \delta_i\, h_i^\top \qquad \text{(sum over the images } i\text{)}$$
+#
+# Deep in such a net $h_i$ is nearly the same vector $\bar h$ for every image:
+#
+# $$\frac{\partial L}{\partial W} \approx \Big(\sum_i \delta_i\Big)\, \bar h^\top$$
+#
+# A sum does not know its order. **Deal the labels out to the images anew, and the gradient stays the same.** It knows how many of each digit there are, and nothing of which is which.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The part that does know is what is left of $h_i - \bar h$. It is about as large as the **relative spread** of $h$, that is, $\lVert h - \bar h\rVert / \lVert h\rVert$. The difference $g - g'$ to
+# the gradient with shuffled labels holds two such parts, hence the $\sqrt 2$ of the dashed line in the first lab's right panel:
+#
+# $$\frac{\lVert g - g' \rVert}{\lVert g \rVert} \approx \sqrt 2\; \frac{\lVert h - \bar h\rVert}{\lVert h\rVert}$$
+#
+# In layer 10 that is five parts in a million, and Adam makes the other 999,995 as long as it does these.
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.data import digits
+
+data = digits()
+x, y = data.x_train[:64], data.y_train[:64]
+deep = mlp(10, 50, activation="sigmoid", init="1/fan_in", seed=0)
+tenth = deep.weights[9]
+
+
+def gradient_of_layer_10(labels: torch.Tensor) -> torch.Tensor:
+    loss = torch.nn.functional.cross_entropy(deep(x), labels)
+    return torch.autograd.grad(loss, tenth)[0]
+
+
+# %% slideshow={"slide_type": "skip"}
+g = gradient_of_layer_10(y)
+shuffled = gradient_of_layer_10(y[torch.randperm(64, generator=torch.Generator().manual_seed(0))])
+h = x
+for W, b in zip(deep.weights[:9], deep.biases[:9]):
+    h = torch.sigmoid(h @ W.T + b)
+part, spread = (g - shuffled).norm() / g.norm(), (h - h.mean(0)).norm() / h.norm()
+assert 0.3 < part / (2**0.5 * spread) < 3
+assert (g.sign() == shuffled.sign()).double().mean() > 0.99
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BLIND.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.SAME_STEP.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# So rescaling cannot do it. The useful part is small against the part that only counts digits, and that one changes by tens of per cent from one batch to the next. With four layers
+# the useful part is three per cent; Adam wins. With six it is a sixth of a per cent; Adam wins slowly. With ten it has lost.
+#
+# This is chapter 01's other half of vanishing: the signal collapses on its way forward, and no rule for the step can read out of the gradient what is no longer in $h$. Initialisation, normalisation,
+# shortcuts act on $h$. Optimisers do not.
+#
+# ### Exercise 5: find the flaw
+#
+# 1. Adam divides each entry of the gradient by the root of its mean square.
+# 2. So each weight moves by about $\eta$ in a step, wherever the gradient is far above $\varepsilon$.
+# 3. So the early layers move as much as the late ones.
+# 4. So the early layers learn as fast as the late ones.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw_adam = ...  # 1, 2, 3 or 4
+flaw_adam = 4
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw_adam(flaw_adam)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## How large may a step be?
+#
+# In a bowl of curvature $\lambda$, $L = \frac\lambda2 w^2$, a step of size $\eta$ gives
+#
+# $$w \leftarrow w - \eta\lambda w = (1 - \eta\lambda)\, w$$
+#
+# which shrinks only while $|1 - \eta\lambda| < 1$:
+#
+# $$\eta < \frac{2}{\lambda}$$
+#
+# With many weights the steepest direction decides: $\lambda$ is the largest eigenvalue of the **Hessian**, the matrix of second derivatives.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# A matrix's eigenvectors are the directions that it only stretches, by the eigenvalue. Along the Hessian's eigenvectors a smooth landscape is, near any point, a set of independent bowls, so each of them
+# follows the line above with its own $\lambda$, and the steepest is the first to fly apart.
+#
+# At a start with too large weights $\lambda$ is huge. As training goes on it falls. So: begin with small steps.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Schedules
+#
+# Step $t = 0, 1, \dots, T - 1$, share of the peak:
+#
+# | | |
+# |---|---|
+# | **warm-up** over $k$ steps | $\min\left(1, \frac{t + 1}{k}\right)$ |
+# | **step decay** | $1$, from half time $\tfrac1{10}$, from three quarters $\tfrac1{100}$ |
+# | **cosine** | $\frac12 \left(1 + \cos\frac{\pi t}{T}\right)$ |
+#
+# Six ReLU layers, He's weights times 1.5, **plain SGD**. Is warm-up of any use without Adam and without a transformer?
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.schedule_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. Middle panel first: orange starts eighty times above the pink limit, blue starts near it. By the end of the warm-up the limit has come up more than twentyfold. **Two steps of it**: too short here; reseed, and
+# half of the time it is enough; ten are. **Cosine alone** falls too late, the damage is done at the start. **He's scale**: no warm-up needed. **A small constant step** trains as well, to less in the same time: that is what warm-up
+# buys. The usual slip: reading the limit as a law. Past it the net lives on the edge, with spikes.
+
+# %% slideshow={"slide_type": "skip"}
+def warm_up(t: int, k: int) -> float:
+    return min(1.0, (t + 1) / k)
+
+
+def cosine(t: int, T: int) -> float:
+    return (1 + np.cos(np.pi * t / T)) / 2
+
+
+optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+of_torch = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=50)
+for t in range(50):
+    assert abs(cosine(t, 50) - of_torch.get_last_lr()[0]) < 1e-12
+    optimiser.step()
+    of_torch.step()
+assert [warm_up(t, 4) for t in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 6: warm up, then cool down
+#
+# Return the step size at `step` (counted from 0): the line up to `peak` over `warm` steps, then the cosine over the remaining `total - warm` steps.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def warm_cosine(step: int, peak: float, warm: int, total: int) -> float:
+    # BEGIN SOLUTION
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * (1 + np.cos(np.pi * (step - warm) / (total - warm))) / 2
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.warm_cosine(warm_cosine)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.WARM_UP.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.NO_WARM_UP.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# What a schedule changes is the path, never the gradient at a point. It cannot bring back a signal that has vanished, and it saves from an explosion that comes from the *step*: here the first few.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The scale of the inputs
+#
+# The simplest net: $w x + b$, squared error. Inputs with mean $\mu$ and standard deviation $\sigma$:
+#
+# $$H = 2 \begin{pmatrix} \sigma^2 + \mu^2 & \mu \\ \mu & 1 \end{pmatrix}$$
+#
+# - a large $\sigma$ or $\mu$ makes one direction steep, and the step must be small for it;
+# - the flat direction then takes $\lambda_{\max} / \lambda_{\min}$ times as many steps: the **condition number**;
+# - $\mu = 10$, $\sigma = 1$: 10,402. Standardised, $(x - \mu)/\sigma$: 1.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.bowl_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Four minutes. **Mean 3**: the ellipse is tilted, the path zig-zags across it and hardly goes along it. **A little too large a step**: 0.093 against the limit 0.0917. **Mean 10**: two thirds of the loss are left. Then tick **standardise** at a step of 0.4.
+# Ask which of the two, mean or scale, does the worse harm. (The mean: about the fourth power.) The usual slip: "the bias takes care of the mean". It does, along the flat direction.
+
+# %% slideshow={"slide_type": "skip"}
+def hessian(mean: float, std: float) -> np.ndarray:
+    return 2 * np.array([[std**2 + mean**2, mean], [mean, 1]])
+
+
+sample = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+inputs = 10 + (sample - sample.mean()) / sample.std(correction=0)
+
+
+def squared_error(p: torch.Tensor) -> torch.Tensor:
+    return ((p[0] * inputs + p[1] - sample) ** 2).mean()
+
+
+# %% slideshow={"slide_type": "skip"}
+start = torch.zeros(2, dtype=torch.float64)
+by_autograd = torch.autograd.functional.hessian(squared_error, start)
+assert np.allclose(by_autograd, hessian(10, 1), rtol=1e-9)
+assert round(np.linalg.cond(hessian(10, 1))) == 10402
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With $n$ inputs of that kind the steepest curvature is about $2(\sigma^2 + n\mu^2 + 1)$: the mean counts $n$ times, since all inputs push the same way. That is one reason to prefer inputs, and activations, round 0.
+#
+# ### Exercise 7: the largest step
+#
+# Mean 10, standard deviation 1, one input. What is the largest step size at which descent is stable?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB largest_step = ...
+largest_step = 2 / np.linalg.eigvalsh(2 * np.array([[101, 10], [10, 1]]))[-1]
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.largest_step(largest_step)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CONDITION.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## In a deep net
+#
+# $$\frac{\partial L}{\partial W_1} = \sum_i \delta_i\, x_i^\top, \qquad \delta_{\text{out}} = \frac{2}{N}(z - y)$$
+#
+# - inputs $c$ times as large: the gradient of $W_1$ too, and $z_1$: a sigmoid or tanh **saturates**, and $\delta_1$ vanishes;
+# - labels $c$ times as large: once they are large, every $\delta$ is $c$ times as large, and the first step **explodes**.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.scaling_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. **Pixels of 0 … 255**: layer 1 is 99% saturated and its gradient a fourteenth. It trains all the same, if worse: the frozen first layer serves as a set of fixed features. **The same, ReLU**: no saturation, so it explodes. **Mean 5** is the worst: all units
+# of layer 1 say the same for every image. **A hundred times smaller**: nothing is saturated, and nothing is learnt in 100 steps. **Labels of size 1000**; then ReLU with a step of 0.0001: tuned, it trains. The usual slip: looking at
+# the size of the loss. It is in units of the labels squared, so divide first.
+
+# %% slideshow={"slide_type": "skip"}
+net = mlp(3, 30, activation="tanh", seed=0)
+zs = []
+h = x
+for i, (W, b) in enumerate(zip(net.weights, net.biases)):
+    zs.append(h @ W.T + b)
+    h = torch.tanh(zs[-1]) if i < 3 else zs[-1]
+targets = torch.nn.functional.one_hot(y, 10).double()
+error = ((h - targets) ** 2).mean()
+first, last, by_W = torch.autograd.grad(error, [zs[0], zs[-1], net.weights[0]])
+assert torch.allclose(by_W, first.T @ x, rtol=1e-9)
+assert torch.allclose(last, 2 * (h - targets) / h.numel(), rtol=1e-9)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.INPUTS.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.LABELS.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Without backprop?
+#
+# "Hinton proposed capsules in order to abandon for good the algorithms that are based on backpropagation", says a widely read Zhihu article, after it blames backpropagation for the vanishing.
+#
+# A **capsule** is a group of units whose output is a vector. Capsules of one layer *vote* for those of the next, and votes that agree gain weight, over three rounds.
+#
+# Can one differentiate through that?
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CAPSULES.trial()
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.other_remedies.experiments import capsule_training
+
+before, after = capsule_training(60)
+assert before < 0.4 and after > 0.7
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# One layer of capsules, ten clouds of points, 60 steps of plain descent *by backprop*: it learns. The rounds of voting are sums, products and a softmax; the chain rule goes through all of them, and so it does in the
+# published network, which was trained with Adam (Sabour, Frosst and Hinton 2017). Nor is backpropagation to blame: it computes the gradient exactly (chapter 02). What vanishes is the product of the Jacobians.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What acts on what
+#
+# | | changes | does not change |
+# |---|---|---|
+# | Adam, RMSprop | the size of each entry's step | what the gradient knows |
+# | momentum | the average over steps | the ratio between layers |
+# | warm-up | the first steps | the gradient at a point |
+# | decay, cosine | the last steps | the start |
+# | input scaling | $z_1$, the curvature | the layers above, if they vanish on their own |
+# | label scaling | $\delta$ in every layer alike | the ratio between layers |
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Summary
+#
+# - Pretraining moved the weights to where signal and gradient get through. Drawing them there does it too; the learned directions
+#   make it quicker.
+# - Adam gives every layer a step of one size. Where the signal has collapsed, the step knows how many of each digit there are and
+#   not which is which.
+# - The largest step is $2/\lambda$. Warm-up is for a start that is steep; standardised inputs make the bowl round.
+#
+# The question to ask of any remedy: does it change what passes through the layers, or only the step at the end?
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## References
+#
+# - Hinton, *Training products of experts by minimizing contrastive divergence*, 2002. Hinton, Osindero and Teh, *A fast learning
+#   algorithm for deep belief nets*, 2006. Bengio, Lamblin, Popovici and Larochelle, *Greedy layer-wise training of deep networks*,
+#   2007. Erhan et al., *Why does unsupervised pre-training help deep learning?*, 2010.
+# - Glorot and Bengio 2010 and He et al. 2015 (initialisation). Cireşan, Meier, Gambardella and Schmidhuber, *Deep, big, simple neural
+#   nets for handwritten digit recognition*, 2010. Martens, *Deep learning via Hessian-free optimization*, 2010. Glorot, Bordes and
+#   Bengio, *Deep sparse rectifier neural networks*, 2011. Sutskever, Martens, Dahl and Hinton, *On the importance of initialization
+#   and momentum in deep learning*, 2013.
+# - Tieleman and Hinton, lecture 6.5, 2012 (RMSprop). Kingma and Ba, *Adam*, 2015. Goyal et al., *Accurate, large minibatch SGD*, 2017
+#   (warm-up). Loshchilov and Hutter, *SGDR*, 2017 (cosine). Pearlmutter, *Fast exact multiplication by the Hessian*, 1994. LeCun, Bottou,
+#   Orr and Müller, *Efficient BackProp*, 1998 (centring).
+# - Sabour, Frosst and Hinton, *Dynamic routing between capsules*, 2017.
+# - Quoted in translation: a widely read Zhihu article, a tutorial of 2017, an article of 2023.

@@ -1,0 +1,89 @@
+"""Stub, solution and wrong answers of the exercises of chapter 10."""
+
+import numpy as np
+
+from vglib.other_remedies import check  # noqa: F401
+
+# Pretraining
+
+
+def _s(z):
+    return 1 / (1 + np.exp(-z))
+
+
+PRETRAINING = {
+    "guess_pretraining": (..., "c", ["A", "B"]),
+    "guess_shuffle": (..., "B", ["A", "C"]),
+    "rebuild": (
+        lambda W, b, c, x: ...,
+        lambda W, b, c, x: _s(W.T @ _s(W @ x + b) + c),
+        [
+            lambda W, b, c, x: W.T @ _s(W @ x + b) + c,
+            lambda W, b, c, x: _s(W.T @ (W @ x + b) + c),
+            lambda W, b, c, x: _s(W.T @ _s(W @ x + b)),
+        ],
+    ),
+    "free_energy": (
+        lambda W, visible_bias, hidden_bias, v: None,
+        lambda W, visible_bias, hidden_bias, v: (
+            -visible_bias @ v - np.logaddexp(0, W @ v + hidden_bias).sum()
+        ),
+        [
+            lambda W, visible_bias, hidden_bias, v: (
+                -visible_bias @ v - np.log(1 + np.exp((W @ v + hidden_bias).sum()))
+            ),
+            lambda W, visible_bias, hidden_bias, v: (
+                visible_bias @ v + np.logaddexp(0, W @ v + hidden_bias).sum()
+            ),
+            lambda W, visible_bias, hidden_bias, v: (
+                -visible_bias @ v - np.maximum(0, W @ v + hidden_bias).sum()
+            ),
+        ],
+    ),
+    "terms": (..., 2**20, [2**84, 2.0**64, 84, 1000]),
+}
+
+
+# The step: optimisers, schedules, scaling
+
+THE_STEP = {
+    "guess_adam": (..., "b", ["A", "C"]),
+    "adam_first_step": (
+        lambda g, lr, eps: ...,
+        lambda g, lr, eps: lr * g / (np.abs(g) + eps),
+        [
+            lambda g, lr, eps: lr * np.sign(g),
+            lambda g, lr, eps: lr * g / np.sqrt(g**2 + eps),
+            lambda g, lr, eps: lr * 0.1 * g / (np.sqrt(0.001 * g**2) + eps),
+        ],
+    ),
+    "warm_cosine": (
+        lambda step, peak, warm, total: None,
+        lambda step, peak, warm, total: (
+            peak * (step + 1) / warm
+            if step < warm
+            else peak / 2 * (1 + np.cos(np.pi * (step - warm) / (total - warm)))
+        ),
+        [
+            lambda step, peak, warm, total: peak * min(1.0, (step + 1) / max(warm, 1)),
+            lambda step, peak, warm, total: (
+                peak * step / warm
+                if step < warm
+                else peak / 2 * (1 + np.cos(np.pi * (step - warm) / (total - warm)))
+            ),
+            lambda step, peak, warm, total: (
+                peak * (step + 1) / warm
+                if step < warm
+                else peak / 2 * (1 + np.cos(np.pi * step / total))
+            ),
+        ],
+    ),
+    "largest_step": (..., 0.009805, [0.0196, 1.0, 0.0099]),
+    "flaw_adam": (..., 4, [1, 2, 3]),
+}
+
+# The tournament
+
+TOURNAMENT = {}
+
+EXERCISES = {**PRETRAINING, **THE_STEP, **TOURNAMENT}

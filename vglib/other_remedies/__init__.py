@@ -1,0 +1,1 @@
+"""Chapter 10, the other remedies: pretraining, optimisers, and all measures in one tournament."""

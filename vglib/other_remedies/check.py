@@ -1,0 +1,188 @@
+"""Exercises of chapter 10."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.other_remedies import experiments as ex
+
+# Pretraining
+
+guess_pretraining = ChoiceExercise(
+    "my_pretraining",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="C",
+    why={
+        "A": "no label was used, and still every layer has changed: it now passes differences on.",
+        "B": "it is more than half: once gradients arrive, descent does the rest.",
+        "C": "the copying layers pass differences forward and gradients back, and descent works.",
+    },
+)
+
+guess_shuffle = ChoiceExercise(
+    "my_shuffle",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="B",
+    why={
+        "A": "the features are gone, the size of the weights is not: look at the spread of h.",
+        "B": "the size of the weights saves the training, the features save epochs.",
+        "C": "look at the first ten epochs: what the layers had learned is worth much there.",
+    },
+)
+
+
+def _rebuild(W: np.ndarray, b: np.ndarray, c: np.ndarray, x: np.ndarray) -> np.ndarray:
+    h = 1 / (1 + np.exp(-(W @ x + b)))
+    return 1 / (1 + np.exp(-(W.T @ h + c)))
+
+
+def _rebuild_case(generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return tuple(generator.integers(-3, 4, shape).astype(float) for shape in ((2, 3), 2, 3, 3))
+
+
+rebuild = FunctionExercise(
+    "rebuild",
+    "return y, what the layer makes of x when it is run up and then down.",
+    reference=_rebuild,
+    cases=[
+        (np.array([[1.0]]), np.array([0.0]), np.array([0.0]), np.array([1.0])),
+        (np.array([[2.0, -1.0]]), np.array([1.0]), np.array([0.0, 0.5]), np.array([1.0, 0.0])),
+    ],
+    random=_rebuild_case,
+    domain=lambda W, b, c, x: W.shape == (len(b), len(x)) and len(c) == len(x),
+    hint="h = s(W x + b) on the way up, y = s(Wᵀ h + c) on the way down.",
+    praise="the same weights both ways; that is why each of them is used twice.",
+)
+
+
+def _free_energy(
+    W: np.ndarray, visible_bias: np.ndarray, hidden_bias: np.ndarray, v: np.ndarray
+) -> float:
+    return float(-visible_bias @ v - np.logaddexp(0, W @ v + hidden_bias).sum())
+
+
+def _free_energy_case(generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+    numbers = [generator.integers(-3, 4, shape).astype(float) for shape in ((2, 3), 3, 2)]
+    return (*numbers, generator.integers(0, 2, 3).astype(float))
+
+
+free_energy = FunctionExercise(
+    "free_energy",
+    "return F(v) = -ln of the sum over h of exp(-E(v, h)).",
+    reference=_free_energy,
+    cases=[
+        (np.array([[0.0]]), np.array([0.0]), np.array([0.0]), np.array([0.0])),
+        (np.array([[2.0]]), np.array([1.0]), np.array([-1.0]), np.array([1.0])),
+        (np.array([[900.0]]), np.array([0.0]), np.array([0.0]), np.array([1.0])),
+    ],
+    random=_free_energy_case,
+    domain=lambda W, visible_bias, hidden_bias, v: (
+        W.shape == (len(hidden_bias), len(v)) and len(visible_bias) == len(v)
+    ),
+    hint="The sum over h factorises: -a·v - Σ ln(1 + exp(b_j + W_j·v)). For large inputs take "
+    "np.logaddexp(0, z).",
+    praise="2 to the number of hidden units terms, in one line.",
+)
+
+terms = NumberExercise(
+    "terms",
+    "give the number of terms of the sum.",
+    expected=2.0**20,
+    rtol=1e-6,
+    near={
+        2.0**84: "Sum one layer in closed form, as in F(v).",
+        2.0**64: "That is right for the visible layer; the hidden one is smaller.",
+        84.0: "Each unit doubles the number of states.",
+    },
+    hint="Sum over the states of the smaller layer; the other layer's sum factorises.",
+    praise="a million terms, where all pairs of states would be 2⁸⁴.",
+)
+
+
+# The step: optimisers, schedules, scaling
+
+guess_adam = ChoiceExercise(
+    "my_adam",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="B",
+    why={
+        "A": "that is SGD. Adam moves every layer from the first step on.",
+        "B": "it moves every layer, and ends with one or two digits out of ten.",
+        "C": "every layer moves, but by a step that hardly knows which image has which label.",
+    },
+)
+
+adam_first_step = FunctionExercise(
+    "adam_first_step",
+    "return what Adam's first step subtracts from the weights.",
+    reference=ex.adam_first_step,
+    cases=[
+        (np.array([3.0, -0.5]), 0.1, 1e-8),
+        (np.array([1.0, -1e-8]), 1.0, 1e-8),
+        (np.array([1e-12, 2.0]), 0.01, 1e-8),
+        (np.array([0.0, 1.0]), 0.1, 1e-8),
+    ],
+    domain=lambda g, lr, eps: lr > 0 and eps > 0,
+    hint="After one step both averages, divided by 1 - β, are g and g²; so lr g / (√g² + ε).",
+    praise="lr in the gradient's direction, entry by entry, unless the entry is near ε.",
+)
+
+
+def _warm_cosine(step: int, peak: float, warm: int, total: int) -> float:
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * ex.cosine_decay(step - warm, total - warm)
+
+
+warm_cosine = FunctionExercise(
+    "warm_cosine",
+    "return the step size at a step, counted from 0.",
+    reference=_warm_cosine,
+    cases=[
+        (0, 1.0, 10, 100),
+        (4, 0.2, 10, 100),
+        (9, 0.2, 10, 100),
+        (10, 0.2, 10, 100),
+        (55, 1.0, 10, 100),
+        (99, 1.0, 10, 100),
+        (0, 1.0, 0, 10),
+    ],
+    domain=lambda step, peak, warm, total: 0 <= step < total and 0 <= warm < total and peak > 0,
+    hint="For step < warm it is peak (step + 1)/warm; after it, the cosine over total - warm.",
+    praise="it starts above 0, meets the peak at the end of the warm-up, and lands near 0.",
+)
+
+largest_step = NumberExercise(
+    "largest_step",
+    "give the largest stable step size for x with mean 10 and standard deviation 1.",
+    expected=lambda: 2 / float(np.linalg.eigvalsh(ex.bowl_hessian(10.0, 1.0))[-1]),
+    rtol=0.005,
+    near={
+        2 / 101.99: "The Hessian has a 2 in front: E(wx + b - y)² has 2 E xx^T.",
+        1.0: "That is the limit for a standardised x.",
+        2 / 202: "The larger eigenvalue, not the larger entry of the diagonal.",
+    },
+    hint="The larger eigenvalue of 2[[101, 10], [10, 1]], and 2 over it.",
+    praise="a hundredth of what standardised inputs allow.",
+)
+
+flaw_adam = ChoiceExercise(
+    "flaw_adam",
+    "name the line with the first mistake.",
+    options=(1, 2, 3, 4),
+    correct=4,
+    why={
+        1: "right: that is the denominator, up to ε.",
+        2: "right, as long as the entries are far above ε, which is said.",
+        3: "right, it repeats line 2 for two layers.",
+        4: "to move is not to learn: with the labels shuffled the step would be the same, so it "
+        "cannot tell the images apart.",
+    },
+)
+
+
+# The tournament

@@ -1,0 +1,298 @@
+"""A restricted Boltzmann machine: energy, contrastive divergence, and all of it by enumeration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logsumexp
+
+Array = NDArray[np.float64]
+Gradient = tuple[Array, Array, Array]
+
+MOST_ENUMERATED = 16
+
+
+@dataclass(frozen=True, eq=False)
+class RBM:
+    """Visible units v and hidden units h, all 0 or 1, joined by W and by nothing else.
+
+    E(v, h) = -a.v - b.h - h.W v,   P(v, h) = exp(-E(v, h)) / Z
+
+    `weight` W: (n_hidden, n_visible), `visible_bias` a: (n_visible,), `hidden_bias` b: (n_hidden,).
+    A step changes the arrays in place.
+    Source: Hinton 2002, Training products of experts by minimizing contrastive divergence.
+    """
+
+    weight: Array
+    visible_bias: Array
+    hidden_bias: Array
+
+    @classmethod
+    def draw(cls, n_visible: int, n_hidden: int, weight_scale: float, seed: int) -> RBM:
+        """Draw W from N(0, weight_scale^2), with biases 0."""
+        drawn = np.random.default_rng(seed).normal(size=(n_hidden, n_visible))
+        return cls(weight_scale * drawn, np.zeros(n_visible), np.zeros(n_hidden))
+
+    def energy(self, v: Array, h: Array) -> Array:
+        """Return E(v, h); `v`: (n, n_visible), `h`: (n, n_hidden), result (n,)."""
+        return -v @ self.visible_bias - h @ self.hidden_bias - ((v @ self.weight.T) * h).sum(-1)
+
+    def free_energy(self, v: Array) -> Array:
+        """Return F(v) = -ln sum_h exp(-E(v, h)) = -a.v - sum_j ln(1 + exp(b_j + W_j.v)); (n,)."""
+        inputs = v @ self.weight.T + self.hidden_bias
+        return -v @ self.visible_bias - np.logaddexp(0.0, inputs).sum(-1)
+
+    def hidden(self, v: Array) -> Array:
+        """Return P(h_j = 1 | v) = s(b_j + W_j.v): a layer of sigmoids; (n, n_hidden)."""
+        return expit(v @ self.weight.T + self.hidden_bias)
+
+    def visible(self, h: Array) -> Array:
+        """Return P(v_i = 1 | h) = s(a_i + sum_j h_j W_ji): the same weights backwards."""
+        return expit(h @ self.weight + self.visible_bias)
+
+
+def contrast(v: Array, h: Array, v_model: Array, h_model: Array) -> Gradient:
+    """Return the positive minus the negative phase, by W, a and b.
+
+    mean h v^T - mean h' v'^T, mean v - mean v', mean h - mean h'
+    """
+    n, m = len(v), len(v_model)
+    return (
+        h.T @ v / n - h_model.T @ v_model / m,
+        v.mean(0) - v_model.mean(0),
+        h.mean(0) - h_model.mean(0),
+    )
+
+
+def contrastive_divergence(
+    rbm: RBM, v: Array, k: int, generator: np.random.Generator, *, sample_visible: bool = True
+) -> Gradient:
+    """Return CD-k: the negative phase is taken after k steps of sampling h, then v, from the data.
+
+    Without `sample_visible`, v' is the probability in place of a draw, as is usual for grey pixels.
+    Raises ValueError for k below 1. Source: Hinton 2002, eq. 8; Hinton 2010, section 3.
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}; contrastive divergence takes at least 1 step.")
+    h = model_h = rbm.hidden(v)
+    model_v = v
+    for _ in range(k):
+        model_v = rbm.visible((generator.random(h.shape) < model_h).astype(float))
+        if sample_visible:
+            model_v = (generator.random(v.shape) < model_v).astype(float)
+        model_h = rbm.hidden(model_v)
+    return contrast(v, h, model_v, model_h)
+
+
+def ascend(rbm: RBM, gradient: Gradient, lr: float) -> None:
+    """Take one step up the likelihood, in place: W <- W + lr dW, and the biases likewise."""
+    for parameter, g in zip((rbm.weight, rbm.visible_bias, rbm.hidden_bias), gradient, strict=True):
+        parameter += lr * g
+
+
+# By enumeration
+
+
+@lru_cache(maxsize=16)
+def states(n: int) -> Array:
+    """Return all states of n units, (2^n, n); ValueError for more than 16 units."""
+    if n > MOST_ENUMERATED:
+        raise ValueError(f"{n} units have 2^{n} states; at most {MOST_ENUMERATED} are enumerated.")
+    every = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(float)
+    every.setflags(write=False)
+    return every
+
+
+def log_partition(rbm: RBM) -> float:
+    """Return ln Z = ln sum_v exp(-F(v)), a sum over the visible states alone."""
+    return float(logsumexp(-rbm.free_energy(states(len(rbm.visible_bias)))))
+
+
+def log_likelihood(rbm: RBM, v: Array) -> float:
+    """Return the mean over the rows of v of ln P(v) = -F(v) - ln Z, in nats."""
+    return float(-rbm.free_energy(v).mean()) - log_partition(rbm)
+
+
+def probabilities(rbm: RBM) -> Array:
+    """Return P(v) of every visible state, in the order of `states`; (2^n_visible,)."""
+    log_p = -rbm.free_energy(states(len(rbm.visible_bias)))
+    return np.exp(log_p - logsumexp(log_p))
+
+
+def exact_gradient(rbm: RBM, v: Array) -> Gradient:
+    """Return the gradient of the mean log likelihood, the negative phase summed over all states.
+
+    d ln P(v)/dW = <h v^T>_data - <h v^T>_model, and likewise for the biases.
+    """
+    return _against(rbm, v, probabilities(rbm))
+
+
+def expected_contrast(rbm: RBM, v: Array, k: int) -> Gradient:
+    """Return the mean of CD-k over all its draws: the data's distribution after k steps of T.
+
+    T(v, v') = sum_h P(h | v) P(v' | h) is applied without being built.
+    """
+    return _against(rbm, v, after_steps(rbm, shares(v), k))
+
+
+def shares(v: Array) -> Array:
+    """Return the share of the rows of v in each visible state; (2^n_visible,)."""
+    index = (v @ (1 << np.arange(v.shape[1]))).astype(int)
+    return np.bincount(index, minlength=2 ** v.shape[1]) / len(v)
+
+
+def after_steps(rbm: RBM, p: Array, k: int) -> Array:
+    """Return the distribution over the visible states after k steps of sampling h, then v."""
+    up, down = _conditionals(rbm)
+    for _ in range(k):
+        p = (p @ up) @ down
+    return p
+
+
+def second_eigenvalue(rbm: RBM) -> float:
+    """Return |lambda_2| of T: what is left, per step, of the distance to the model.
+
+    The nonzero eigenvalues of T are those of the same step seen from the hidden units, so the
+    smaller matrix will do.
+    """
+    up, down = _conditionals(rbm)
+    matrix = down @ up if up.shape[0] > up.shape[1] else up @ down
+    return float(np.sort(np.abs(np.linalg.eigvals(matrix)))[-2])
+
+
+def _conditionals(rbm: RBM) -> tuple[Array, Array]:
+    """Return P(h | v) over all pairs of states, (2^n_visible, 2^n_hidden), and P(v | h)."""
+    v, h = states(len(rbm.visible_bias)), states(len(rbm.hidden_bias))
+    scores = v @ rbm.weight.T @ h.T
+    up = np.exp(_log_shares(scores + h @ rbm.hidden_bias))
+    return up, np.exp(_log_shares(scores.T + v @ rbm.visible_bias))
+
+
+def _log_shares(scores: Array) -> Array:
+    top = scores - scores.max(1, keepdims=True)
+    return top - np.log(np.exp(top).sum(1, keepdims=True))
+
+
+def _against(rbm: RBM, v: Array, p: Array) -> Gradient:
+    every = states(len(rbm.visible_bias))
+    h, model_h = rbm.hidden(v), rbm.hidden(every)
+    weighted = p[:, None] * every
+    return (
+        h.T @ v / len(v) - model_h.T @ weighted,
+        v.mean(0) - weighted.sum(0),
+        h.mean(0) - p @ model_h,
+    )
+
+
+# Bars and stripes
+
+SIDE = 3
+STEPS = 400
+LR = 0.6
+KS = (1, 2, 3, 5, 7, 10, 15, 20)
+
+
+@lru_cache(maxsize=1)
+def bars_and_stripes() -> Array:
+    """Return the 14 pictures of 3x3 that consist of whole rows or of whole columns; (14, 9)."""
+    lines = states(SIDE)
+    rows = np.repeat(lines, SIDE, axis=1)
+    columns = np.tile(lines, (1, SIDE))
+    return np.unique(np.concatenate([rows, columns]), axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """A small RBM that learned bars and stripes, once by CD-k and once by the exact gradient.
+
+    `steps`, `by_contrast`, `by_exact`: (n_records,) the mean log likelihood in nats of both;
+    `start_errors`, `end_errors`: (len(KS),) the length of the mean of CD-k minus the exact
+    gradient, for each of KS, before CD-k's run and after it; `eigenvalue`: |lambda_2| at the end;
+    `likeliest`: (16, 9) the most probable pictures of the CD-k machine; `mass`: the probability
+    that it gives the 14 pictures of the data.
+    """
+
+    k: int
+    steps: NDArray[np.int64]
+    by_contrast: Array
+    by_exact: Array
+    start_errors: Array
+    end_errors: Array
+    eigenvalue: float
+    likeliest: Array
+    mass: float
+
+    @property
+    def ceiling(self) -> float:
+        """The mean log likelihood of a model that gives each of the 14 pictures 1/14."""
+        return -log(len(bars_and_stripes()))
+
+    @property
+    def theory(self) -> Array:
+        """The errors at the end as |lambda_2|^k has them, through the last one; (len(KS),)."""
+        return self.end_errors[-1] * self.eigenvalue ** (np.array(KS) - KS[-1])
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: how wrong CD-k is, first and last, and what that cost."""
+        place = KS.index(self.k)
+        return (
+            f"The mean of CD-{self.k} misses the true gradient by {self.start_errors[place]:.2g} "
+            f"at the start and by {self.end_errors[place]:.2g} at the end, where each further step "
+            f"of sampling leaves {100 * self.eigenvalue:.0f}% of the error; the log likelihood "
+            f"ends at {self.by_contrast[-1]:.2f}, with the true gradient at "
+            f"{self.by_exact[-1]:.2f} (no model has more than {self.ceiling:.2f})."
+        )
+
+
+@lru_cache(maxsize=64)
+def learn(k: int = 1, hidden: int = 6, weight_scale: float = 0.1, seed: int = 0) -> Learning:
+    """Let an RBM of 9 visible units learn bars and stripes for 400 steps, twice from one start.
+
+    Each step is W <- W + 0.6 g with g the mean of CD-k over all its draws, or the exact gradient.
+    Raises ValueError for a k that is not one of KS.
+    """
+    if k not in KS:
+        raise ValueError(f"k is {k}; choose one of {', '.join(map(str, KS))}.")
+    v = bars_and_stripes()
+    runs, ends = [], []
+    for contrastive in (True, False):
+        rbm = RBM.draw(v.shape[1], hidden, weight_scale, seed)
+        record = [log_likelihood(rbm, v)]
+        for step in range(1, STEPS + 1):
+            ascend(rbm, expected_contrast(rbm, v, k) if contrastive else exact_gradient(rbm, v), LR)
+            if step % 10 == 0:
+                record.append(log_likelihood(rbm, v))
+        runs.append(np.array(record))
+        ends.append(rbm)
+    p = probabilities(ends[0])
+    order = np.argsort(-p, kind="stable")[:16]
+    return Learning(
+        k=k,
+        steps=np.arange(0, STEPS + 1, 10),
+        by_contrast=runs[0],
+        by_exact=runs[1],
+        start_errors=contrast_errors(RBM.draw(v.shape[1], hidden, weight_scale, seed), v),
+        end_errors=contrast_errors(ends[0], v),
+        eigenvalue=second_eigenvalue(ends[0]),
+        likeliest=states(v.shape[1])[order],
+        mass=float(p[shares(v) > 0].sum()),
+    )
+
+
+def contrast_errors(rbm: RBM, v: Array, ks: tuple[int, ...] = KS) -> Array:
+    """Return ||mean of CD-k - exact gradient||, over all parameters, for each of the rising ks."""
+    exact = _flat(exact_gradient(rbm, v))
+    p, before, errors = shares(v), 0, []
+    for k in ks:
+        p, before = after_steps(rbm, p, k - before), k
+        errors.append(np.linalg.norm(_flat(_against(rbm, v, p)) - exact))
+    return np.array(errors)
+
+
+def _flat(gradient: Gradient) -> Array:
+    return np.concatenate([g.ravel() for g in gradient])
