@@ -1,4 +1,4 @@
-"""Put the slow claims on trial, spread over the cores, and store the table of what came out.
+"""Put the slow claims on trial, spread over cores or a cluster, and store what came out.
 
     python -m tools.try_claims            the slow claims; writes benchmarks/SLOW_CLAIMS.md
     python -m tools.try_claims ID ...     these claims, slow or fast; prints the table only
@@ -17,9 +17,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from joblib import Parallel, delayed
-from tqdm import tqdm
-
+from tools.spread import spread
 from vglib.claim import Claim, Ruling, registry, table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,10 +25,7 @@ COLUMNS = ("claim", "says", "predicted", "measured", "rival", "verdict")
 
 
 def measure(claim_id: str, seed: int) -> tuple[str, int, float, float]:
-    """Measure one claim at one seed on one thread; return id, seed, value and seconds."""
-    import torch
-
-    torch.set_num_threads(1)
+    """Measure one claim at one seed; return id, seed, value and seconds."""
     start = time.perf_counter()
     # A claim holds functions that cannot travel to another process, so its name does.
     claim = next(c for c in registry() if c.id == claim_id)
@@ -40,12 +35,9 @@ def measure(claim_id: str, seed: int) -> tuple[str, int, float, float]:
 def try_all(claims: Sequence[Claim], jobs: int = -1) -> list[tuple[Ruling, float]]:
     """Try every claim over its seeds; return each ruling with the seconds it took on one core."""
     runs = [(c.id, seed) for c in claims for seed in range(1 if c.exact else c.seeds)]
-    work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(measure)(*run) for run in runs
-    )
     values: dict[str, dict[int, float]] = defaultdict(dict)
     seconds: dict[str, float] = defaultdict(float)
-    for claim_id, seed, value, taken in tqdm(work, total=len(runs), unit="run"):
+    for claim_id, seed, value, taken in spread(measure, runs, jobs):
         values[claim_id][seed] = value
         seconds[claim_id] += taken
     return [

@@ -191,13 +191,21 @@ class LabPage:
             "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status == 'idle'", seconds
         )
 
-    def run(self, *cells: int) -> None:
-        """Run these cells, one after the other."""
-        for cell in cells:
-            self.page.evaluate(
-                f"() => {{ const nb = {self._nb}; nb.activeCellIndex = {cell}; nb.deselectAll(); "
-                "return window.jupyterapp.commands.execute('notebook:run-cell') }"
-            )
+    def run(self, cell: int) -> None:
+        """Run one cell."""
+        self.page.evaluate(
+            f"() => {{ const nb = {self._nb}; nb.activeCellIndex = {cell}; nb.deselectAll(); "
+            "return window.jupyterapp.commands.execute('notebook:run-cell') }"
+        )
+
+    def execute(self, code: str) -> None:
+        """Execute code in the notebook's kernel, as if its cell had been run before."""
+        status = self.page.evaluate(
+            "async (code) => (await window.jupyterapp.shell.currentWidget.sessionContext.session"
+            ".kernel.requestExecute({code}).done).content.status",
+            code,
+        )
+        assert status == "ok", code
 
     def sources(self) -> list[str]:
         return self.js("nb.widgets.map(c => c.model.sharedModel.source)")

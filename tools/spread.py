@@ -1,0 +1,59 @@
+"""Spread independent runs over the cores of this machine, or over a Dask cluster.
+
+The one setting is VGLIB_DASK, the address of a Dask scheduler (`tcp://host:8786`); the extra
+`vglib[cluster]` brings what it needs. A worker that is lost has its runs done again by another.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
+
+from joblib import Parallel, delayed, parallel_config
+from tqdm import tqdm
+
+SETTING = "VGLIB_DASK"
+Result = TypeVar("Result")
+
+
+def spread(
+    function: Callable[..., Result], runs: Sequence[tuple[Any, ...]], jobs: int = -1
+) -> Iterator[Result]:
+    """Yield `function(*run)` for each run as it finishes, in any order, with a progress bar.
+
+    `jobs` processes of this machine (-1: one a core), or all workers of the cluster that the
+    setting names. What a run raises is raised here. Raises ValueError, one sentence, where the
+    setting is made and Dask is missing or the scheduler does not answer.
+    """
+    with _place(os.environ.get(SETTING, "")):
+        # One run a batch: a result is handed on at once, and a lost worker costs one run.
+        pool = Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
+        work = pool(delayed(_on_one_thread)(function, run) for run in runs)
+        yield from tqdm(work, total=len(runs), unit="run")
+
+
+def _place(scheduler: str) -> AbstractContextManager[Any]:
+    if not scheduler:
+        return nullcontext()
+    try:
+        return parallel_config("dask", scheduler_host=scheduler)
+    except ValueError as error:
+        raise ValueError(
+            f"{SETTING} asks for a Dask cluster and Dask is not installed: "
+            "pip install 'vglib[cluster]', or unset it."
+        ) from error
+    except OSError as error:
+        raise ValueError(
+            f"{SETTING} is {scheduler!r}, where no Dask scheduler answers: start it "
+            "(`dask scheduler`), correct the address, or unset it."
+        ) from error
+
+
+def _on_one_thread(function: Callable[..., Result], run: tuple[Any, ...]) -> Result:
+    """Run with one thread of torch: runs side by side would only wait for one another."""
+    import torch
+
+    torch.set_num_threads(1)
+    return function(*run)
