@@ -7,7 +7,7 @@ CHAPTER_OPTION := $(if $(CHAPTER),--chapter $(CHAPTER))
 PYTEST := $(PY) -m pytest -n logical --maxprocesses 4 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lecture fresh build browser check test test-long bench
+.PHONY: help setup lab lecture fresh build browser check test test-long tournament bench
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ test: browser ## run the fast tests, notebooks and browser included
 
 test-long: test ## run the fast tests, then put the slow claims (trainings) on trial
 	$(PY) -m tools.try_claims
+
+tournament: $(READY) ## run chapter 10's tournament in full (minutes; goes on where it was stopped)
+	$(PY) -m tools.tournament
 
 bench: browser ## measure what must be fast
 	$(PY) -m benchmarks

@@ -16,6 +16,7 @@ CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
 }
 TARGETS = ["setup", "lab", "lecture", "fresh", "build", "check", "test", "test-long", "bench"]
+TARGETS += ["tournament"]
 
 
 def wanted() -> list[Requirement]:

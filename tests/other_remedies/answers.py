@@ -84,6 +84,24 @@ THE_STEP = {
 
 # The tournament
 
-TOURNAMENT = {}
+TOURNAMENT = {
+    "guess_tournament": (..., "B", ["A", "C"]),
+    "cured": (
+        lambda accuracy, broken, bar: ...,
+        lambda accuracy, broken, bar: sorted(
+            n for n, a in accuracy.items() if a >= bar and not broken[n]
+        ),
+        [
+            lambda accuracy, broken, bar: sorted(n for n, a in accuracy.items() if a >= bar),
+            lambda accuracy, broken, bar: sorted(
+                n for n, a in accuracy.items() if a > bar and not broken[n]
+            ),
+            lambda accuracy, broken, bar: [
+                n for n, a in accuracy.items() if a >= bar and not broken[n]
+            ],
+        ],
+    ),
+    "flaw_l2": (..., 3, [1, 2, 4]),
+}
 
 EXERCISES = {**PRETRAINING, **THE_STEP, **TOURNAMENT}

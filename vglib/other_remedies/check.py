@@ -186,3 +186,49 @@ flaw_adam = ChoiceExercise(
 
 
 # The tournament
+
+guess_tournament = ChoiceExercise(
+    "my_bet",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="B",
+    why={
+        "A": "the right scale helps, and so does everything that changes what passes a layer.",
+        "B": "batch norm, skips, the right scale, or fewer layers: each changes what passes the "
+        "layers. Clipping, stopping, the step size, L2 and dropout do not.",
+        "C": "most of the nine act on the step, on the loss or on when to stop.",
+    },
+)
+
+
+def _cured(accuracy: dict[str, float], broken: dict[str, float], bar: float) -> list[str]:
+    return sorted(name for name in accuracy if accuracy[name] >= bar and broken[name] == 0)
+
+
+cured = FunctionExercise(
+    "cured",
+    "return the names, in alphabetical order.",
+    reference=_cured,
+    cases=[
+        ({"a": 0.9}, {"a": 0.0}, 0.8),
+        ({"b": 0.9, "a": 0.8}, {"a": 0.0, "b": 0.0}, 0.8),
+        ({"a": 0.9, "b": 0.9}, {"a": 0.2, "b": 0.0}, 0.8),
+        ({"a": 0.1}, {"a": 0.0}, 0.8),
+    ],
+    hint="Reaching the bar counts; a single run that ends in NaN does not.",
+    praise="a cure that works in four of five starts is no cure.",
+)
+
+flaw_l2 = ChoiceExercise(
+    "flaw_l2",
+    "name the line with the first mistake.",
+    options=(1, 2, 3, 4),
+    correct=3,
+    why={
+        1: "right: the penalty (α/2) w² has the derivative α w.",
+        2: "right: α w is not small, however small the rest is.",
+        3: "what is added pulls w to 0 and knows nothing of images and labels: it is no part of "
+        "the lost gradient.",
+        4: "it follows from line 3; look for the first mistake.",
+    },
+)

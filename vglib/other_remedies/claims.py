@@ -7,6 +7,7 @@ import torch
 
 from vglib.claim import Claim, Tolerance
 from vglib.other_remedies import experiments as ex
+from vglib.other_remedies import tournament as tm
 from vglib.other_remedies.pretraining import (
     accuracy,
     finished,
@@ -552,6 +553,138 @@ THE_STEP: tuple[Claim, ...] = (
 
 # The tournament
 
-TOURNAMENT: tuple[Claim, ...] = ()
+ARTICLE = "an article of 2023"
+SICK = (
+    "digits, 10 hidden layers of 100 sigmoids, weights N(0, 1/n), biases 0, cross-entropy, SGD, "
+    "lr 0.2, batch 32, 200 steps"
+)
+
+PREVENT = Claim(
+    id="l2-or-dropout-prevent-vanishing",
+    source=ARTICLE,
+    says="In deep networks suitable regularisation (such as L2 or dropout) can prevent these "
+    "problems.",
+    setup=f"{SICK}; L2 of 0.001 or dropout of 0.2; the better of the two accuracies",
+    prediction=0.2,
+    measure=lambda seed: max(
+        tm.compete("deep sigmoid", (name,), seed).accuracy for name in ("L2", "dropout")
+    ),
+    tolerance=Tolerance.at_most(),
+    rival=0.9,
+    rival_says="what batch norm reaches in as many steps",
+    verdict=lambda share: (
+        f"refuted: {_percent(share)} of the test images, which is guessing"
+        if share < 0.2
+        else "holds"
+    ),
+    correction="L2 adds a pull towards 0 and dropout adds noise. Neither brings a gradient back.",
+)
+
+WORSE = Claim(
+    id="l2-makes-vanishing-worse",
+    source="measured here, against an article of 2023",
+    says="L2 at least does no harm to a net whose gradient vanishes.",
+    setup="digits, 4 hidden layers of 100 sigmoids, sigmoid outputs, weights N(0, 1/n), biases "
+    "N(0, 1), quadratic loss, SGD, lr 0.5, batch 10, 3000 steps with L2 of 0.01; ||delta|| of "
+    "layer 4 over layer 1 at the end, over the same without L2",
+    prediction=3.0,
+    measure=lambda seed: tm.l2_spread(0.01, seed) / tm.l2_spread(0.0, seed),
+    tolerance=Tolerance.at_least(),
+    rival=1.0,
+    rival_says="no harm",
+    verdict=lambda ratio: (
+        f"refuted: with L2 the ratio between the layers ends {ratio:.0f} times as large"
+        if ratio > 1.5
+        else "holds"
+    ),
+    correction="It shrinks the weights, and the weights are what carries the gradient back.",
+    slow=True,
+)
+
+EARLY = Claim(
+    id="early-stopping-against-vanishing",
+    source=ARTICLE,
+    says="To avoid vanishing and exploding gradients: ... 2. early stopping.",
+    setup=f"{SICK}; stopped after three looks without progress on 200 held-out images; its "
+    "accuracy less that without stopping",
+    prediction=0.0,
+    measure=lambda seed: (
+        tm.compete("deep sigmoid", ("early stopping",), seed).accuracy
+        - tm.compete("deep sigmoid", (), seed).accuracy
+    ),
+    tolerance=Tolerance.absolute(0.05),
+    rival=0.8,
+    rival_says="it learns",
+    verdict=lambda gain: (
+        f"refuted: it changes the accuracy by {100 * gain:+.0f} points" if gain < 0.2 else "holds"
+    ),
+    correction="It is against overfitting. A net that does not learn is not helped by stopping.",
+)
+
+WRONG_START = Claim(
+    id="all-caused-by-wrong-initialisation",
+    source=ARTICLE,
+    says="In general vanishing and exploding gradients are caused by an incorrect initialisation "
+    "of the parameters.",
+    setup="digits, 20 hidden layers of 100 ReLUs with batch norm, weights N(0, 2/n) times 0.1, 1 "
+    "and 10; ||delta|| of layer 1 over layer 20 before training, the smallest of the three",
+    prediction=10.0,
+    measure=lambda seed: min(tm.batch_norm_explosion(scale, seed) for scale in (0.1, 1.0, 10.0)),
+    tolerance=Tolerance.at_least(),
+    rival=1.0,
+    rival_says="with the right scale it is 1",
+    verdict=lambda ratio: (
+        f"holds only if the design allows a right scale: with batch norm layer 1 gets {ratio:.0f} "
+        "times the gradient of layer 20 at every scale"
+        if ratio > 5
+        else "holds"
+    ),
+    correction="Initialisation is one cause. Depth, activation and design are others, and a step "
+    "can break what a good start made.",
+)
+
+TOO_WIDE = Claim(
+    id="too-wide-explodes",
+    source=ARTICLE,
+    says="When the model is too deep or too wide, gradients may explode.",
+    setup="10 hidden layers of tanh, weights N(0, 1/n), no biases, 64 digits, cross-entropy; "
+    "||delta|| of layer 1 over layer 10, for 800 units over 50 units",
+    prediction=1.0,
+    measure=lambda seed: tm.first_over_last(800, seed) / tm.first_over_last(50, seed),
+    tolerance=Tolerance.factor(1.7),
+    rival=4.0**9,
+    rival_says="each of nine layers sums 16 times as many terms",
+    verdict=lambda ratio: (
+        f"holds only if the weights are not scaled by the width: with N(0, 1/n) sixteen times the "
+        f"width changes the ratio by a factor {ratio:.2f}"
+        if ratio < 10
+        else "holds"
+    ),
+    correction="Variance 1/n makes the sum of n terms as large as one. Unscaled N(0, 1) weights do "
+    "explode with the width (chapter 02).",
+)
+
+OVERFITTING = Claim(
+    id="overfitting-raises-the-training-error",
+    source=ARTICLE,
+    says="Overfitting, underfitting and instability lead to a rising training error.",
+    setup="60 digits, 2 hidden layers of 100 ReLUs, He's weights, cross-entropy, SGD, lr 0.1, "
+    "batch 20, 300 steps; training loss at the end over the start",
+    prediction=0.1,
+    measure=lambda seed: tm.overfit(seed)[0],
+    tolerance=Tolerance.at_most(),
+    rival=1.0,
+    rival_says="it does not fall",
+    verdict=lambda share: (
+        f"refuted: the training loss falls to {_percent(share)} of its start; what stays high is "
+        "the loss on images that were not trained on"
+        if share < 0.5
+        else "holds"
+    ),
+    correction="Overfitting is a low training error beside a high test error. A rising training "
+    "error points to the optimisation: step, start, depth.",
+)
+
+TOURNAMENT = (PREVENT, WORSE, EARLY, WRONG_START, TOO_WIDE, OVERFITTING)
 
 CLAIMS = (*PRETRAINING, *THE_STEP, *TOURNAMENT)

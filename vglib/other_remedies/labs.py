@@ -15,6 +15,8 @@ from vglib.other_remedies import experiments as ex
 from vglib.other_remedies.experiments import Bowl, Course, Reach, Scaled, Scheduled, Updates
 from vglib.other_remedies.pretraining import AFTERWARDS, INITS, METHODS, Pretraining, pretraining
 from vglib.other_remedies.rbm import KS, Learning, learn
+from vglib.other_remedies.sick_nets import SICK_NETS
+from vglib.other_remedies.tournament import MEASURES, NOTHING, Table, Trial, trial
 
 # Pretraining
 
@@ -641,3 +643,100 @@ def scaling_lab() -> Lab:
 
 
 # The tournament
+
+
+def draw_table(table: Table) -> go.Figure:
+    """Draw accuracy, gradient ratio and share of NaN, measures by nets, each with its number."""
+    ratio = np.round(table.ratio, 1) + 0.0
+    grids = [
+        ("test images right (%)", 100 * table.accuracy, 0.0, 100.0, figures.SEQUENTIAL, ".0f"),
+        ("log₁₀ ‖∂L/∂z‖, last / first", ratio, -8.0, 8.0, figures.DIVERGING, "+.1f"),
+        ("runs that end in NaN (%)", 100 * table.broken, 0.0, 100.0, figures.SEQUENTIAL, ".0f"),
+    ]
+    drawn = figures.panels(
+        [Panel(title, [], "white: does not apply", y_range=(0, 1)) for title, *_ in grids],
+        height=165 + 27 * len(table.entries),
+    )
+    for number, (_, values, low, high, colours, digits) in enumerate(grids, start=1):
+        suffix = "" if number == 1 else str(number)
+        drawn.add_trace(
+            {
+                "type": "heatmap",
+                "x": [net.replace(" ", "<br>") for net in table.nets],
+                "y": list(table.entries),
+                # A table travels as JSON, which knows no nan.
+                "z": np.where(np.isnan(values), np.array(None), values),
+                "zmin": low,
+                "zmax": high,
+                "colorscale": [list(s) for s in colours] if number == 2 else colours,
+                "showscale": False,
+                "xaxis": "x" + suffix,
+                "yaxis": "y" + suffix,
+                "texttemplate": f"%{{z:{digits}}}",
+                "hovertemplate": f"%{{y}}, %{{x}}: %{{z:{digits}}}<extra></extra>",
+            }
+        )
+        drawn.layout["yaxis" + suffix].update(
+            autorange="reversed", range=None, showticklabels=number == 1, showgrid=False
+        )
+        drawn.layout["xaxis" + suffix].update(range=None, showgrid=False, tickangle=0)
+    room = 8 * max(len(name) for name in table.entries) + 20
+    return drawn.update_layout(margin={"l": room})
+
+
+def draw_trial(result: Trial) -> go.Figure:
+    """Draw each layer's gradient before, half way and after, and the accuracy over the steps."""
+    run = result.run
+    layers = np.arange(1, run.log_delta.shape[1])
+    looks = {"before training": 0, "half way": len(run.steps) // 2, "at the end": -1}
+    gradients = [
+        Curve(name, layers, figures.log10(run.log_delta[look, :-1]), color)
+        for (name, look), color in zip(looks.items(), (GREY, PINK, BLUE), strict=True)
+    ]
+    return figures.panels(
+        [
+            Panel(
+                "‖∂L/∂z‖", gradients, "layer, or time step (1 is nearest the input)", powers=True
+            ),
+            Panel(
+                "test images right (%)",
+                [
+                    Curve("accuracy", run.steps, 100 * run.accuracy, GREEN),
+                    Curve("guessing", [0, result.planned], [10, 10], GREY, THEORY),
+                ],
+                STEP,
+                x_range=(0, result.planned),
+                y_range=(0, 100),
+            ),
+        ]
+    )
+
+
+def tournament_lab() -> Lab:
+    """Choose a sick net and up to two measures, and see every layer's gradient as it trains."""
+    names = [NOTHING, *MEASURES]
+    return Lab(
+        trial,
+        draw_trial,
+        net=controls.choice("sick net", "deep sigmoid", list(SICK_NETS), "Which net is to learn."),
+        first=controls.choice("measure", NOTHING, names, "What is tried."),
+        second=controls.choice("and", NOTHING, names, "What is tried along with it."),
+        depth=controls.depth(10, 20),
+        weight_scale=controls.weight_scale(),
+        seed=controls.seed(),
+        presets={
+            "deep sigmoid, nothing": _cell("deep sigmoid", 10),
+            "deep sigmoid, L2 and dropout": _cell("deep sigmoid", 10, "L2", "dropout"),
+            "deep sigmoid, batch norm": _cell("deep sigmoid", 10, "batch norm"),
+            "deep ReLU, nothing": _cell("deep ReLU", 20),
+            "deep ReLU, initialisation": _cell("deep ReLU", 20, "initialisation"),
+            "recurrent, nothing": _cell("recurrent", 16),
+            "recurrent, lr ÷ 10": _cell("recurrent", 16, "lr ÷ 10"),
+            "recurrent, clipping": _cell("recurrent", 16, "gradient clipping"),
+            "recurrent, initialisation": _cell("recurrent", 16, "initialisation"),
+        },
+    )
+
+
+def _cell(net: str, depth: int, first: str = NOTHING, second: str = NOTHING) -> dict[str, Any]:
+    return {"net": net, "first": first, "second": second, "depth": depth, "weight_scale": 1.0}

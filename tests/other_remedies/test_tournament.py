@@ -1,0 +1,145 @@
+"""The tournament: what a measure changes, what a run shows, and how rows become a table."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vglib.other_remedies import labs
+from vglib.other_remedies import tournament as tm
+from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
+
+
+@pytest.mark.parametrize("net", SICK_NETS)
+def test_every_entry_applies_or_says_why_not(net):
+    for measures in tm.entries(pairs=True):
+        reason = tm.why_not(net, measures)
+        if reason:
+            with pytest.raises(ValueError, match="does not apply"):
+                tm.plan_for(net, measures)
+        else:
+            changed = tm.plan_for(net, measures) != SICK_NETS[net]
+            assert changed == bool(measures), measures
+
+
+def test_the_nine_measures_are_all_there():
+    assert {m.number for m in tm.MEASURES.values()} == set(range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("net", "measures", "says"),
+    [
+        ("deep tanh", (), "no net called"),
+        ("deep ReLU", ("hope",), "no measure called"),
+        ("deep ReLU", ("L2", "L2"), "chosen twice"),
+        ("deep sigmoid", ("tanh", "ReLU"), "both set the same thing"),
+        ("deep ReLU", ("LSTM",), "no time steps"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(net, measures, says):
+    with pytest.raises(ValueError, match=says) as error:
+        tm.plan_for(net, measures)
+    assert str(error.value).count(". ") == 0
+
+
+def test_a_factor_of_the_step_multiplies_it():
+    assert tm.plan_for("deep ReLU", ("lr × 10",)).lr == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("shape", ["dense", "small stack", "deep stack", "recurrent", "lstm"])
+@pytest.mark.parametrize("norm", [False, True])
+def test_every_design_is_a_net(shape, norm):
+    plan = Plan("relu", "good", 1.0, 6, 12, 0.1, shape=shape, batch_norm=norm, residual=True)
+    net = build(plan, 0)
+    x = torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
+    assert net(x).shape == (5, 10)
+    assert torch.equal(build(plan, 0)(x), net(x)) or norm
+    assert not torch.equal(build(plan, 1).out.weight, net.out.weight)
+
+
+def test_the_lstm_is_torchs():
+    plan = replace(SICK_NETS["recurrent"], shape="lstm", depth=8, width=7)
+    net = build(plan, 3).double()
+    w, b = net.cell.weight.detach(), net.cell.bias.detach()
+    # torch has the gates in the order i, f, g, o; here the candidate is last.
+    order = [0, 1, 3, 2]
+    rows = torch.cat([torch.arange(7 * k, 7 * k + 7) for k in order])
+    theirs = torch.nn.LSTM(8, 7, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        theirs.weight_ih_l0.copy_(w[rows, :8])
+        theirs.weight_hh_l0.copy_(w[rows, 8:])
+        theirs.bias_ih_l0.copy_(b[rows])
+        theirs.bias_hh_l0.zero_()
+    x = torch.randn(4, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = net.out(theirs(x.view(4, 8, 8))[0][:, -1])
+    assert torch.allclose(net(x), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_dense_is_the_formula():
+    net = build(replace(SICK_NETS["deep sigmoid"], depth=3, residual=True), 0)
+    x = torch.randn(4, 64, generator=torch.Generator().manual_seed(1))
+    h = torch.sigmoid(net.hidden[0](x))
+    for layer in list(net.hidden)[1:]:
+        h = h + torch.sigmoid(layer(h))
+    assert torch.allclose(net(x), net.out(h))
+
+
+def test_a_run_shows_every_layer_and_is_repeatable():
+    plan = tm.plan_for("deep sigmoid", ("dropout",), depth=4)
+    one, other = (tm.train(plan, seed=1, steps=30) for _ in range(2))
+    assert one.log_delta.shape == (11, 5)
+    assert list(one.steps) == list(range(0, 31, 3))
+    np.testing.assert_array_equal(one.log_delta, other.log_delta)
+    assert one.broke_at is None
+
+
+def test_what_explodes_is_named_and_clipping_keeps_it_alive():
+    broken = tm.compete("recurrent", (), seed=0, steps=30)
+    clipped = tm.compete("recurrent", ("gradient clipping",), seed=0, steps=30)
+    assert (broken.broken, clipped.broken) == (1, 0)
+    assert broken.ratio_start == clipped.ratio_start < -1
+
+
+def test_early_stopping_ends_what_does_not_learn():
+    run = tm.train(tm.plan_for("deep ReLU", ("early stopping",), depth=12), seed=0, steps=100)
+    assert run.steps[-1] < 100
+    assert "no longer fell" in run.ended
+
+
+def test_only_what_acts_on_the_gradient_changes_it():
+    # Where nothing random is added, the gradient before training is the same to the last bit.
+    start = tm.compete("deep sigmoid", (), 0, 10).ratio_start
+    for name, measure in tm.MEASURES.items():
+        if tm.why_not("deep sigmoid", (name,)):
+            continue
+        same = tm.compete("deep sigmoid", (name,), 0, 10).ratio_start == start
+        assert same == (measure.acts_on in ("the step", "when to stop", "the loss")), name
+
+
+def test_a_table_has_medians_and_holes():
+    row = tm.Row("deep ReLU", ("L2",), 0, 0.1, 7.0, 7.0, 0)
+    rows = [row, replace(row, seed=1, accuracy=0.3, broken=1), replace(row, seed=2, accuracy=0.2)]
+    rows.append(tm.Row("recurrent", (), 0, 0.5, float("nan"), 0.0, 0))
+    found = tm.table(rows)
+    assert found.entries == ("L2", "nothing")
+    assert found.accuracy[0, 0] == pytest.approx(0.2)
+    assert found.broken[0, 0] == pytest.approx(1 / 3)
+    assert np.isnan(found.accuracy[0, 1])
+    assert np.isnan(found.ratio[1, 1])
+    drawn = labs.draw_table(found)
+    assert len(drawn.data) == 3
+    assert drawn.data[0].z[0][1] is None
+    with pytest.raises(ValueError, match="no row yet"):
+        tm.table([])
+
+
+def test_the_lab_shows_the_cure_and_the_sickness():
+    lab = labs.tournament_lab()
+    assert "does not learn" in lab.verdict
+    lab.set(first="batch norm")
+    assert lab.verdict.startswith("learns")
+    lab.preset("recurrent, nothing")
+    assert "no number at step" in lab.verdict
+    with pytest.raises(ValueError, match="does not apply"):
+        lab.set(first="small conv stack")
