@@ -3,7 +3,8 @@
 #
 # **Of all the remedies that one reads about, which bring a lost gradient back, and what do the others do?**
 #
-# **You will do** train a deep net one layer at a time as in 2006, see what an optimiser makes of a gradient that is gone.
+# **You will do** train a deep net one layer at a time as in 2006, see what an optimiser makes of a gradient that is gone, and send every
+# remedy against three sick nets.
 #
 # **You will learn** what pretraining gave and what replaced it, why moving is not learning, how large a step may be, and which
 # measures act on the gradient at all.
@@ -774,6 +775,151 @@ assert before < 0.4 and after > 0.7
 # | label scaling | $\delta$ in every layer alike | the ratio between layers |
 
 # %% [markdown] slideshow={"slide_type": "slide"}
+# ## Nine measures, three sick nets
+#
+# An article of 2023 lists nine measures against vanishing and exploding gradients: clipping, early stopping, activations, batch norm, the
+# learning rate, initialisation, L2, dropout, design. All in one list. Here each meets
+#
+# - a **deep sigmoid** net: 10 layers, $N(0, 1/n)$;
+# - a **deep ReLU** net: 20 layers at torch's own scale;
+# - a **recurrent** net that explodes: 16 pieces of the image, one after the other, He's weights times 1.5.
+#
+# Without a measure none learns. How many of the nine bring the deep ReLU net above one in five?
+#
+# **A** initialisation only **B** three or four **C** most of them
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_bet = ...  # "A", "B" or "C"
+my_bet = "B"
+# END SOLUTION
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### What each of them is
+#
+# Each measure changes one thing in the plan of a net:
+
+# %% slideshow={"slide_type": "skip"}
+from IPython.display import Markdown
+
+from vglib.other_remedies.tournament import MEASURES, quick_rows, starters, table
+
+rows = ["| no. | measure | changes |", "|:--|:--|:--|"]
+for m in MEASURES.values():
+    rows.append(f"| {m.number} | {m.name} | {', '.join(f'{k}: {v}' for k, v in m.changes.items())} |")
+Markdown("\n".join(rows))
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# "good" is the start that suits the activation: He for ReLU, Glorot for tanh, 8 times Glorot for the sigmoid, the identity or an orthogonal matrix from step to step. Of *design* there are four: a skip round every
+# layer, two stacks of convolutions and pooling (two layers, or as many as the net had), and an LSTM. Each run: digits, cross-entropy, SGD, batches of 32, 150 steps, one start.
+
+# %% tags=["decisive"] slideshow={"slide_type": "subslide"}
+runs = starters(pairs=False, seeds=1)
+rows = list(tqdm(quick_rows(steps=150), total=len(runs), unit="run", leave=False))
+labs.draw_table(table(rows))
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Six minutes. Read the left panel by rows, then by columns. Ask for one measure that cures all three (batch norm; tanh nearly). Then the middle panel: *which rows have the numbers of "nothing"?* Clipping, stopping, both step sizes, L2: before
+# training they cannot differ. Those rows stay dark on the left as well. Last the right panel: dividing the step by ten does not save the recurrent net. White cells mean nothing: a picture cannot be folded when it comes in pieces. The usual slip: ranking
+# two light cells; it is one start, and the test set has 360 images.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_tournament(my_bet)
+
+# %% slideshow={"slide_type": "skip"}
+of = {(row.net, row.entry): row for row in rows}
+for net in ("deep sigmoid", "deep ReLU"):
+    nothing = of[net, "nothing"]
+    for name in ("gradient clipping", "early stopping", "lr × 10", "lr ÷ 10", "L2"):
+        assert of[net, name].ratio_start == nothing.ratio_start
+        assert of[net, name].accuracy < 0.2
+    assert of[net, "batch norm"].accuracy > 0.5
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Choose a cell
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "-"}
+labs.tournament_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. The lab is one cell of the table, with two measures and any depth. Let the class name pairs before you choose them. **deep ReLU, initialisation**: flat from the start, and slow; add batch norm. **recurrent, clipping** stays alive and learns little; then
+# **recurrent, initialisation**. Drag the depth down for any of the sick nets: at three layers nearly all of them are well. The usual slip: "two remedies are better than one". Residual with initialisation: each block doubles (chapter 07).
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What acts on what
+#
+# | changes | measures |
+# |---|---|
+# | **what passes a layer**, and so the gradient | activation, batch norm, initialisation, design |
+# | the step | clipping, learning rate |
+# | the loss | L2 |
+# | noise | dropout |
+# | when to stop | early stopping |
+#
+# A vanished gradient needs the first row. An explosion is survived with the second, and cured with the first.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The gradient at a point, $\partial L/\partial w$, contains no learning rate and no threshold: these come in when it is *used*. L2 adds $\alpha w$ to it, which has nothing to do with the data.
+# That "tanh and ReLU work because they are nonlinear" was judged in chapter 05, the learning rate in chapter 01, clipping in 09, batch norm in place of the activation in 06. The rest of the article:
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.PREVENT.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.EARLY.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.WRONG_START.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.TOO_WIDE.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.OVERFITTING.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# And L2 can do harm: with sigmoids it shrinks the very weights that carry the gradient back. How much, over 3000 steps and five seeds, is a slow claim (`l2-makes-vanishing-worse`, in `make test-long`).
+#
+# ### Exercise 8: find the flaw
+#
+# 1. L2 adds the term $\alpha w$ to the gradient of each weight.
+# 2. So the gradient by a weight that is not 0 is not tiny any more.
+# 3. So L2 makes up for what the gradient has lost on its way back.
+# 4. So with L2 the early layers learn.
+#
+# In which line is the first mistake?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB flaw_l2 = ...  # 1, 2, 3 or 4
+flaw_l2 = 3
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.flaw_l2(flaw_l2)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 9: who is cured?
+#
+# `accuracy` and `broken` map each choice of measures to its median accuracy and its share of runs that ended in NaN. Return the names that reach the `bar` and of which no run broke, in alphabetical order.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def cured(accuracy: dict[str, float], broken: dict[str, float], bar: float) -> list[str]:
+    # BEGIN SOLUTION
+    return sorted(name for name in accuracy if accuracy[name] >= bar and broken[name] == 0)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.cured(cured)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### The whole tournament
+#
+# One start and 150 steps are a first look. With sixteen pairs, five starts and 600 steps it is `make tournament`, some minutes on two cores; its table is kept with the command that made it, in `benchmarks/TOURNAMENT.md`. Stop it whenever you like: it goes
+# on from where it was. With a Dask cluster, `VGLIB_DASK=tcp://host:8786 make tournament` sends the same runs there.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
 # - Pretraining moved the weights to where signal and gradient get through. Drawing them there does it too; the learned directions
@@ -781,6 +927,8 @@ assert before < 0.4 and after > 0.7
 # - Adam gives every layer a step of one size. Where the signal has collapsed, the step knows how many of each digit there are and
 #   not which is which.
 # - The largest step is $2/\lambda$. Warm-up is for a start that is steep; standardised inputs make the bowl round.
+# - Of the nine measures some change what flows through the net, some only the step, the loss or the time to stop; only the first kind
+#   cures a gradient that vanishes.
 #
 # The question to ask of any remedy: does it change what passes through the layers, or only the step at the end?
 
