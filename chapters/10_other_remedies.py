@@ -819,7 +819,7 @@ rows = list(tqdm(quick_rows(steps=150), total=len(runs), unit="run", leave=False
 labs.draw_table(table(rows))
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Read the left panel by rows, then by columns. Ask for one measure that cures all three (batch norm; tanh nearly). Then the middle panel: *which rows have the numbers of "nothing"?* Clipping, stopping, both step sizes, L2: before
+# Six minutes. Read the left panel by rows, then by columns. Ask for one measure that helps all three (batch norm, and no other). Then the middle panel: *which rows have the numbers of "nothing"?* Clipping, stopping, both step sizes, L2: before
 # training they cannot differ. Those rows stay dark on the left as well. Last the right panel: dividing the step by ten does not save the recurrent net. White cells mean nothing: a picture cannot be folded when it comes in pieces. The usual slip: ranking
 # two light cells; it is one start, and the test set has 360 images.
 

@@ -681,7 +681,8 @@ def draw_table(table: Table) -> go.Figure:
         )
         drawn.layout["xaxis" + suffix].update(range=None, showgrid=False, tickangle=0)
     room = 8 * max(len(name) for name in table.entries) + 20
-    return drawn.update_layout(margin={"l": room})
+    # A plain figure, unlike a lab's, does not take the room that the page has.
+    return drawn.update_layout(margin={"l": room}, width=1000)
 
 
 def draw_trial(result: Trial) -> go.Figure:
