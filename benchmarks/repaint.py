@@ -132,6 +132,13 @@ LABS = {
     )
     for depth in (20, 50, 100, 1000)
 }
+RESIDUAL = Contender(
+    "residual lab, depth 1000",
+    "from vglib.residuals import labs\nlabs.flow_lab().set(depth=1000)",
+    PLOT,
+    presses=2 * ROUNDS,
+    slider=SCALE,
+)
 MATPLOTLIB = Contender("interact + matplotlib, depth 20", MATPLOTLIB_SOURCE, PICTURE)
 
 
@@ -140,7 +147,7 @@ def measure(every_lab: bool = False) -> Part:
     browser = find_browser()
     if browser is None:
         return Part([Row("key press to repaint", "not measured: no browser")], [skip_reason()])
-    contenders = [ECHO, *LABS.values(), MATPLOTLIB]
+    contenders = [ECHO, *LABS.values(), RESIDUAL, MATPLOTLIB]
     progress("repaint: starting JupyterLab")
     with open_notebook([c.source for c in contenders], browser, RUN_SECONDS) as page:
         times = _rounds(page, contenders)
@@ -192,10 +199,12 @@ def _compare(times: dict[str, list[float]]) -> Part:
     middle = {name: median(values) for name, values in times.items() if values}
     echo, matplotlib = middle.get(ECHO.name, nan), middle.get(MATPLOTLIB.name, nan)
     lab, deep = middle.get(LABS[20].name, nan), middle.get(LABS[100].name, nan)
+    residual = middle.get(RESIDUAL.name, nan)
     # Where one of two was not measured, their ratio is nan and its budget missed.
     rows += [
         within("default lab over the echo", lab / echo, OVER_ECHO),
         within("lab at depth 100 over the echo", deep / echo, OVER_ECHO_DEEP),
+        within("residual lab at depth 1000 over the echo", residual / echo, OVER_ECHO_DEEP),
         at_least("interact + matplotlib over the default lab", matplotlib / lab, OVER_MATPLOTLIB),
     ]
     return Part(rows, [(__doc__ or "").strip()])
