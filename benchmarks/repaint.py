@@ -33,7 +33,7 @@ QUIET = 120  # ms without a change after which the picture counts as complete
 PAUSE = 150  # ms between a repaint and the next press
 LAB_PRESSES = 3
 GIVE_UP = 20_000  # ms
-LABS_SECONDS = 240.0
+LABS_SECONDS = 600.0
 RUN_SECONDS = 180.0
 
 STOPWATCH = """

@@ -19,8 +19,13 @@ from vglib.concept import check, experiments, labs
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A loss is a landscape
+#
+# Two weights, and above each pair of them the **loss**: how wrong the network with these weights is. Descent walks
+# downhill, step by step.
+#
+# Predict: what happens if the steps are made larger, and larger still?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "-"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.descent_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
@@ -139,8 +144,10 @@ check.fastest(fastest)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Learning speed, layer by layer
+#
+# Layer 4 is faster than layer 1, but how much? Commit to a number, then step through 2, 3 and 4 layers.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "-"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.learning_speed_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
@@ -253,7 +260,7 @@ print(f"chi = {chi:.3f}, so a layer costs the gradient a factor {chi**-0.5:.2f}"
 # Michael Nielsen printed the starting speeds of three such networks, on MNIST, in 2015. Theory says: last over first is
 # $\chi^{-(k-1)/2}$ for $k$ hidden layers, with $\chi = 0.042$.
 
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
 print("hidden layers   theory   digits, median of 50 nets   Nielsen's one run (MNIST)")
 for k in (2, 3, 4):
     theory = experiments.factor_nielsen() ** -(k - 1)
@@ -294,7 +301,7 @@ two = experiments.train(depth=2, width=100, epochs=60)
 four = experiments.train(depth=4, width=100, epochs=60)
 labs.draw_two_and_four(two, four)
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide"}
 for run in (two, four):
     print(run.verdict)
 assert two.accuracy > 0.85 and four.accuracy < 0.4
@@ -333,8 +340,12 @@ check.moved(moved)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One path: a single neuron in each layer
+#
+# One neuron in each of four layers: nothing is left but the chain rule. Sixty epochs on digits.
+#
+# Predict the order of the four bias gradients.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "-"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.one_path_lab()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -445,7 +456,7 @@ assert remedies["4 x weights"].first_ratio < 20 < base.first_ratio
 #
 # With six layers (ratio near 2800) the tax is too high. Predict, then run: 40 times the step; and 4 times the weights.
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "fragment"}
 big_step = experiments.train(depth=6, lr=20.0)
 big_weights = experiments.train(depth=6, loss="cross-entropy", weight_scale=4.0)
 print("six layers, 40 x step:  ", big_step.verdict)
@@ -495,7 +506,7 @@ claims.EACH_STEP.trial()
 #
 # Nudge each bias of layer 1 up and down, and look at the loss alone. No backpropagation anywhere.
 
-# %% tags=["claims"] slideshow={"slide_type": "-"}
+# %% tags=["claims"] slideshow={"slide_type": "subslide"}
 claims.ROOT_CAUSE.trial()
 
 # %% [markdown] slideshow={"slide_type": "notes"}

@@ -838,7 +838,7 @@ for net in ("deep sigmoid", "deep ReLU"):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Choose a cell
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "-"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.tournament_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}

@@ -30,7 +30,8 @@ KNOWN_TAGS = frozenset(
         "hide-input",
     }
 )
-SLIDE_TYPES = frozenset({"slide", "subslide", "fragment", "skip", "notes", "-"})
+# Not "-": the slides in JupyterLab leave such a cell out instead of going on with the slide before.
+SLIDE_TYPES = frozenset({"slide", "subslide", "fragment", "skip", "notes"})
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},

@@ -207,6 +207,11 @@ class LabPage:
         )
         assert status == "ok", code
 
+    def setup(self) -> str:
+        """Return the code that a lab's cell needs before it: the cells that import `labs`."""
+        wanted = re.compile(r"^from vglib.* labs", re.MULTILINE)
+        return "\n".join(source for source in self.sources() if wanted.search(source))
+
     def sources(self) -> list[str]:
         return self.js("nb.widgets.map(c => c.model.sharedModel.source)")
 

@@ -14,19 +14,22 @@ pytestmark = pytest.mark.xdist_group("browser")
 def test_a_chapter_opens_runs_and_its_labs_move(page, server, notebook):
     chapter = LabPage(page, server, notebook)
     assert "Error displaying widget" not in chapter.text()
-    cells = len(chapter.sources())
+    labs = chapter.labs()
+    assert labs
+    # nbval runs every chapter whole; here, from the fourth on, their labs are enough.
+    whole = notebook[:2] in ("00", "01", "02")
     pictures = 0
-    for cell in range(cells):
+    for cell in range(len(chapter.sources())) if whole else [lab.cell for lab in labs]:
         element = chapter.show(cell)
         pictures += element.locator(".jp-OutputArea img").count()
         assert element.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert pictures >= len(labs)
     chapter.show(0)
     chapter.screenshot(f"{notebook}-stored")
-    chapter.run_all()
-    labs = chapter.labs()
-    assert labs
-    assert pictures >= len(labs)
+    chapter.run_all() if whole else chapter.execute(chapter.setup())
     for lab in labs:
+        if not whole:
+            chapter.run(lab.cell)
         lab.show()
         lab.wait_until_it_agrees()
         for name in lab.twin.controls:

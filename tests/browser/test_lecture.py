@@ -1,14 +1,11 @@
 """A lecture: slides in JupyterLab, a lab that moves on a slide, nothing cut off."""
 
-import re
-
 import pytest
 
 from tests.browser.driver import ROOT, LabPage, Server, project, wait_for
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ON_SCREEN = ".jp-Cell.jp-deck-mod-onscreen"
-SETUP = re.compile(r"^from vglib.* labs", re.MULTILINE)
 HEIGHT = 720
 # JupyterLab's own list of cells says this once when the slides take its place; nothing is missing.
 KNOWN = "page error: Cannot read properties of null (reading 'observe')"
@@ -33,7 +30,7 @@ def test_slides_fit_and_a_lab_moves_on_its_slide(page, lecture, source):
         deck.run_all()
     else:
         # Quicker, and all that a slide needs: the set-up beforehand, then each lab on its slide.
-        deck.execute("\n".join(s for s in deck.sources() if SETUP.search(s)))
+        deck.execute(deck.setup())
     deck.js("nb.activeCellIndex = 0")
     too_high, moved, seen = [], 0, set()
     for _ in range(120):
@@ -62,6 +59,7 @@ def test_slides_fit_and_a_lab_moves_on_its_slide(page, lecture, source):
             deck.command("deck:forward")
             page.wait_for_timeout(150)
     assert len(seen) > 5
+    assert set(labs) <= seen
     assert moved == 1
     assert too_high == []
     assert [fault for fault in deck.faults if fault != KNOWN] == []
