@@ -1,14 +1,25 @@
 """Runs spread over processes and over a Dask cluster, which may lose a worker in the middle."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import dask
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from tools.spread import SETTING, spread
+
+DRIVER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from tests.test_spread import slow_square
+from tools.spread import spread
+print(sorted(n for n, _, _ in spread(slow_square, [(n,) for n in range(6)])))
+"""
 
 
 def slow_square(number, seconds=0.0):
@@ -52,3 +63,42 @@ def test_a_killed_worker_loses_nothing(monkeypatch):
     assert sorted((n, square) for n, square, _ in found) == [(n, n * n) for n in range(12)]
     others = {pid for _, _, pid in found[3:]} - {killed}
     assert others
+
+
+def test_workers_started_elsewhere_need_not_have_the_tools(tmp_path):
+    # As a user starts a cluster: none of its processes is a child of the one that spreads the runs.
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    place = str(tmp_path / "scheduler.json")
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", SETTING)}
+    start = [sys.executable, "-m"]
+    quiet = {"cwd": tmp_path, "env": environment, "stderr": subprocess.DEVNULL}
+    parts = [
+        ["distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"],
+        ["distributed.cli.dask_worker", "--nworkers", "2", "--nthreads", "1", "--no-dashboard"],
+    ]
+    processes = [
+        subprocess.Popen([*start, *part, "--scheduler-file", place], **quiet) for part in parts
+    ]
+    try:
+        for _ in range(200):
+            if os.path.exists(place):
+                break
+            time.sleep(0.1)
+        with open(place, encoding="utf-8") as file:
+            address = json.load(file)["address"]
+        with Client(address) as client:
+            client.wait_for_workers(2, timeout=30)
+        done = subprocess.run(
+            [sys.executable, "-c", DRIVER, root],
+            cwd=tmp_path,
+            env=environment | {SETTING: address},
+            capture_output=True,
+            text=True,
+            timeout=40,
+        )
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            process.wait(20)
+    assert done.stdout.strip() == str(list(range(6))), done.stderr

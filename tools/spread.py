@@ -7,6 +7,7 @@ The one setting is VGLIB_DASK, the address of a Dask scheduler (`tcp://host:8786
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
@@ -27,10 +28,14 @@ def spread(
     setting names. What a run raises is raised here. Raises ValueError, one sentence, where the
     setting is made and Dask is missing or the scheduler does not answer.
     """
-    with _place(os.environ.get(SETTING, "")):
+    scheduler = os.environ.get(SETTING, "")
+    run_one: Callable[..., Result] = _on_one_thread
+    if scheduler:
+        run_one, function = _WithItsCode(run_one), _WithItsCode(function)
+    with _place(scheduler):
         # One run a batch: a result is handed on at once, and a lost worker costs one run.
         pool = Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
-        work = pool(delayed(_on_one_thread)(function, run) for run in runs)
+        work = pool(delayed(run_one)(function, run) for run in runs)
         yield from tqdm(work, total=len(runs), unit="run")
 
 
@@ -49,6 +54,29 @@ def _place(scheduler: str) -> AbstractContextManager[Any]:
             f"{SETTING} is {scheduler!r}, where no Dask scheduler answers: start it "
             "(`dask scheduler`), correct the address, or unset it."
         ) from error
+
+
+class _WithItsCode:
+    """A function that travels with its code, unless it is the installed package's.
+
+    `dask scheduler` and `dask worker` have vglib and not this folder: where they cannot import a
+    function they say so in their own log, and joblib waits for ever.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+        # What Dask itself is built on; it comes with the extra.
+        import cloudpickle
+
+        module = self.function.__module__
+        if module.partition(".")[0] != "vglib":
+            cloudpickle.register_pickle_by_value(sys.modules[module])
+        return cloudpickle.loads, (cloudpickle.dumps(self.function),)
 
 
 def _on_one_thread(function: Callable[..., Result], run: tuple[Any, ...]) -> Result:

@@ -101,6 +101,16 @@ def test_what_explodes_is_named_and_clipping_keeps_it_alive():
     assert broken.ratio_start == clipped.ratio_start < -1
 
 
+def test_an_interrupted_run_is_no_row(monkeypatch):
+    def press_ctrl_c(network):
+        raise KeyboardInterrupt
+
+    fit = tm.fit
+    monkeypatch.setattr(tm, "fit", lambda *a, **o: fit(*a, **o | {"before_step": press_ctrl_c}))
+    with pytest.raises(KeyboardInterrupt):
+        tm.compete("deep sigmoid", (), seed=0, steps=100)
+
+
 def test_early_stopping_ends_what_does_not_learn():
     run = tm.train(tm.plan_for("deep ReLU", ("early stopping",), depth=12), seed=0, steps=100)
     assert run.steps[-1] < 100

@@ -210,6 +210,9 @@ def train(plan: Plan, seed: int, steps: int = QUICK_STEPS) -> Run:
             parts.append(_some_steps(net, plan, data, max(1, steps // LOOKS), seed, look))
             if parts[-1].stopped:
                 ended = str(parts[-1].stopped)
+                # `fit` ends quietly at Ctrl-C; half a run must not count as one that broke.
+                if "interrupted" in ended:
+                    raise KeyboardInterrupt
                 break
             if plan.patience:
                 loss = _loss(net, x_held_out, y_held_out)
