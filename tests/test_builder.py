@@ -131,7 +131,7 @@ SOLUTION = "# BEGIN SOLUTION\n1\n# END SOLUTION\n"
         ),
         (HEADER + "# %% tags=[check]\n1\n", "# %% tags", "is not valid JSON"),
         (HEADER + '# %% slide="slide"\n1\n', "# %% slide", "no option 'slide'"),
-        (CHAPTER.replace('"slide"}', '"slides"}'), "# %%", "one slide_type of: -, fragment"),
+        (CHAPTER.replace('"slide"}', '"slides"}'), "# %%", "one slide_type of: fragment"),
         (CHAPTER.replace('_hidden": true', '_hidden": 1.5'), '# %% tags=["exer', "source_hidden"),
         (HEADER + "# %% [md]\n# text\n", "# %% [md]", "write [markdown] instead of [md]"),
         (HEADER + "# %% [raw]\n# text\n", "# %% [raw]", "neither code nor markdown"),
