@@ -1,9 +1,13 @@
-"""Run the whole tournament, every measure and pair on every sick net, and store its table.
+"""Run the tournament, every measure and pair on every sick net, and store its table.
 
-    python -m tools.tournament            five seeds; writes benchmarks/TOURNAMENT.md
+    python -m tools.tournament                        the full run; writes benchmarks/TOURNAMENT.md
+    python -m tools.tournament --quick --steps 100    any other run: prints its page
+    python -m tools.tournament --seeds 2 --out FILE   or writes it to a file of your choice
 
-Rows are kept as they finish, in benchmarks/TOURNAMENT.part.jsonl: a run that was stopped goes on
-where it was. With VGLIB_DASK the runs go to a Dask cluster (tools/spread.py).
+Only the full run (five seeds, 600 steps, with the pairs) writes benchmarks/TOURNAMENT.md.
+Rows are kept as they finish, in benchmarks/TOURNAMENT.part.jsonl, and those of another run in a
+part file of its own: a run that was stopped goes on where it was, and starts anew where the code or
+torch is another one by then. With VGLIB_DASK the runs go to a Dask cluster (tools/spread.py).
 """
 
 from __future__ import annotations
@@ -11,64 +15,134 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from tools.spread import spread
+from vglib import activations, data, networks, probe, training
 from vglib.claim import table
+from vglib.other_remedies import sick_nets, tournament
 from vglib.other_remedies.tournament import FULL_STEPS, MEASURES, Row, compete, starters
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = "# Tournament of the measures"
+FULL_SEEDS = 5
+# What a row depends on; a test compares the list with what the tournament imports.
+SOURCES: tuple[ModuleType, ...] = (
+    activations,
+    data,
+    networks,
+    probe,
+    sick_nets,
+    tournament,
+    training,
+)
 
 
-def key(net: str, measures: Sequence[str], seed: int, steps: int) -> str:
+@dataclass(frozen=True)
+class Settings:
+    """What decides which runs there are and how long each is."""
+
+    seeds: int = FULL_SEEDS
+    steps: int = FULL_STEPS
+    pairs: bool = True
+
+    @property
+    def part(self) -> str:
+        """The name of the file in which the finished rows of these runs are kept."""
+        if self == Settings():
+            return "TOURNAMENT.part.jsonl"
+        alone = "" if self.pairs else ".quick"
+        return f"TOURNAMENT.{self.seeds}x{self.steps}{alone}.part.jsonl"
+
+
+@dataclass
+class Kept:
+    """What a part file holds: lines, rows by their keys, seconds by the start of each session."""
+
+    lines: list[str] = field(default_factory=list)
+    rows: dict[str, Row] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def fingerprint() -> str:
+    """Name the code and the torch that make the rows, in twelve letters."""
+    known = sha256(version("torch").encode())
+    for module in SOURCES:
+        known.update(Path(str(module.__file__)).read_bytes())
+    return known.hexdigest()[:12]
+
+
+def key(net: str, measures: Sequence[str], seed: int) -> str:
     """Name a run, so that one which is stored is not made again."""
-    return json.dumps([net, list(measures), seed, steps], ensure_ascii=False)
+    return json.dumps([net, list(measures), seed], ensure_ascii=False)
 
 
-def read(part: Path, steps: int) -> dict[str, Row]:
-    """Read the rows that a stopped run left, by their keys; a last line cut short is left out."""
-    found: dict[str, Row] = {}
+def read(part: Path, code: str) -> Kept:
+    """Read what a stopped run left; a last line cut short is left out.
+
+    Nothing is taken, and a sentence says so, where the rows were made by other code than `code`.
+    Raises ValueError where a line is damaged.
+    """
+    kept = Kept()
     lines = part.read_text(encoding="utf-8").splitlines() if part.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
-            taken = record.pop("steps")
+            if record.pop("code", "") != code:
+                print(
+                    f"The code or torch has changed since {part.name} was begun: it starts anew.",
+                    file=sys.stderr,
+                )
+                return Kept()
+            session, seconds = record.pop("session"), record.pop("seconds")
             row = Row(**record | {"measures": tuple(record["measures"])})
-        except (ValueError, TypeError, KeyError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             if number == len(lines):
                 break
             raise ValueError(
                 f"{part.name} is damaged in line {number}: delete that line, or the file."
             ) from error
-        if taken == steps:
-            found[key(row.net, row.measures, row.seed, steps)] = row
-    return found
+        kept.lines.append(line)
+        kept.rows[key(row.net, row.measures, row.seed)] = row
+        kept.seconds[session] = max(seconds, kept.seconds.get(session, 0.0))
+    return kept
 
 
-def run(part: Path, seeds: int, steps: int, jobs: int = -1, pairs: bool = True) -> list[Row]:
-    """Run what is not in the file of finished rows yet, and append each row as it finishes."""
-    found = read(part, steps)
-    runs = [(*start, steps) for start in starters(pairs, seeds)]
-    missing = [r for r in runs if key(*r) not in found]
-    if part.exists():
-        # Without a cut line at its end, to which the next row would be joined.
-        _write(part, "".join(_line(row, steps) for row in found.values()))
+def run(part: Path, settings: Settings, jobs: int = -1) -> tuple[list[Row], list[float]]:
+    """Run what is not in the file of finished rows yet, and append each row as it finishes.
+
+    Returns the rows, in the table's order, and the seconds of each session that made some.
+    """
+    code = fingerprint()
+    kept = read(part, code)
+    runs = starters(settings.pairs, settings.seeds)
+    missing = [(*r, settings.steps) for r in runs if key(*r) not in kept.rows]
+    # Without a cut line at its end, to which the next row would be joined.
+    _write(part, "".join(f"{line}\n" for line in kept.lines))
+    session, start = f"{time.time():.3f}", time.monotonic()
     with part.open("a", encoding="utf-8") as file:
         for row in spread(compete, missing, jobs) if missing else ():
-            file.write(_line(row, steps))
+            seconds = round(time.monotonic() - start, 1)
+            made = {"code": code, "session": session, "seconds": seconds}
+            file.write(json.dumps(row.record() | made, ensure_ascii=False) + "\n")
             file.flush()
-            found[key(row.net, row.measures, row.seed, steps)] = row
-    return [found[key(*r)] for r in runs]
+            kept.rows[key(row.net, row.measures, row.seed)] = row
+            kept.seconds[session] = seconds
+    return [kept.rows[key(*r)] for r in runs], list(kept.seconds.values())
 
 
-def report(rows: Sequence[Row], seeds: int, steps: int, seconds: float, command: str) -> str:
+def report(rows: Sequence[Row], settings: Settings, seconds: Sequence[float], command: str) -> str:
     """Write the page: command, date and machine, then a line for each choice of measures."""
     nets = list(dict.fromkeys(row.net for row in rows))
     lines = []
@@ -77,31 +151,40 @@ def report(rows: Sequence[Row], seeds: int, steps: int, seconds: float, command:
         acts = dict.fromkeys(MEASURES[name].acts_on for name in of_entry[0].measures)
         cells = {net: _cell([row for row in of_entry if row.net == net]) for net in nets}
         lines.append({"measures": entry, "act on": ", ".join(acts), **cells})
+    parts = f" in {len(seconds)} parts" if len(seconds) > 1 else ""
     return (
         f"{HEAD}\n\n"
-        f"Made by `{command}` on {date.today().isoformat()}: {len(rows)} runs of {steps} steps, "
-        f"seeds 0 to {seeds - 1}, {seconds / 60:.0f} minutes, Python {platform.python_version()}, "
+        f"Made by `{command}` on {date.today().isoformat()}: {len(rows)} runs of {settings.steps} "
+        f"steps, seeds 0 to {settings.seeds - 1}, {_minutes(sum(seconds))}{parts}, "
+        f"Python {platform.python_version()}, torch {version('torch')}, "
         f"{platform.system()} {platform.machine()}.\n\n"
-        "Each cell: test accuracy, median (lowest to highest); the power of ten of ||delta||, last "
-        "hidden layer over first, before training; the share of runs that end in NaN.\n\n"
+        "Each cell: test accuracy, median (lowest to highest); ||delta|| of the last hidden layer "
+        "over the first, before training → at the end, median of the runs that did not end in NaN; "
+        "the share of those that did.\n\n"
         f"{table(lines)}\n"
     )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def _cell(rows: Sequence[Row]) -> str:
     if not rows:
         return "does not apply"
     shares = [100 * row.accuracy for row in rows]
-    ratio = float(np.median([row.ratio_start for row in rows])) + 0.0
-    broken = np.mean([row.broken for row in rows])
-    return (
-        f"{np.median(shares):.0f}% ({min(shares):.0f} to {max(shares):.0f}), "
-        f"10^{ratio:+.1f}, NaN {broken:.0%}"
-    )
+    whole = [row for row in rows if not row.broken]
+    start = _power([row.ratio_start for row in rows])
+    end = _power([row.ratio_end for row in whole]) if whole else "NaN"
+    broken = f", NaN in {1 - len(whole) / len(rows):.0%}" if len(whole) < len(rows) else ""
+    accuracy = f"{np.median(shares):.0f}% ({min(shares):.0f} to {max(shares):.0f})"
+    return f"{accuracy}, {start} → {end}{broken}"
 
 
-def _line(row: Row, steps: int) -> str:
-    return json.dumps(row.record() | {"steps": steps}, ensure_ascii=False) + "\n"
+def _power(ratios: Sequence[float]) -> str:
+    known = [ratio for ratio in ratios if np.isfinite(ratio)]
+    # + 0.0: no "-0.0".
+    return f"10^{round(float(np.median(known)), 1) + 0.0:+.1f}" if known else "no gradient"
 
 
 def _write(target: Path, text: str) -> None:
@@ -112,30 +195,53 @@ def _write(target: Path, text: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.tournament", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=FULL_STEPS)
-    parser.add_argument("--jobs", type=int, default=-1)
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.tournament",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seeds", type=int, default=FULL_SEEDS, help=f"{FULL_SEEDS} in full")
+    parser.add_argument("--steps", type=int, default=FULL_STEPS, help=f"{FULL_STEPS} in full")
     parser.add_argument("--quick", action="store_true", help="each measure alone, no pairs")
+    parser.add_argument("--jobs", type=int, default=-1, help="processes; one a core by default")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where the page goes; by default only the full run is stored, any other is printed",
+    )
     args = parser.parse_args(argv)
     if args.seeds < 1 or args.steps < 10:
         parser.error("give at least 1 seed and 10 steps")
     folder = ROOT / "benchmarks"
-    part = folder / "TOURNAMENT.part.jsonl"
-    start = time.monotonic()
+    settings = Settings(args.seeds, args.steps, pairs=not args.quick)
+    full, page_of_the_full = settings == Settings(), folder / "TOURNAMENT.md"
+    if args.out and not args.out.resolve().parent.is_dir():
+        parser.error(f"there is no folder {args.out.parent}: make it first")
+    if args.out and not full and args.out.resolve() == page_of_the_full.resolve():
+        parser.error("only the full run may write benchmarks/TOURNAMENT.md: name another file")
+    part = folder / settings.part
     try:
-        rows = run(part, args.seeds, args.steps, args.jobs, pairs=not args.quick)
+        rows, seconds = run(part, settings, args.jobs)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"Stopped; what is finished is in {part.name}, and the next run goes on from there.")
+        print(
+            f"Stopped; what is finished is in {part.name}, and the same command goes on from "
+            "there.",
+            file=sys.stderr,
+        )
         return 130
-    command = " ".join(["python -m tools.tournament", *(sys.argv[1:] if argv is None else argv)])
-    page = report(rows, args.seeds, args.steps, time.monotonic() - start, command)
-    _write(folder / "TOURNAMENT.md", page)
+    page = report(rows, settings, seconds, shlex.join(["python", "-m", "tools.tournament", *argv]))
+    target = args.out or (page_of_the_full if full else None)
+    if target is None:
+        print(page)
+    else:
+        _write(target, page)
+        print(f"{len(rows)} runs are in {target.name}.")
     part.unlink(missing_ok=True)
-    print(f"{len(rows)} runs are in benchmarks/TOURNAMENT.md.")
     return 0
 
 
