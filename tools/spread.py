@@ -2,6 +2,7 @@
 
 The one setting is VGLIB_DASK, the address of a Dask scheduler (`tcp://host:8786`); the extra
 `vglib[cluster]` brings what it needs. A worker that is lost has its runs done again by another.
+A cluster that has one core in all gets no run: joblib then makes them in this process, in turn.
 """
 
 from __future__ import annotations
