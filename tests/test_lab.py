@@ -258,6 +258,13 @@ def test_reload_gets_the_present_figure(lab):
     np.testing.assert_allclose(lab.figure._widget_data[0]["y"], 7.0 * np.arange(1, 21))
 
 
+def test_labs_share_one_copy_of_plotly(lab):
+    other = Lab(experiment, draw, depth=controls.depth(20), weight_scale=controls.weight_scale())
+    state = lab.figure.get_state()
+    assert len(state["_esm"]) < 2000
+    assert state["_shared"] == other.figure.get_state()["_shared"]
+
+
 def test_mime_bundle_always_has_text(lab, monkeypatch):
     bundle = lab._repr_mimebundle_()
     assert "slope 1." in bundle["text/html"]

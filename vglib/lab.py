@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from io import BytesIO
 from math import isfinite
 from numbers import Real
@@ -466,8 +466,46 @@ class Lab:
         return small.getvalue()
 
 
+class _Plotly(anywidget.AnyWidget):
+    """plotly's JavaScript, five megabytes, for all figures of a page."""
+
+    source = traitlets.Unicode().tag(sync=True)
+    _esm = "export default {}"
+
+
+@lru_cache(maxsize=1)
+def _plotly() -> _Plotly:
+    return _Plotly(source=str(go.FigureWidget._esm))
+
+
 class _Figure(go.FigureWidget):
-    """A FigureWidget that moves lines quickly, and that a reloaded page gets as it is now."""
+    """A FigureWidget that moves lines quickly, and that a reloaded page gets as it is now.
+
+    Each FigureWidget would bring plotly along, and the page would read it again for every lab.
+    """
+
+    _shared = traitlets.Unicode().tag(sync=True)
+    _esm = """
+    const plotly = async (model) => {
+      const shared = await model.widget_manager.get_model(model.get("_shared"));
+      const blob = () => new Blob([shared.get("source")], { type: "text/javascript" });
+      return (shared.evaluated ??= import(URL.createObjectURL(blob())));
+    };
+    export default () => {
+      let figure;
+      return {
+        async initialize(context) {
+          figure = (await plotly(context.model)).default();
+          return figure.initialize(context);
+        },
+        render: (context) => figure.render(context),
+      };
+    };
+    """
+
+    @traitlets.default("_shared")
+    def _share(self) -> str:
+        return str(_plotly().model_id)
 
     @contextmanager
     def batch_move(self) -> Iterator[None]:

@@ -12,13 +12,13 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import ElementHandle, Locator, Page
 
 from tools import launch
 from vglib.lab import Lab
@@ -40,20 +40,29 @@ PLOTTED = """
   return {x: list(t.x), y: list(t.y), z: list(t.z), visible: t.visible, meta: t.meta, name: t.name};
 })
 """
-# What each control of a lab shows, by its label, in one question to the page.
-SHOWN = """
-(box) => Object.fromEntries(
+# A lab's controls by their labels; before a check box stands a space of no width.
+CONTROLS = """
+const controls = Object.fromEntries(
   [...box.querySelectorAll('.widget-inline-hbox, .widget-checkbox')].map((control) => {
+    const named = control.matches('.widget-checkbox') ? control
+      : control.querySelector('.widget-label');
+    return [named.textContent.replace('\\u200b', '').trim(), control];
+  }));
+"""
+ONE = f"(box, label) => {{ {CONTROLS} return controls[label] }}"
+# What each control shows, in one question to the page.
+SHOWN = f"""
+(box) => {{ {CONTROLS}
+  const shown = (control) => {{
     const select = control.querySelector('select');
     const readout = control.querySelector('.widget-readout');
     const input = control.querySelector('input');
-    // Before a check box stands a space of no width.
-    const text = control.textContent.replace('\\u200b', '').trim();
-    if (input?.type == 'checkbox') return [text, input.checked];
-    const label = control.querySelector('.widget-label').textContent.trim();
-    if (select) return [label, select.options[select.selectedIndex].text];
-    return [label, readout ? readout.innerText : input?.value];
-  }))
+    if (input?.type == 'checkbox') return input.checked;
+    if (select) return select.options[select.selectedIndex].text;
+    return readout ? readout.innerText : input?.value;
+  }};
+  return Object.fromEntries(Object.entries(controls).map(([k, v]) => [k, shown(v)]));
+}}
 """
 
 
@@ -226,6 +235,17 @@ class LabPage:
         element.scroll_into_view_if_needed()
         return element
 
+    def pictures(self, cells: Iterable[int]) -> int:
+        """Look at stored cells: count their pictures; none may show an error."""
+        assert "Error displaying widget" not in self.text()
+        count = 0
+        for cell in cells:
+            element = self.show(cell)
+            count += element.locator(".jp-OutputArea img").count()
+            error = element.locator("[data-mime-type='application/vnd.jupyter.stderr']")
+            assert error.count() == 0, f"cell {cell} shows what was written to stderr"
+        return count
+
     def text(self) -> str:
         return self.js("nb.node.innerText")
 
@@ -261,22 +281,32 @@ class PageLab:
         self.page, self.cell, self.twin = page, cell, twin
 
     def show(self) -> PageLab:
-        self.element = self.page.show(self.cell)
-        self.box = self.element.locator(".vglib-lab").first
-        self.box.wait_for(state="visible", timeout=30_000)
-        self.box.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=30_000)
+        return self.within(self.page.show(self.cell))
+
+    def within(self, element: Locator) -> PageLab:
+        """Take the lab that stands in this element, once it is drawn."""
+        box = element.locator(".vglib-lab").first
+        box.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=30_000)
+        # A locator would search the whole page anew each time it is asked.
+        self.box = box.element_handle()
         return self
 
-    def control(self, name: str) -> Locator:
+    def part(self, selector: str) -> ElementHandle:
+        found = self.box.query_selector(selector)
+        assert found, f"{self.twin!r} has no {selector} on the page"
+        return found
+
+    def control(self, name: str, selector: str) -> ElementHandle:
+        """Find a part of the control with this name."""
         label = self.twin.widgets[name].description
-        exact = re.compile(rf"^\s*{re.escape(label)}\s*$")
-        return self.box.locator(
-            ".widget-inline-hbox, .widget-checkbox",
-            has=self.page.page.locator("label, .widget-label").filter(has_text=exact),
-        ).first
+        control = self.box.evaluate_handle(ONE, label).as_element()
+        assert control, f"{self.twin!r} has no control {label!r} on the page"
+        part = control.query_selector(selector)
+        assert part, f"{label!r} has no {selector}"
+        return part
 
     def press(self, label: str) -> None:
-        self.box.locator("button", has_text=re.compile(rf"^{label}$")).click()
+        self.part(f"button:text-is('{label}')").click()
 
     def shown(self, name: str) -> Any:
         """Read a control's value off the page."""
@@ -297,13 +327,13 @@ class PageLab:
         return value if isinstance(widget, widgets.Checkbox) else int(value)
 
     def verdict(self) -> str:
-        return self.box.locator(".vglib-verdict").inner_text().strip()
+        return self.part(".vglib-verdict").inner_text().strip()
 
     def error(self) -> str:
-        return self.box.locator(".vglib-error").inner_text().strip()
+        return self.part(".vglib-error").inner_text().strip()
 
     def plotted(self) -> list[dict[str, Any]]:
-        return self.box.locator(".js-plotly-plot").evaluate(PLOTTED)
+        return self.part(".js-plotly-plot").evaluate(PLOTTED)
 
     def agrees(self) -> bool:
         """Whether page and experiment show the same for the values of the page's controls."""
@@ -320,45 +350,58 @@ class PageLab:
     def wait_until_it_agrees(self) -> None:
         wait_for(self.agrees, 40, f"{self.twin!r} on the page, which says {self.verdict()!r}")
 
+    def move_every_control(self) -> None:
+        """Move each control by keyboard and by pointer; the figure must follow each time."""
+        for name in self.twin.controls:
+            before, active = self.shown(name), self.page.js("nb.activeCellIndex")
+            self.move_by_keyboard(name)
+            wait_for(lambda n=name, v=before: self.shown(n) != v, 20, f"{name} to move")
+            self.wait_until_it_agrees()
+            assert self.page.js("nb.activeCellIndex") == active
+            self.move_by_pointer(name)
+            self.wait_until_it_agrees()
+
     def move_by_keyboard(self, name: str) -> None:
         """Move a control one step with keys alone; the notebook must not take them."""
-        widget, control = self.twin.widgets[name], self.control(name)
+        widget = self.twin.widgets[name]
         if isinstance(widget, widgets.SelectionSlider):
-            last = control.locator(".widget-readout").inner_text() == widget.options[-1][0]
-            control.locator(".noUi-handle").focus()
+            readout = self.control(name, ".widget-readout").inner_text()
+            self.control(name, ".noUi-handle").focus()
+            last = readout == widget.options[-1][0]
             self.page.page.keyboard.press("ArrowLeft" if last else "ArrowRight")
         elif isinstance(widget, widgets.Dropdown):
-            select = control.locator("select")
+            select = self.control(name, "select")
             last = select.evaluate("s => s.selectedIndex == s.options.length - 1")
             select.focus()
             self.page.page.keyboard.press("ArrowUp" if last else "ArrowDown")
         elif isinstance(widget, widgets.Checkbox):
-            control.locator("input").focus()
+            self.control(name, "input").focus()
             self.page.page.keyboard.press("Space")
         else:
             self.type(name, self.shown(name) + 1)
 
     def move_by_pointer(self, name: str) -> None:
         """Move a control with the pointer: click on the track, pick an option, click the box."""
-        widget, control = self.twin.widgets[name], self.control(name)
+        widget = self.twin.widgets[name]
         if isinstance(widget, widgets.SelectionSlider):
-            track = control.locator(".noUi-base").bounding_box()
-            assert track
-            x = track["x"] + track["width"] * 0.3
-            self.page.page.mouse.click(x, track["y"] + track["height"] / 2)
+            track = self.control(name, ".noUi-base")
+            track.scroll_into_view_if_needed()
+            room = track.bounding_box()
+            assert room
+            x = room["x"] + room["width"] * 0.3
+            self.page.page.mouse.click(x, room["y"] + room["height"] / 2)
         elif isinstance(widget, widgets.Dropdown):
-            select = control.locator("select")
+            select = self.control(name, "select")
             select.click()
             select.select_option(label=str(widget.options[0]))
         elif isinstance(widget, widgets.Checkbox):
-            control.locator("input").click()
+            self.control(name, "input").click()
         else:
-            control.locator("input").click()
+            self.control(name, "input").click()
             self.type(name, self.shown(name) + 1)
 
     def type(self, name: str, value: int) -> None:
-        box = self.control(name).locator("input")
-        box.focus()
+        self.control(name, "input").focus()
         self.page.page.keyboard.press("Control+a")
         self.page.page.keyboard.type(str(value))
         self.page.page.keyboard.press("Enter")
