@@ -1,92 +1,156 @@
-"""Put the slow claims on trial, spread over cores or a cluster, and store what came out.
+"""Put claims on trial, spread over cores or a cluster, and store what came out.
 
-    python -m tools.try_claims            the slow claims; writes benchmarks/SLOW_CLAIMS.md
-    python -m tools.try_claims ID ...     these claims, slow or fast; prints the table only
+    python -m tools.try_claims                               the slow ones; SLOW_CLAIMS.md
+    python -m tools.try_claims --fast --base-seeds 0 100 200    the fast ones; FAST_CLAIMS.md
+    python -m tools.try_claims ID ...                        these, slow or fast; prints only
 
-Exits with 1 if a measurement misses its prediction or does not reject its rival.
+The two pages are in benchmarks/. A claim of n seeds is measured at b, b + 1, ..., b + n - 1 for
+each base seed b (0 unless others are named), and judged at each of them apart.
+Exits with 1 if a measurement misses its prediction or does not reject its rival at any of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
+import shlex
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from tools.spread import spread
-from vglib.claim import Claim, Ruling, registry, table
+from vglib.claim import Claim, Ruling, by_chapter, table
 
 ROOT = Path(__file__).resolve().parents[1]
-COLUMNS = ("claim", "says", "predicted", "measured", "rival", "verdict")
+
+
+class Outcome(NamedTuple):
+    """What one claim's trials gave: its ruling at each base seed, and the seconds of one core."""
+
+    chapter: str
+    rulings: Mapping[int, Ruling]
+    seconds: float
+
+    @property
+    def failed(self) -> dict[int, Ruling]:
+        """The rulings that do not agree or do not reject the rival, by base seed."""
+        return {b: r for b, r in self.rulings.items() if not (r.agrees and r.rival_rejected)}
+
+    def row(self) -> dict[str, str]:
+        """Give the outcome as a row of the page's table, with a column for each base seed."""
+        first, *_ = self.rulings.values()
+        claim, measured = first.claim, {}
+        for base, ruling in self.rulings.items():
+            rejected = "rejected" if ruling.rival_rejected else "NOT REJECTED"
+            measured[f"from seed {base}"] = f"{ruling.row()['measured']}, rival {rejected}"
+        return {
+            "claim": claim.id,
+            "chapter": self.chapter,
+            "says": claim.says,
+            "predicted": first.row()["predicted"],
+            "rival": f"{claim.rival:.4g} ({claim.rival_says})",
+            **measured,
+            "verdict": first.verdict,
+            "seconds": f"{self.seconds:.1f}",
+        }
 
 
 def measure(claim_id: str, seed: int) -> tuple[str, int, float, float]:
     """Measure one claim at one seed; return id, seed, value and seconds."""
-    start = time.perf_counter()
     # A claim holds functions that cannot travel to another process, so its name does.
-    claim = next(c for c in registry() if c.id == claim_id)
+    claim = next(c for _, c in claims() if c.id == claim_id)
+    start = time.perf_counter()
     return claim_id, seed, float(claim.measure(seed)), time.perf_counter() - start
 
 
-def try_all(claims: Sequence[Claim], jobs: int = -1) -> list[tuple[Ruling, float]]:
-    """Try every claim over its seeds; return each ruling with the seconds it took on one core."""
-    runs = [(c.id, seed) for c in claims for seed in range(1 if c.exact else c.seeds)]
-    values: dict[str, dict[int, float]] = defaultdict(dict)
+def claims() -> list[tuple[str, Claim]]:
+    """List every claim of the course with its chapter."""
+    return [(chapter, claim) for chapter, found in by_chapter().items() for claim in found]
+
+
+def try_all(
+    chosen: Sequence[tuple[str, Claim]], bases: Sequence[int] = (0,), jobs: int = -1
+) -> list[Outcome]:
+    """Try every claim, given with its chapter, over its seeds from each base seed."""
+
+    def seeds(claim: Claim, base: int) -> range:
+        return range(base, base + (1 if claim.exact else claim.seeds))
+
+    # A set of a dict's keys: base seeds that overlap share a run, and the order stays.
+    runs = dict.fromkeys((c.id, s) for _, c in chosen for base in bases for s in seeds(c, base))
+    values: dict[tuple[str, int], float] = {}
     seconds: dict[str, float] = defaultdict(float)
-    for claim_id, seed, value, taken in spread(measure, runs, jobs):
-        values[claim_id][seed] = value
+    for claim_id, seed, value, taken in spread(measure, list(runs), jobs):
+        values[claim_id, seed] = value
         seconds[claim_id] += taken
     return [
-        (c.judge(value for _, value in sorted(values[c.id].items())), seconds[c.id]) for c in claims
+        Outcome(
+            chapter,
+            {base: c.judge(values[c.id, s] for s in seeds(c, base)) for base in bases},
+            seconds[c.id],
+        )
+        for chapter, c in chosen
     ]
 
 
-def report(rulings: Iterable[tuple[Ruling, float]], command: str) -> str:
+def report(outcomes: Iterable[Outcome], title: str, command: str) -> str:
     """Write the page: the command, the date and the machine, then a row for each claim."""
-    rows = []
-    for ruling, seconds in rulings:
-        row = ruling.row()
-        seeds = f"0 to {len(ruling.values) - 1}" if len(ruling.values) > 1 else "0"
-        rows.append({k: row[k] for k in COLUMNS} | {"seeds": seeds, "seconds": f"{seconds:.0f}"})
     return (
-        "# Slow claims on trial\n\n"
+        f"# {title}\n\n"
         f"Made by `{command}` on {date.today().isoformat()}, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.machine()}. Seconds are those of one core.\n\n"
-        f"{table(rows)}\n"
+        f"torch {version('torch')}, {platform.system()} {platform.machine()}, {os.cpu_count()} "
+        "cores. A claim of n seeds is measured at n seeds from each base seed on. "
+        "The verdict is that of the first base seed; seconds are those of one core, all seeds "
+        f"together.\n\n{table([o.row() for o in outcomes])}\n"
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.try_claims", description=__doc__)
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.try_claims",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("ids", nargs="*", metavar="ID")
+    parser.add_argument("--fast", action="store_true", help="the fast claims, not the slow ones")
+    parser.add_argument("--base-seeds", type=int, nargs="+", default=[0], metavar="SEED")
     parser.add_argument("--jobs", type=int, default=-1)
     args = parser.parse_args(argv)
-    known = {c.id: c for c in registry()}
+    known = {claim.id: (chapter, claim) for chapter, claim in claims()}
     if unknown := [i for i in args.ids if i not in known]:
         print(f"There is no claim {unknown[0]!r}; there are {', '.join(known)}.", file=sys.stderr)
         return 2
-    claims = [known[i] for i in args.ids] or [c for c in known.values() if c.slow]
-    if not claims:
-        print("There is no slow claim to try.")
+    speed = "fast" if args.fast else "slow"
+    chosen = [known[i] for i in args.ids] or [
+        (chapter, c) for chapter, c in known.values() if c.slow != args.fast
+    ]
+    if not chosen:
+        print(f"There is no {speed} claim to try.")
         return 0
-    rulings = try_all(claims, args.jobs)
-    page = report(rulings, "make test-long")
+    outcomes = try_all(chosen, list(dict.fromkeys(args.base_seeds)), args.jobs)
+    command = shlex.join(["python", "-m", "tools.try_claims", *argv])
+    page = report(outcomes, f"{speed.capitalize()} claims on trial", command)
     if args.ids:
         print(page)
     else:
-        target = ROOT / "benchmarks" / "SLOW_CLAIMS.md"
+        target = ROOT / "benchmarks" / f"{speed.upper()}_CLAIMS.md"
         part = target.with_suffix(".part")
         part.write_text(page, encoding="utf-8")
         part.replace(target)
-    failed = [r for r, _ in rulings if not (r.agrees and r.rival_rejected)]
-    for ruling in failed:
-        print(f"FAILED {ruling!r}", file=sys.stderr)
-    print(f"{len(rulings) - len(failed)} claims agree, {len(failed)} do not.")
+    failed = 0
+    for outcome in outcomes:
+        failed += bool(outcome.failed)
+        for base, ruling in outcome.failed.items():
+            print(f"FAILED from seed {base}: {ruling!r}", file=sys.stderr)
+    print(f"{len(outcomes) - failed} claims agree, {failed} do not.")
     return 1 if failed else 0
 
 
