@@ -269,6 +269,15 @@ def test_overflow_comes_where_theory_says(scale):
     assert seen.inf_layer["float16"] < seen.inf_layer["float32"] / 3
 
 
+def test_one_format_alone_sees_the_same_net():
+    every, one = overflow(4.0, seed=3), overflow(4.0, seed=3, formats=["bfloat16"])
+    assert list(one.inf_layer) == ["bfloat16"]
+    np.testing.assert_array_equal(one.log10_largest["bfloat16"], every.log10_largest["bfloat16"])
+    assert one.nan_layer["bfloat16"] == every.nan_layer["bfloat16"]
+    assert "bfloat16 at layer" in one.verdict
+    assert "float64" not in one.verdict
+
+
 def test_the_predicted_layer_grows_with_the_format():
     assert overflow_layer(65504.0, 4.0, 128) == 7
     assert overflow_layer(1e308, 4.0, 128) > overflow_layer(3e38, 4.0, 128) > 7

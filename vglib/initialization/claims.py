@@ -336,7 +336,9 @@ HALF_THE_BITS = Claim(
     setup="ReLU, width 128, 4 times He's weights, one net in bfloat16; the first layer with an "
     "infinity",
     prediction=lambda: overflow_layer(torch.finfo(torch.bfloat16).max, 4.0, 128),
-    measure=lambda seed: float(overflow(4.0, seed).inf_layer["bfloat16"] or inf),
+    measure=lambda seed: float(
+        overflow(4.0, seed, formats=["bfloat16"]).inf_layer["bfloat16"] or inf
+    ),
     tolerance=Tolerance.absolute(3),
     rival=7.0,
     rival_says="where float16 overflows",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, inf, isfinite, log, sqrt
@@ -1060,7 +1060,7 @@ class Overflow:
             f"{name} at layer {self.inf_layer[name]} ({self.predicted[name]})"
             if self.inf_layer[name]
             else f"{name} not within {MOST_LAYERS} layers ({self.predicted[name]})"
-            for name in FORMATS
+            for name in self.inf_layer
         ]
         return f"first overflow, with theory's layer in brackets: {', '.join(parts)}."
 
@@ -1077,19 +1077,29 @@ def overflow_layer(largest: float, scale: float, width: int) -> int:
     return max(1, 1 + int(np.ceil((log(largest) - first) / growth)))
 
 
-def overflow(weight_scale: float = 4.0, seed: int = 0, *, width: int = 128) -> Overflow:
-    """Send 8 inputs through one ReLU net, He weights times the scale, in four number formats."""
+def overflow(
+    weight_scale: float = 4.0,
+    seed: int = 0,
+    *,
+    width: int = 128,
+    formats: Iterable[str] = FORMATS,
+) -> Overflow:
+    """Send 8 inputs through one ReLU net, He weights times the scale, in each number format.
+
+    The layers go on until the last of the formats holds a NaN, MOST_LAYERS at most.
+    """
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(8, width, generator=generator, dtype=torch.float64)
-    state = {name: x.to(kind) for name, kind in FORMATS.items()}
-    sizes: dict[str, list[float]] = {name: [] for name in FORMATS}
-    first_inf: dict[str, int | None] = dict.fromkeys(FORMATS)
-    first_nan: dict[str, int | None] = dict.fromkeys(FORMATS)
+    kinds = {name: FORMATS[name] for name in formats}
+    state = {name: x.to(kind) for name, kind in kinds.items()}
+    sizes: dict[str, list[float]] = {name: [] for name in kinds}
+    first_inf: dict[str, int | None] = dict.fromkeys(kinds)
+    first_nan: dict[str, int | None] = dict.fromkeys(kinds)
     for layer in range(1, MOST_LAYERS + 1):
         weight = torch.randn(width, width, generator=generator, dtype=torch.float64)
         weight *= weight_scale * sqrt(2 / width)
-        for name in [n for n in FORMATS if first_nan[n] is None]:
-            z = state[name] @ weight.to(FORMATS[name]).T
+        for name in [n for n in kinds if first_nan[n] is None]:
+            z = state[name] @ weight.to(kinds[name]).T
             if bool(z.isfinite().all()):
                 sizes[name].append(float(torch.log10(z.double().abs().max())))
             elif first_inf[name] is None:
@@ -1101,9 +1111,9 @@ def overflow(weight_scale: float = 4.0, seed: int = 0, *, width: int = 128) -> O
             break
     predicted = {
         name: overflow_layer(torch.finfo(kind).max, weight_scale, width)
-        for name, kind in FORMATS.items()
+        for name, kind in kinds.items()
     }
-    layers = np.arange(len(sizes["float64"]))
+    layers = np.arange(max(len(seen) for seen in sizes.values()))
     line = log(sqrt(2) * weight_scale * sqrt(2 * log(width))) / log(10)
     growth = (log(weight_scale) - 5 / (4 * width)) / log(10)
     return Overflow(
