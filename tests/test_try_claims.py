@@ -69,6 +69,7 @@ def test_fast_claims_are_judged_at_each_base_seed_on_a_page_of_their_own(toy, ca
     assert try_claims.main(["--fast", "--base-seeds", "1", "3", "100", "--jobs", "1"]) == 1
     assert not slow.exists()
     page = slow.with_name("FAST_CLAIMS.md")
+    assert page.read_text(encoding="utf-8").startswith("# Fast claims on trial\n")
     (row,) = rows(page)
     assert row["claim"] == "a-quick-toy"
     assert row["from seed 1"] == "3, median of 5 seeds (1 to 5): agrees, rival rejected"
@@ -103,7 +104,9 @@ def test_base_seeds_that_overlap_share_their_runs(toy, monkeypatch):
 def test_named_claims_are_printed_and_stored_nowhere(toy, capsys):
     page = toy(2.0)
     assert try_claims.main(["a-quick-toy", "--jobs", "1"]) == 0
-    assert "| a-quick-toy | toys |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.startswith("# Claims on trial\n")
+    assert "| a-quick-toy | toys |" in printed
     assert list(page.parent.iterdir()) == []
 
 

@@ -137,7 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     outcomes = try_all(chosen, list(dict.fromkeys(args.base_seeds)), args.jobs)
     command = shlex.join(["python", "-m", "tools.try_claims", *argv])
-    page = report(outcomes, f"{speed.capitalize()} claims on trial", command)
+    title = "Claims on trial" if args.ids else f"{speed.capitalize()} claims on trial"
+    page = report(outcomes, title, command)
     if args.ids:
         print(page)
     else:
