@@ -93,7 +93,9 @@ def test_a_page_goes_where_it_is_sent(place, made, capsys, tmp_path, argv):
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["--steps", "5"], "at least 1 seed and 10 steps"),
+        (["--steps", "0"], "a multiple of 10 steps"),
+        (["--steps", "55"], "a multiple of 10 steps"),
+        (["--seeds", "0"], "at least 1 seed"),
         (["--quick", "--out", "benchmarks/TOURNAMENT.md"], "name another file"),
         (["--out", "nowhere/page.md"], "no folder nowhere"),
     ],

@@ -31,8 +31,8 @@ import numpy as np
 from tools.spread import spread
 from vglib import activations, data, networks, probe, training
 from vglib.claim import table
-from vglib.other_remedies import sick_nets, tournament
-from vglib.other_remedies.tournament import FULL_STEPS, MEASURES, Row, compete, starters
+from vglib.other_remedies import sick_nets, threads, tournament
+from vglib.other_remedies.tournament import FULL_STEPS, LOOKS, MEASURES, Row, compete, starters
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = "# Tournament of the measures"
@@ -44,6 +44,7 @@ SOURCES: tuple[ModuleType, ...] = (
     networks,
     probe,
     sick_nets,
+    threads,
     tournament,
     training,
 )
@@ -212,8 +213,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="where the page goes; by default only the full run is stored, any other is printed",
     )
     args = parser.parse_args(argv)
-    if args.seeds < 1 or args.steps < 10:
-        parser.error("give at least 1 seed and 10 steps")
+    if args.seeds < 1 or args.steps < LOOKS or args.steps % LOOKS:
+        parser.error(f"give at least 1 seed, and a multiple of {LOOKS} steps")
     folder = ROOT / "benchmarks"
     settings = Settings(args.seeds, args.steps, pairs=not args.quick)
     full, page_of_the_full = settings == Settings(), folder / "TOURNAMENT.md"

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from vglib.other_remedies import labs
 from vglib.other_remedies import tournament as tm
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
+from vglib.other_remedies.threads import one_thread
 
 
 @pytest.mark.parametrize("net", SICK_NETS)
@@ -153,3 +155,82 @@ def test_the_lab_shows_the_cure_and_the_sickness():
     assert "no number at step" in lab.verdict
     with pytest.raises(ValueError, match="does not apply"):
         lab.set(first="small conv stack")
+
+
+def test_the_labs_step_size_multiplies_the_plans():
+    lab = labs.tournament_lab()
+    assert "step size 0.2:" in lab.verdict
+    assert lab.set(first="lr ÷ 10", lr_factor=0.1).result.plan.lr == pytest.approx(0.002)
+    assert "step size 0.002:" in lab.verdict
+    # Clipped, the recurrent net bears ten times the step and needs it.
+    lab.preset("recurrent, clipping")
+    before = lab.result.run.final_accuracy
+    assert lab.set(lr_factor=10.0).result.plan.lr == pytest.approx(0.3)
+    assert lab.result.run.final_accuracy > before + 0.2
+    assert lab.preset("recurrent, clipping").values["lr_factor"] == 1.0
+    with pytest.raises(ValueError, match=r"number from 0\.1 to 10"):
+        lab.set(lr_factor=20.0)
+
+
+def test_the_measures_in_a_step_are_torchs():
+    # Clipping by norm first, then weight decay, as torch's SGD has it.
+    plan = tm.plan_for("recurrent", ("tanh", "gradient clipping"), lr=0.3)
+    plan = replace(plan, decay=0.01)
+    found = tm.train(plan, seed=2, steps=30)
+    data, net = tm._data()[0], build(plan, 2)
+    seen = tm.fit(
+        net,
+        data,
+        loss=F.cross_entropy,
+        lr=plan.lr,
+        batch=tm.BATCH,
+        steps=30,
+        optimizer=lambda p, lr: torch.optim.SGD(p, lr, weight_decay=0.01),
+        record_at=3,
+        probe_size=tm.PROBE,
+        seed=2,
+        progress=False,
+        before_step=lambda n: torch.nn.utils.clip_grad_norm_(n.parameters(), 1.0),
+    )
+    np.testing.assert_allclose(found.log_delta, seen.log_delta, rtol=1e-4)
+
+
+def test_fewer_looks_change_nothing_but_their_number():
+    plan = tm.plan_for("deep sigmoid", ("batch norm", "dropout"), depth=3)
+    often, once = tm.train(plan, 4, 40), tm.train(plan, 4, 40, looks=1)
+    np.testing.assert_array_equal(once.log_delta, often.log_delta[[0, -1]])
+    assert once.final_accuracy == often.final_accuracy
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "expected"),
+    [
+        ([3.0, 2.0, 1.0], 2, (None, 3)),
+        ([3.0, 1.0, 2.0, 2.0, 0.5], 2, (4, 2)),
+        ([1.0, 2.0, 2.0], 2, (3, 1)),
+        ([1.0, 1.0, 1.0], 3, (None, 1)),
+        ([float("nan"), 2.0, float("nan")], 2, (None, 2)),
+        ([], 3, (None, None)),
+    ],
+)
+def test_patience_ends_at_the_look_it_says(losses, patience, expected):
+    assert tm._stop(losses, patience) == expected
+
+
+def test_early_stopping_reads_the_same_training():
+    stopped = tm.train(tm.plan_for("deep ReLU", ("early stopping",), depth=3), 0, 100)
+    plain = tm.train(tm.plan_for("deep ReLU", (), depth=3), 0, 100)
+    looks = len(stopped.steps)
+    np.testing.assert_array_equal(stopped.log_delta, plain.log_delta[:looks])
+    assert stopped.unstopped == plain.final_accuracy == plain.unstopped
+    assert tm.early_stopping_gain("deep sigmoid", 0) == pytest.approx(0, abs=0.05)
+
+
+def test_the_threads_of_torch_are_given_back():
+    before = torch.get_num_threads()
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    tm.first_over_last(10, 0)
+    with pytest.raises(ValueError, match="net called"), one_thread():
+        tm.why_not("deep tanh", ())
+    assert torch.get_num_threads() == before

@@ -16,7 +16,7 @@ from vglib.other_remedies.pretraining import (
     readout_accuracy,
     started,
 )
-from vglib.other_remedies.rbm import learn
+from vglib.other_remedies.rbm import error_growth
 
 CHAPTER = 10
 
@@ -213,7 +213,7 @@ CD_GRADIENT = Claim(
     "and stripes, full batch, lr 0.6, 400 steps of the mean of CD-1; then the length of that mean "
     "minus the exact gradient, over the same at the start",
     prediction=20.0,
-    measure=lambda seed: _cd_error_growth(seed),
+    measure=error_growth,
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="as good at the end as at the start",
@@ -226,11 +226,6 @@ CD_GRADIENT = Claim(
     correction="Its negative phase stops after k steps of sampling. While weights are small one "
     "step is nearly enough; large weights hold the sampling near the data.",
 )
-
-
-def _cd_error_growth(seed: int) -> float:
-    learned = learn(seed=seed)
-    return float(learned.end_errors[0] / learned.start_errors[0])
 
 
 PRETRAINING: tuple[Claim, ...] = (
@@ -608,10 +603,7 @@ EARLY = Claim(
     setup=f"{SICK}; stopped after three looks without progress on 200 held-out images; its "
     "accuracy less that without stopping",
     prediction=0.0,
-    measure=lambda seed: (
-        tm.compete("deep sigmoid", ("early stopping",), seed).accuracy
-        - tm.compete("deep sigmoid", (), seed).accuracy
-    ),
+    measure=lambda seed: tm.early_stopping_gain("deep sigmoid", seed),
     tolerance=Tolerance.absolute(0.05),
     rival=0.8,
     rival_says="it learns",

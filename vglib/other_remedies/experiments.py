@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import cos, inf, isfinite, log, nan, pi
+from math import cos, inf, isfinite, log, nan, pi, prod
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from vglib.data import digits
 from vglib.networks import mlp
+from vglib.other_remedies.threads import one_thread
 from vglib.probe import power_of_ten
 
 Array = NDArray[np.float64]
@@ -40,26 +41,30 @@ def _digits() -> tuple[Array, Labels, Array, Labels]:
 # A network whose parameters are one vector
 
 
-def _sigmoid(z: Array) -> tuple[Array, Array, Array]:
+def _sigmoid(z: Array) -> tuple[Array, Array]:
     h = expit(z)
-    slope = h * (1 - h)
-    return h, slope, slope * (1 - 2 * h)
+    return h, h * (1 - h)
 
 
-def _tanh(z: Array) -> tuple[Array, Array, Array]:
+def _tanh(z: Array) -> tuple[Array, Array]:
     h = np.tanh(z)
-    slope = 1 - h * h
-    return h, slope, -2 * h * slope
+    return h, 1 - h * h
 
 
-def _relu(z: Array) -> tuple[Array, Array, Array]:
-    return np.maximum(z, 0), (z > 0).astype(float), np.zeros_like(z)
+def _relu(z: Array) -> tuple[Array, Array]:
+    return np.maximum(z, 0), (z > 0).astype(float)
 
 
-_PHI: dict[str, Callable[[Array], tuple[Array, Array, Array]]] = {
+_PHI: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "sigmoid": _sigmoid,
     "tanh": _tanh,
     "relu": _relu,
+}
+# The second derivative, from phi and phi'.
+_BEND: dict[str, Callable[[Array, Array], Array]] = {
+    "sigmoid": lambda h, slope: slope * (1 - 2 * h),
+    "tanh": lambda h, slope: -2 * h * slope,
+    "relu": lambda h, slope: np.zeros_like(h),
 }
 _STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0}
 
@@ -82,25 +87,24 @@ class Net:
         """Cut a vector like `theta` into weight matrices and bias vectors; views, no copies."""
         parts, start = [], 0
         for shape in self.shapes:
-            size = int(np.prod(shape))
+            size = prod(shape)
             parts.append(vector[start : start + size].reshape(shape))
             start += size
         return parts[::2], parts[1::2]
 
-    def forward(self, x: Array) -> tuple[Layers, Layers, Layers, Layers]:
-        """Return h_0..h_L and z_1..z_L, and phi', phi'' at each hidden z."""
+    def forward(self, x: Array) -> tuple[Layers, Layers]:
+        """Return h_0..h_L, where h_L is the output, and phi' at each hidden layer."""
         weights, biases = self.split(self.theta)
-        hs, zs, slopes, bends = [x], [], [], []
+        hs, slopes = [x], []
         for weight, bias in zip(weights, biases, strict=True):
-            zs.append(hs[-1] @ weight.T + bias)
-            if len(zs) == len(weights):
-                hs.append(zs[-1])
+            z = hs[-1] @ weight.T + bias
+            if len(hs) == len(weights):
+                hs.append(z)
                 break
-            h, slope, bend = _PHI[self.activation](zs[-1])
+            h, slope = _PHI[self.activation](z)
             hs.append(h)
             slopes.append(slope)
-            bends.append(bend)
-        return hs, zs, slopes, bends
+        return hs, slopes
 
     def output_delta(self, z: Array, y: Array | Labels) -> tuple[float, Array, Array]:
         """Return the loss, dL/dz at the output, and the softmax (zeros for the squared error)."""
@@ -119,7 +123,7 @@ class Net:
 
     def gradient(self, x: Array, y: Array | Labels) -> tuple[float, Array]:
         """Return the loss and dL/dtheta: delta_(l-1) = phi' * (delta_l W_l), dW_l = delta_l^T h."""
-        hs, _, slopes, _ = self.forward(x)
+        hs, slopes = self.forward(x)
         loss, delta, _ = self.output_delta(hs[-1], y)
         gradient = np.empty_like(self.theta)
         by_weights, by_biases = self.split(gradient)
@@ -133,7 +137,7 @@ class Net:
 
     def deltas(self, x: Array, y: Array | Labels) -> Layers:
         """Return dL/dz_1 .. dL/dz_L, each (batch, width)."""
-        hs, _, slopes, _ = self.forward(x)
+        hs, slopes = self.forward(x)
         _, delta, _ = self.output_delta(hs[-1], y)
         weights, _ = self.split(self.theta)
         found = [delta]
@@ -147,7 +151,8 @@ class Net:
         With R f = d f(theta + t v)/dt at t = 0: R z_l = V_l h_(l-1) + W_l R h_(l-1) + R b_l, and
         the same derivative of every line of the backward recursion. Source: Pearlmutter 1994.
         """
-        hs, _, slopes, bends = self.forward(x)
+        hs, slopes = self.forward(x)
+        bends = list(map(_BEND[self.activation], hs[1:-1], slopes))
         _, delta, p = self.output_delta(hs[-1], y)
         weights, _ = self.split(self.theta)
         deltas, arriving = [delta], []
@@ -235,7 +240,8 @@ def _log_norm(v: Array) -> float:
     largest = float(np.abs(v).max(initial=0.0))
     if not isfinite(largest):
         return nan
-    return log(largest) + log(float(np.linalg.norm(v / largest))) if largest else -inf
+    # Not by np.linalg.norm, which starts threads for as few as ten thousand numbers.
+    return log(largest) + log(float(np.square(v / largest).sum())) / 2 if largest else -inf
 
 
 # Update rules
@@ -837,7 +843,7 @@ def _on_scaled(
     net = _scaled_net(activation, depth, weight_scale, seed)
     x, y = scaled_data(input_scale, offset, label_scale)
     with np.errstate(all="ignore"):
-        slopes = net.forward(x)[2]
+        slopes = net.forward(x)[1]
         floor = 0.1 * _STEEPEST[activation]
         saturated = np.array([float(np.mean(np.abs(s) < floor)) for s in slopes])
         log_delta = np.array([_log_norm(d) for d in net.deltas(x, y)])
@@ -970,6 +976,7 @@ def capsule_loss(matrices: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> to
     return (present + absent).sum(1).mean()
 
 
+@one_thread()
 def capsule_gradient_error(seed: int = 0) -> float:
     """Return |backprop - central differences| / |central differences| through three rounds.
 
@@ -985,18 +992,13 @@ def capsule_gradient_error(seed: int = 0) -> float:
     matrices.requires_grad_()
     (by_backprop,) = torch.autograd.grad(capsule_loss(matrices, x, y), matrices)
     step, flat = 1e-5, matrices.detach().flatten()
-    by_differences = torch.zeros_like(flat)
-    with torch.no_grad():
-        for i in range(len(flat)):
-            move = torch.zeros_like(flat)
-            move[i] = step
-            up, down = (
-                capsule_loss((flat + sign * move).reshape(matrices.shape), x, y) for sign in (1, -1)
-            )
-            by_differences[i] = (up - down) / (2 * step)
+    moves = step * torch.eye(len(flat), dtype=torch.float64)
+    losses = torch.func.vmap(lambda moved: capsule_loss(moved.reshape(matrices.shape), x, y))
+    by_differences = (losses(flat + moves) - losses(flat - moves)) / (2 * step)
     return float((by_backprop.flatten() - by_differences).norm() / by_differences.norm())
 
 
+@one_thread()
 def capsule_training(steps: int = 100, lr: float = 1.0, seed: int = 0) -> tuple[float, float]:
     """Train one capsule layer by backprop on ten clouds of points; accuracy before and after.
 

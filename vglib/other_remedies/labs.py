@@ -724,6 +724,14 @@ def tournament_lab() -> Lab:
         second=controls.choice("and", NOTHING, names, "What is tried along with it."),
         depth=controls.depth(10, 20),
         weight_scale=controls.weight_scale(),
+        lr_factor=controls.slider(
+            "step size ×",
+            1.0,
+            0.1,
+            10.0,
+            tooltip="Multiplies the learning rate of the net; lr × 10 and lr ÷ 10 come on top.",
+            log=True,
+        ),
         seed=controls.seed(),
         presets={
             "deep sigmoid, nothing": _cell("deep sigmoid", 10),
@@ -740,4 +748,11 @@ def tournament_lab() -> Lab:
 
 
 def _cell(net: str, depth: int, first: str = NOTHING, second: str = NOTHING) -> dict[str, Any]:
-    return {"net": net, "first": first, "second": second, "depth": depth, "weight_scale": 1.0}
+    return {
+        "net": net,
+        "first": first,
+        "second": second,
+        "depth": depth,
+        "weight_scale": 1.0,
+        "lr_factor": 1.0,
+    }

@@ -167,14 +167,17 @@ def second_eigenvalue(rbm: RBM) -> float:
 def _conditionals(rbm: RBM) -> tuple[Array, Array]:
     """Return P(h | v) over all pairs of states, (2^n_visible, 2^n_hidden), and P(v | h)."""
     v, h = states(len(rbm.visible_bias)), states(len(rbm.hidden_bias))
-    scores = v @ rbm.weight.T @ h.T
-    up = np.exp(_log_shares(scores + h @ rbm.hidden_bias))
-    return up, np.exp(_log_shares(scores.T + v @ rbm.visible_bias))
+    return _of_all_states(rbm.hidden(v)), _of_all_states(rbm.visible(h))
 
 
-def _log_shares(scores: Array) -> Array:
-    top = scores - scores.max(1, keepdims=True)
-    return top - np.log(np.exp(top).sum(1, keepdims=True))
+def _of_all_states(p: Array) -> Array:
+    """Return the probability of each state of independent units; (n, units) to (n, 2^units)."""
+    found = np.ones((2 ** p.shape[1], len(p)))
+    for unit, one in enumerate(p.T):
+        off, on = found[: 2**unit], found[2**unit : 2 ** (unit + 1)]
+        np.multiply(off, one, out=on)
+        off *= 1 - one
+    return found.T
 
 
 def _against(rbm: RBM, v: Array, p: Array) -> Gradient:
@@ -259,29 +262,45 @@ def learn(k: int = 1, hidden: int = 6, weight_scale: float = 0.1, seed: int = 0)
     if k not in KS:
         raise ValueError(f"k is {k}; choose one of {', '.join(map(str, KS))}.")
     v = bars_and_stripes()
-    runs, ends = [], []
-    for contrastive in (True, False):
-        rbm = RBM.draw(v.shape[1], hidden, weight_scale, seed)
-        record = [log_likelihood(rbm, v)]
-        for step in range(1, STEPS + 1):
-            ascend(rbm, expected_contrast(rbm, v, k) if contrastive else exact_gradient(rbm, v), LR)
-            if step % 10 == 0:
-                record.append(log_likelihood(rbm, v))
-        runs.append(np.array(record))
-        ends.append(rbm)
-    p = probabilities(ends[0])
+    learned, by_contrast = _climb(k, hidden, weight_scale, seed)
+    _, by_exact = _climb(0, hidden, weight_scale, seed)
+    p = probabilities(learned)
     order = np.argsort(-p, kind="stable")[:16]
     return Learning(
         k=k,
         steps=np.arange(0, STEPS + 1, 10),
-        by_contrast=runs[0],
-        by_exact=runs[1],
+        by_contrast=by_contrast,
+        by_exact=by_exact,
         start_errors=contrast_errors(RBM.draw(v.shape[1], hidden, weight_scale, seed), v),
-        end_errors=contrast_errors(ends[0], v),
-        eigenvalue=second_eigenvalue(ends[0]),
+        end_errors=contrast_errors(learned, v),
+        eigenvalue=second_eigenvalue(learned),
         likeliest=states(v.shape[1])[order],
         mass=float(p[shares(v) > 0].sum()),
     )
+
+
+@lru_cache(maxsize=64)
+def _climb(k: int, hidden: int, weight_scale: float, seed: int) -> tuple[RBM, Array]:
+    """Return the machine after its steps of CD-k, k = 0 for the exact gradient, and its record.
+
+    The machine is shared: nobody may change it.
+    """
+    v = bars_and_stripes()
+    rbm = RBM.draw(v.shape[1], hidden, weight_scale, seed)
+    record = [log_likelihood(rbm, v)]
+    for step in range(1, STEPS + 1):
+        ascend(rbm, expected_contrast(rbm, v, k) if k else exact_gradient(rbm, v), LR)
+        if step % 10 == 0:
+            record.append(log_likelihood(rbm, v))
+    return rbm, np.array(record)
+
+
+def error_growth(seed: int) -> float:
+    """Return how many times as much CD-1 misses of the gradient after its own run as before."""
+    v = bars_and_stripes()
+    learned, _ = _climb(1, 6, 0.1, seed)
+    start = RBM.draw(v.shape[1], 6, 0.1, seed)
+    return float(contrast_errors(learned, v, (1,))[0] / contrast_errors(start, v, (1,))[0])
 
 
 def contrast_errors(rbm: RBM, v: Array, ks: tuple[int, ...] = KS) -> Array:

@@ -78,7 +78,7 @@ class Dense(nn.Module):
         sizes = [PIXELS] + [plan.width] * plan.depth
         self.hidden = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(sizes))
         self.norms = _norms(plan, nn.BatchNorm1d, plan.width, plan.depth)
-        self.phi, self.drop = MODULES[plan.activation](), nn.Dropout(plan.dropout)
+        self.phi, self.drop = MODULES[plan.activation](), _drop(plan)
         self.out = nn.Linear(plan.width, CLASSES)
         _draw_all(self, plan, seed)
 
@@ -102,7 +102,7 @@ class Stack(nn.Module):
         sizes = [1] + [CHANNELS] * depth
         self.hidden = nn.ModuleList(nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(sizes))
         self.norms = _norms(plan, nn.BatchNorm2d, CHANNELS, depth)
-        self.phi, self.drop = MODULES[plan.activation](), nn.Dropout(plan.dropout)
+        self.phi, self.drop = MODULES[plan.activation](), _drop(plan)
         self.out = nn.Linear(4 * CHANNELS, CLASSES)
         _draw_all(self, plan, seed)
 
@@ -131,7 +131,7 @@ class Recurrent(nn.Module):
         self.gates = 4 if plan.shape == "lstm" else 1
         self.cell = nn.Linear(self.piece + plan.width, self.gates * plan.width)
         self.norms = _norms(plan, nn.BatchNorm1d, self.gates * plan.width, plan.depth)
-        self.phi, self.drop = MODULES[plan.activation](), nn.Dropout(plan.dropout)
+        self.phi, self.drop = MODULES[plan.activation](), _drop(plan)
         self.out = nn.Linear(plan.width, CLASSES)
         self._start(seed)
 
@@ -173,6 +173,11 @@ class Recurrent(nn.Module):
 
 def _norms(plan: Plan, kind: type[nn.Module], size: int, count: int) -> nn.ModuleList:
     return nn.ModuleList(kind(size) if plan.batch_norm else nn.Identity() for _ in range(count))
+
+
+def _drop(plan: Plan) -> nn.Module:
+    # A dropout of 0 would still draw a number for every unit.
+    return nn.Dropout(plan.dropout) if plan.dropout else nn.Identity()
 
 
 @torch.no_grad()

@@ -18,8 +18,9 @@ from torch.nn import functional as F
 from vglib.data import Dataset, digits
 from vglib.networks import mlp, stream
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
+from vglib.other_remedies.threads import one_thread
 from vglib.probe import power_of_ten, trace
-from vglib.training import History, fit, quadratic
+from vglib.training import fit, quadratic
 
 Array = NDArray[np.float64]
 
@@ -93,7 +94,8 @@ class Run:
 
     `steps`: (n_looks,); `log_delta`: ln ||dL/dZ_l|| of the probe batch, (n_looks, n_layers), the
     readout last; `accuracy`: on the test images, (n_looks,). `broke_at`: the step at which the loss
-    was no longer finite, None if never; `ended`: why the training ended early, or empty.
+    was no longer finite, None if never; `ended`: why the training ended early, or empty;
+    `unstopped`: the accuracy of the same training without early stopping.
     """
 
     steps: NDArray[np.int64]
@@ -102,6 +104,7 @@ class Run:
     final_accuracy: float
     broke_at: int | None
     ended: str
+    unstopped: float
 
     @property
     def log_ratios(self) -> Array:
@@ -194,50 +197,86 @@ def plan_for(net: str, measures: Sequence[str], **overrides: Any) -> Plan:
     return plan
 
 
-def train(plan: Plan, seed: int, steps: int = QUICK_STEPS) -> Run:
+def train(plan: Plan, seed: int, steps: int = QUICK_STEPS, looks: int = LOOKS) -> Run:
     """Train a plan's net on digits: SGD, batch 32, cross-entropy, weight decay as L2.
 
-    w <- w - lr (g min(1, clip/||g||) + decay w). Ten looks; with patience the accuracy is that of
-    the look with the lowest validation loss, on 200 images that are not trained on.
+    w <- w - lr (g min(1, clip/||g||) + decay w). `looks` at every layer, evenly over the steps, and
+    one before them; `steps` is a multiple of it. With patience the accuracy is that of the look
+    with the lowest validation loss, on 200 images that are not trained on, and what comes after
+    the patience is over does not count.
     """
     data, x_held_out, y_held_out = _data()
     net = build(plan, seed)
-    parts: list[History] = []
-    best, chosen, waited, ended = inf, nan, 0, ""
-    with torch.random.fork_rng(devices=[]):
+    every, step, validation = steps // looks, 0, []
+
+    def before_step(network: nn.Module) -> None:
+        nonlocal step
+        if plan.patience and step and step % every == 0:
+            validation.append(_loss(network, x_held_out, y_held_out))
+        if isfinite(plan.clip):
+            nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
+        _add_l2(network, plan.decay)
+        step += 1
+
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(seed)  # of dropout
-        for look in range(LOOKS):
-            parts.append(_some_steps(net, plan, data, max(1, steps // LOOKS), seed, look))
-            if parts[-1].stopped:
-                ended = str(parts[-1].stopped)
-                # `fit` ends quietly at Ctrl-C; half a run must not count as one that broke.
-                if "interrupted" in ended:
-                    raise KeyboardInterrupt
-                break
-            if plan.patience:
-                loss = _loss(net, x_held_out, y_held_out)
-                waited = 0 if loss < best else waited + 1
-                if loss < best:
-                    best, chosen = loss, float(parts[-1].test_accuracy[-1])
-                if waited >= plan.patience:
-                    ended = "The validation loss no longer fell."
-                    break
-    done = np.cumsum([part.steps[-1] for part in parts])
+        seen = fit(
+            net,
+            data,
+            loss=F.cross_entropy,
+            lr=plan.lr,
+            batch=BATCH,
+            steps=every * looks,
+            record_at=every,
+            probe_size=PROBE,
+            seed=seed,
+            progress=False,
+            before_step=before_step,
+        )
+        if plan.patience and not seen.stopped:
+            validation.append(_loss(net, x_held_out, y_held_out))
+    ended = seen.stopped or ""
+    # `fit` ends quietly at Ctrl-C; half a run must not count as one that broke.
+    if "interrupted" in ended:
+        raise KeyboardInterrupt
+    last, chosen = _stop(validation, plan.patience) if plan.patience else (None, None)
+    if last is not None:
+        ended = "The validation loss no longer fell."
+    shown = slice(None if last is None else last + 1)
+    accuracy = seen.test_accuracy[shown]
     return Run(
-        steps=np.array([0, *done]),
-        log_delta=np.stack([parts[0].log_delta[0], *(part.log_delta[-1] for part in parts)]),
-        accuracy=np.array([parts[0].test_accuracy[0], *(p.test_accuracy[-1] for p in parts)]),
-        final_accuracy=chosen if isfinite(best) else float(parts[-1].test_accuracy[-1]),
-        broke_at=int(done[-1]) if parts[-1].stopped else None,
+        steps=seen.steps[shown],
+        log_delta=seen.log_delta[shown],
+        accuracy=accuracy,
+        final_accuracy=float(accuracy[-1 if chosen is None else chosen]),
+        broke_at=int(seen.steps[-1]) if seen.stopped and last is None else None,
         ended=ended,
+        unstopped=float(seen.test_accuracy[-1]),
     )
+
+
+def _stop(losses: Sequence[float], patience: int) -> tuple[int | None, int | None]:
+    """Return the look, from 1, that ends the training, and the one with the lowest loss.
+
+    The first is None where patience lasts to the end, the second where there is no loss.
+    """
+    lowest, best, waited = inf, None, 0
+    for look, loss in enumerate(losses, start=1):
+        waited += 1
+        if loss < lowest:
+            lowest, best, waited = loss, look, 0
+        if waited == patience:
+            return look, best
+    return None, best
 
 
 def compete(
     net: str, measures: Sequence[str], seed: int, steps: int = QUICK_STEPS, **overrides: Any
 ) -> Row:
     """Train one net with these measures and return its row of the table."""
-    run = train(plan_for(net, measures, **overrides), seed, steps)
+    plan = plan_for(net, measures, **overrides)
+    # Looks take a third of the time, and only early stopping needs more than two.
+    run = train(plan, seed, steps, LOOKS if plan.patience else 1)
     ratios = run.log_ratios / np.log(10)
     return Row(
         net=net,
@@ -291,9 +330,16 @@ def table(rows: Iterable[Row]) -> Table:
     return Table(names, nets, accuracy, ratio, broken)
 
 
+def early_stopping_gain(net: str, seed: int) -> float:
+    """Return the test accuracy with early stopping less that of the same training to its end."""
+    run = train(plan_for(net, ("early stopping",)), seed)
+    return run.final_accuracy - run.unstopped
+
+
+@one_thread()
 def l2_spread(decay: float, seed: int, steps: int = 3000) -> float:
     """Return ||delta|| of layer 4 over layer 1 of Nielsen's net after training with this L2."""
-    data = digits(torch.float32)
+    data = _digits(torch.float32)
     options = {"init": "1/fan_in", "bias_scale": 1.0, "output": "sigmoid", "seed": seed}
     net = mlp(4, 100, dtype=torch.float32, **options)  # type: ignore[arg-type]
     seen = fit(
@@ -302,37 +348,42 @@ def l2_spread(decay: float, seed: int, steps: int = 3000) -> float:
         loss=quadratic,
         lr=0.5,
         steps=steps,
-        optimizer=lambda parameters, lr: torch.optim.SGD(parameters, lr, weight_decay=decay),
         record_at=[],
         probe_size=300,
         seed=seed,
         progress=False,
+        before_step=lambda network: _add_l2(network, decay),
     )
     last = seen.log_delta[-1]
     return float(np.exp(last[3] - last[0]))
 
 
+@one_thread()
 def batch_norm_explosion(weight_scale: float, seed: int) -> float:
     """Return ||delta|| of layer 1 over layer 20: ReLU with batch norm, He's weights times a scale.
 
     In float64, since batch norm's epsilon would show beside tiny pre-activations.
     """
     plan = Plan("relu", "he", weight_scale, 20, 100, 0.1, batch_norm=True)
-    x, y = digits().x_train[:PROBE], digits().y_train[:PROBE]
+    data = _digits(torch.float64)
+    x, y = data.x_train[:PROBE], data.y_train[:PROBE]
     deltas = trace(build(plan, seed).double(), x, y, F.cross_entropy).log_delta
     return float(np.exp(deltas[0] - deltas[-2]))
 
 
+@one_thread()
 def first_over_last(width: int, seed: int) -> float:
     """Return ||delta|| of layer 1 over layer 10 of a tanh net with weights N(0, 1/n)."""
     net = mlp(10, width, activation="tanh", init="1/fan_in", bias_scale=0.0, seed=seed)
-    deltas = trace(net, digits().x_train[:64], digits().y_train[:64], F.cross_entropy).log_delta
+    data = _digits(torch.float64)
+    deltas = trace(net, data.x_train[:64], data.y_train[:64], F.cross_entropy).log_delta
     return float(np.exp(deltas[0] - deltas[-2]))
 
 
+@one_thread()
 def overfit(seed: int) -> tuple[float, float, float]:
     """Train on 60 digits; return the training loss over its start, and both accuracies."""
-    whole = digits(torch.float32)
+    whole = _digits(torch.float32)
     rows = torch.randperm(len(whole.x_train), generator=stream(seed, 0))[:60]
     few = replace(whole, x_train=whole.x_train[rows], y_train=whole.y_train[rows])
     net = build(Plan("relu", "he", 1.0, 2, 100, 0.1), seed)
@@ -371,7 +422,8 @@ class Trial:
     @property
     def verdict(self) -> str:
         """What became of it, in words."""
-        who = f"{self.net}, {label(self.measures)}, depth {self.plan.depth}"
+        plan = self.plan
+        who = f"{self.net}, {label(self.measures)}, depth {plan.depth}, step size {plan.lr:.2g}"
         ratio = self.run.log_ratios[0]
         start = (
             f"layer 1 starts with {power_of_ten(-ratio)} of the last hidden layer's gradient"
@@ -394,50 +446,43 @@ def trial(
     second: str = NOTHING,
     depth: int = 10,
     weight_scale: float = 1.0,
+    lr_factor: float = 1.0,
     seed: int = 0,
 ) -> Trial:
     """Train a sick net of this depth with up to two measures, in about a second.
 
-    `weight_scale` multiplies the weights that the net, or the measure, starts from. Raises
-    ValueError where a measure means nothing for the net, or two set the same thing.
+    `weight_scale` multiplies the weights that the net, or the measure, starts from, and `lr_factor`
+    the step size. Raises ValueError where a measure means nothing for the net, or two set the same
+    thing.
     """
     measures = tuple(name for name in (first, second) if name != NOTHING)
     plan = plan_for(net, measures, depth=depth)
-    plan = replace(plan, weight_scale=plan.weight_scale * weight_scale)
+    scaled = plan.weight_scale * weight_scale
+    plan = replace(plan, weight_scale=scaled, lr=plan.lr * lr_factor)
     layers = 2 if plan.shape == "small stack" else depth
     fits = int(_LAB_SECONDS / (_COST[plan.shape] * layers))
     steps = LOOKS * (min(_LAB_STEPS, max(fits, 30)) // LOOKS)
     return Trial(net, measures, plan, train(plan, seed, steps), steps)
 
 
+@lru_cache(maxsize=2)
+def _digits(dtype: torch.dtype) -> Dataset:
+    return digits(dtype)
+
+
 @lru_cache(maxsize=1)
 def _data() -> tuple[Dataset, Tensor, Tensor]:
-    whole = digits(torch.float32)
+    whole = _digits(torch.float32)
     x, y = whole.x_train, whole.y_train
     train_part = replace(whole, x_train=x[:-VALIDATION], y_train=y[:-VALIDATION])
     return train_part, x[-VALIDATION:], y[-VALIDATION:]
 
 
-def _some_steps(
-    net: nn.Module, plan: Plan, data: Dataset, steps: int, seed: int, look: int
-) -> History:
-    def clip(network: nn.Module) -> None:
-        nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
-
-    return fit(
-        net,
-        data,
-        loss=F.cross_entropy,
-        lr=plan.lr,
-        batch=BATCH,
-        steps=steps,
-        optimizer=lambda parameters, lr: torch.optim.SGD(parameters, lr, weight_decay=plan.decay),
-        record_at=[],
-        probe_size=PROBE,
-        seed=LOOKS * seed + look,
-        progress=False,
-        before_step=clip if isfinite(plan.clip) else None,
-    )
+@torch.no_grad()
+def _add_l2(network: nn.Module, decay: float) -> None:
+    for parameter in network.parameters():
+        if decay and parameter.grad is not None:
+            parameter.grad.add_(parameter, alpha=decay)
 
 
 @torch.no_grad()
