@@ -1,4 +1,4 @@
-"""How long each chapter takes from its first cell to its last, in a fresh kernel."""
+"""How long each chapter takes from first cell to last, in a fresh kernel as `make lab` has it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from benchmarks.report import Part, Row, progress, within
+from tools.launch import ONE_THREAD
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT, LONGER = 30.0, 60.0
@@ -49,7 +50,8 @@ def measure() -> Part:
 def _execute(path: Path, timeout: float) -> None:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
-        environment = {k: v for k, v in os.environ.items() if k != "VGLIB_STORE_PNG"}
+        environment = ONE_THREAD | os.environ
+        environment.pop("VGLIB_STORE_PNG", None)
         environment["IPYTHONDIR"] = str(Path(folder) / "ipython")
         client = NotebookClient(
             notebook,

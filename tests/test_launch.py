@@ -76,6 +76,13 @@ def test_the_lab_leaves_the_users_settings_in_place(course):
     assert "--no-browser" in command
 
 
+def test_kernels_compute_on_one_thread_unless_the_user_says_otherwise(course):
+    _, env = launch.compose("lab", course, "x.ipynb", None, False, {})
+    assert env["OMP_NUM_THREADS"] == "1"
+    _, env = launch.compose("lab", course, "x.ipynb", None, False, {"OMP_NUM_THREADS": "8"})
+    assert env["OMP_NUM_THREADS"] == "8"
+
+
 def test_a_lecture_keeps_its_settings_to_itself(course):
     _, env = launch.compose("lecture", course, "02_chain_rule.ipynb", None, True, {})
     assert env["JUPYTERLAB_SETTINGS_DIR"].startswith(str(course / ".jupyter"))

@@ -16,6 +16,9 @@ DECK_SETTINGS = Path("jupyterlab-slideshow/plugin.jupyterlab-settings")
 THEME_SETTINGS = Path("@jupyterlab/apputils-extension/themes.jupyterlab-settings")
 # Text that is read from the last row; JupyterLab takes font sizes from user settings alone.
 LECTURE_THEME = '{"overrides": {"content-font-size1": "22px", "code-font-size": "17px"}}\n'
+# The labs' matrices are small: a second thread gains nothing, and while the browser draws the two
+# wait for each other. Networks worth more threads have torch.set_num_threads.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 class LaunchError(Exception):
@@ -95,11 +98,12 @@ def compose(
 
     The course's defaults come from `jupyter/`, beneath the user's own settings. The layout of the
     open tabs is kept in `.jupyter/`, as that of other projects names files which are not here; in
-    a lecture the settings are too, as the deck writes into them.
+    a lecture the settings are too, as the deck writes into them. Kernels compute on one thread
+    unless the user's environment says otherwise.
     """
     configs = [root / "jupyter"]
     own = root / ".jupyter" / action
-    env = {**environ, "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces")}
+    env = {**ONE_THREAD, **environ, "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces")}
     # The server imports tools.contents, wherever it is started from.
     python_path = [str(ROOT), *filter(None, [environ.get("PYTHONPATH")])]
     env["PYTHONPATH"] = os.pathsep.join(python_path)
