@@ -217,6 +217,12 @@ def test_patience_ends_at_the_look_it_says(losses, patience, expected):
     assert tm._stop(losses, patience) == expected
 
 
+@pytest.mark.parametrize("steps", [0, 5, 25])
+def test_steps_come_in_whole_looks(steps):
+    with pytest.raises(ValueError, match="give a multiple of 10"):
+        tm.train(tm.plan_for("recurrent", ()), 0, steps)
+
+
 def test_early_stopping_reads_the_same_training():
     stopped = tm.train(tm.plan_for("deep ReLU", ("early stopping",), depth=3), 0, 100)
     plain = tm.train(tm.plan_for("deep ReLU", (), depth=3), 0, 100)

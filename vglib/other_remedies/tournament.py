@@ -201,10 +201,12 @@ def train(plan: Plan, seed: int, steps: int = QUICK_STEPS, looks: int = LOOKS) -
     """Train a plan's net on digits: SGD, batch 32, cross-entropy, weight decay as L2.
 
     w <- w - lr (g min(1, clip/||g||) + decay w). `looks` at every layer, evenly over the steps, and
-    one before them; `steps` is a multiple of it. With patience the accuracy is that of the look
-    with the lowest validation loss, on 200 images that are not trained on, and what comes after
-    the patience is over does not count.
+    one before them. With patience the accuracy is that of the look with the lowest validation loss,
+    on 200 images that are not trained on, and what comes after the patience is over does not count.
+    Raises ValueError where `steps` is no multiple of `looks`.
     """
+    if steps < looks or steps % looks:
+        raise ValueError(f"{steps} steps do not make {looks} parts; give a multiple of {looks}.")
     data, x_held_out, y_held_out = _data()
     net = build(plan, seed)
     every, step, validation = steps // looks, 0, []
@@ -426,7 +428,7 @@ class Trial:
         who = f"{self.net}, {label(self.measures)}, depth {plan.depth}, step size {plan.lr:.2g}"
         ratio = self.run.log_ratios[0]
         start = (
-            f"layer 1 starts with {power_of_ten(-ratio)} of the last hidden layer's gradient"
+            f"layer 1 starts with {power_of_ten(-ratio)} times the last hidden layer's gradient"
             if np.isfinite(ratio)
             else "the gradient overflows or dies before the first step"
         )
