@@ -7,7 +7,7 @@
 #
 # **You will learn** what the two failures look like, how to compare two settings, and how this course works.
 #
-# **You need** nothing yet: no training, no formula. Run each cell with Shift+Enter.
+# **You need** derivatives and a little Python, nothing about networks. Run each cell with Shift+Enter.
 #
 # **Time** 20 minutes
 
@@ -18,47 +18,52 @@ from vglib.start_here import check, labs
 labs.gradient_flow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Show the lab as it opens and ask: *which layer learns fastest here?* Then hold the right arrow key on
-# **depth**. The usual slip: reading the picture from left to right as time. The horizontal axis is the layer.
+# Three minutes. Show the lab as it opens and ask: *which layer learns fastest here?* Then hold the right arrow key on
+# **depth**, and step through the presets; before **explodes** ask which way the line will lean. The usual slip: reading
+# the picture from left to right as time. The horizontal axis is the layer.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## What you are looking at
 #
-# The lab has just built a real network, sent 64 images of handwritten digits forward through it and the error
-# backward. Nothing was trained; these are the gradients at the random start. Layer 1 is nearest the input.
+# A network is a stack of **layers** of units; layer 1 is nearest the input. A unit multiplies the numbers from the layer
+# before by its **weights** $W$ and adds them up: that sum is $z$. Its answer is $h = \phi(z)$, with $\phi$ the
+# **activation** function: the *sigmoid* squeezes $z$ between 0 and 1, *tanh* between -1 and 1, *ReLU* keeps a positive
+# $z$ and makes 0 of a negative one. The **loss** $L$ says how wrong the last layer's answer is, and a **gradient** is the
+# list of its derivatives.
 #
-# - **Left, ‖∂L/∂z‖**: how strongly the error reaches each layer. The dashed line is a prediction from theory; it was
-#   not fitted to the points.
+# The lab has just built such a network with random weights, sent 64 images of handwritten digits forward through it and
+# the derivatives backward. Nothing was trained.
+#
+# - **Left, ‖∂L/∂z‖**: how strongly the error reaches each layer. The dashed line is a prediction from theory, with
+#   nothing fitted to the points.
 # - **Middle, ‖∂L/∂W‖**: how large a step each layer's weights would take.
-# - **Right, the spread**: how differently a layer responds to different images. A layer with no spread has forgotten
-#   which image it saw.
+# - **Right, the spread of $h$**: how differently a layer responds to different images. A layer with no spread has
+#   forgotten which image it saw.
 #
-# All three axes count in powers of ten: a straight line is exponential growth or decay. The sentence above the figure
-# says the same in words.
-
-# %% [markdown] slideshow={"slide_type": "slide"}
+# ‖·‖ is a length: the root of the sum of squares. All three axes count in powers of ten, so a straight line is
+# exponential growth or decay. The sentence above the figure says the same in words.
+#
 # ## First moves
 #
 # 1. Drag **depth** from 1 to 100. What happens to layer 1?
-# 2. Go back to depth 20. Drag **weight scale** upwards until the line lies flat, then beyond.
-# 3. Press **Hold**, choose `relu` with `he`, and compare with the grey ghost.
-# 4. Press **Reseed** a few times. What changes, and what does not?
-
-# %% [markdown] slideshow={"slide_type": "skip"}
-# With one seed, nothing is drawn anew while you move a slider. At depth 21 the first twenty layers are those of
-# depth 20, and the weight scale multiplies the very same weights. So what changes in the picture is what *you*
-# changed. **Reseed** draws other weights, **Reset** goes back to the start, **preset** steps through named settings,
-# and every control works from the keyboard: Tab to reach it, arrow keys to move it.
+# 2. Go back to depth 20 and drag **weight scale** to 4. What becomes of the line?
+# 3. Press **Reset**, then **Hold**; choose `relu` with `he`, and compare with the grey ghost.
+# 4. Choose the preset **explodes**. Which layer gets most now?
+# 5. Press **Reseed** a few times. What changes, and what does not?
+#
+# While you move a slider nothing is drawn anew: at depth 21 the first twenty layers are those of depth 20, and the weight
+# scale multiplies the very same weights. So what changes in the picture is what *you* changed. **Reseed** draws other
+# weights. Every control works from the keyboard: Tab to reach it, arrow keys to move it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# A sigmoid network loses about the same share of the gradient in every layer. Suppose layer $l$ receives $r$ times
-# what layer $l+1$ receives.
+# The sigmoid network keeps about a quarter of the gradient at each step from a layer to the one before. Suppose that a
+# better one keeps half. What share of layer 20's gradient reaches layer 1? Commit yourself before you compute:
 #
-# With $r = 0.25$ and 20 layers, what share of layer 20's gradient reaches layer 1? Commit yourself before you compute:
-#
-# **A** about 1% **B** about one millionth **C** less than one part in a hundred billion
+# - **A** about a twentieth
+# - **B** about a thousandth
+# - **C** about two millionths
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -69,11 +74,15 @@ my_guess = "C"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess(my_guess)
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# One minute. A show of hands, then let the class double on their fingers: ten halvings are a thousand, and there are
+# nineteen.
+
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: the share that arrives
 #
-# Write the share of the last layer's gradient that reaches layer 1 of `depth` layers, if each layer passes on the
-# share `r`. For depth 1 the answer is 1: nothing lies between.
+# Write the share of the last layer's gradient that reaches layer 1 of `depth` layers, if each step from a layer to the
+# one before keeps the share `r`. For depth 1 the answer is 1: there is no step.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def share(r: float, depth: int) -> float:
@@ -91,13 +100,15 @@ check.share(share)
 # A gradient **vanishes** when it shrinks exponentially from the last layer to the first, and **explodes** when it
 # grows exponentially. Both happen *over the layers*, at one moment, in one network.
 #
-# The lab calls a hundredfold change over the whole depth one or the other; in between it says *holds*.
+# The lab says *vanishes* or *explodes* where the gradient changes more than a hundredfold over the whole depth, and else
+# *holds*.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: say it in words
 #
 # Write the rule of the lab's verdict. `first` and `last` are the sizes of the gradient in the first and the last
-# hidden layer. Return `"vanishes"`, `"explodes"` or `"holds"`; a ratio of exactly 100 still holds.
+# hidden layer. (A layer is *hidden* if it is not the output.) Return `"vanishes"`, `"explodes"` or `"holds"`; exactly a
+# hundredfold still holds.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def verdict(first: float, last: float) -> str:
@@ -113,13 +124,16 @@ check.verdict(verdict)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A game: a hundred layers
 #
-# Find the weight scale at which a hundred layers neither vanish nor explode: for ReLU, for tanh, for the sigmoid.
-# The weights are $N(0, 1/n)$ times the scale, $n$ units feed each unit, and there are no biases.
+# Find the weight scale at which the gradient neither vanishes nor explodes over a hundred layers: for ReLU, for tanh, for
+# the sigmoid.
+#
+# Each weight is the scale times a draw from $N(0, 1/n)$: a bell curve of mean 0 and variance $1/n$, where $n$ units feed
+# each unit.
 #
 # **Predict the three numbers first.** Then try, press **Register**, and read the score.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Write your three predictions here; the check tells you how near you are without giving the number away.
+# Write your three predictions here. If one is wrong, the check gives a hint and not the number.
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -135,24 +149,27 @@ print(check.sigmoid_scale(sigmoid_scale))
 labs.scale_game()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Take a show of hands for tanh (most say "between 1 and 2"), then for the sigmoid (nobody says 10).
-# ReLU first: it is the easiest to hit. With the sigmoid the class will land near 10 and still see the curve wander:
-# that is the next slide.
+# Five minutes. Write the class's three guesses on the board before this slide; hardly anybody goes as far as 10 for the
+# sigmoid. Then the presets in order: ReLU is the easiest to hit. With the sigmoid the class will land near 10 and still
+# see the curve wander: that is the next slide.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why the sigmoid keeps wandering
 #
-# Theory speaks of infinitely wide layers. This net has 64 units, so each layer misses the theory's factor a little, at
-# random. The misses do not cancel: theory gives the *average* of the squared gradient, and a few lucky networks carry
-# that average while a typical one lies below it.
+# Theory speaks of infinitely wide layers. Here a layer has 64 units and misses the theory's factor a little, at random.
 #
-# Over a hundred layers, at the critical scale 10.15, that costs a factor of ten or more.
+# The misses do not cancel: theory gives the *average* of the squared gradient. A few lucky networks carry that average;
+# a typical one lies below it. Over a hundred layers, at theory's scale 10.15, that costs a factor of ten or more.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Ten networks, alike but for the seed. Make them wider and watch the bundle close around the theory.
+# Ten networks, alike but for the seed. Make them wider and watch the bundle close in on the theory.
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.wander_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. Ask before the presets: *does a wider net wander more, or less?* Then **140 wide**, and **tanh**, which
+# wanders less at the same width.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: find the flaw
@@ -179,9 +196,9 @@ check.flaw(flaw)
 #
 # - **On your own.** Open your copy with `make lab`; your answers stay yours. Predict, move, derive, judge, and let the
 #   exercises check themselves: `○` not tried, `✗` with a counterexample, `✓`.
-# - **In class.** `make lecture CHAPTER=02` turns a chapter into live slides. Presets are the steps; the remarks for
-#   the lecturer are cells of slide type *notes*.
-# - **By machine.** `make test` runs every notebook and every lab, and compares what they find.
+# - **In class.** `make lecture CHAPTER=02` turns a chapter into live slides. Presets are the steps of the lecture; what
+#   stands under *For the lecturer* is not on the slides.
+# - **By machine.** `make test` runs every notebook and every lab, and checks what they find.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## The chapters

@@ -14,9 +14,9 @@ guess = ChoiceExercise(
     options=("A", "B", "C"),
     correct="C",
     why={
-        "A": "one per cent is what is left after four layers: 0.25^3 = 0.016.",
-        "B": "a millionth is what is left after eleven layers: 0.25^10 = 9.5e-07.",
-        "C": "0.25^19 = 3.6e-12. Nothing that shrinks by a factor each layer shrinks slowly.",
+        "A": f"a twentieth is about what five layers leave: 0.5^4 = {0.5**4:.2g}.",
+        "B": f"a thousandth is what eleven layers leave: 0.5^10 = {0.5**10:.2g}.",
+        "C": f"0.5^19 = {0.5**19:.2g}. Nothing that shrinks by a factor each layer shrinks slowly.",
     },
 )
 

@@ -66,6 +66,7 @@ def draw_flow(flow: GradientFlow) -> go.Figure:
 
 def gradient_flow_lab() -> Lab:
     """Show what depth and weight scale do to the gradient of a real network."""
+    start = {"activation": "sigmoid", "init": "glorot", "depth": 50, "weight_scale": 1.0}
     return Lab(
         gradient_flow,
         draw_flow,
@@ -79,11 +80,11 @@ def gradient_flow_lab() -> Lab:
         ),
         seed=controls.seed(),
         presets={
-            "sigmoid, 4 layers": {"activation": "sigmoid", "depth": 4},
-            "sigmoid, 50 layers": {"activation": "sigmoid", "depth": 50},
-            "ReLU with He": {"activation": "relu", "init": "he", "depth": 50, "weight_scale": 1.0},
-            "torch's default": {"activation": "relu", "init": "torch", "weight_scale": 1.0},
-            "explodes": {"activation": "tanh", "weight_scale": 3.0, "depth": 50},
+            "sigmoid, 4 layers": start | {"depth": 4},
+            "sigmoid, 50 layers": start,
+            "ReLU with He": start | {"activation": "relu", "init": "he"},
+            "torch's default": start | {"activation": "relu", "init": "torch"},
+            "explodes": start | {"activation": "tanh", "weight_scale": 3.0},
         },
     )
 
@@ -105,6 +106,11 @@ def scale_game() -> Lab:
         weight_scale=controls.weight_scale(0.5),
         depth=controls.depth(100),
         seed=controls.seed(),
+        presets={
+            "ReLU": {"activation": "relu", "weight_scale": 1.0, "depth": 100},
+            "tanh": {"activation": "tanh", "weight_scale": 0.5, "depth": 100},
+            "sigmoid": {"activation": "sigmoid", "weight_scale": 1.0, "depth": 100},
+        },
     )
 
 
@@ -124,6 +130,7 @@ def draw_wander(bundle: Wander) -> go.Figure:
 
 def wander_lab() -> Lab:
     """Show how far finite width lets equal networks wander from the theory."""
+    critical = {"activation": "sigmoid", "weight_scale": 10.15, "width": 64, "depth": 100}
     return Lab(
         wander,
         draw_wander,
@@ -131,6 +138,11 @@ def wander_lab() -> Lab:
         weight_scale=controls.weight_scale(10.15),
         width=controls.width(64, 200),
         depth=controls.depth(100, 200),
+        presets={
+            "sigmoid, 64 wide": critical,
+            "sigmoid, 140 wide": critical | {"width": 140},
+            "tanh, 64 wide": critical | {"activation": "tanh", "weight_scale": 1.0},
+        },
     )
 
 
