@@ -616,6 +616,8 @@ def _figure_widget(drawn: go.Figure) -> _Figure:
     figure._config = {
         "displaylogo": False,
         "responsive": True,
+        # The wheel scrolls the page also where the pointer is over a surface.
+        "scrollZoom": False,
         "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud", "lasso2d", "select2d"],
     }
     return figure
