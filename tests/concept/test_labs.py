@@ -93,7 +93,7 @@ def test_both_directions_fall_alike():
         ("4 times the weights", "learns"),
         ("cross-entropy, tiny steps", "stuck"),
         ("6 layers, 40 times the step", "stuck"),
-        ("6 layers, 4 times the weights", "learns"),
+        ("6 layers, and 4 times the weights", "learns"),
     ],
 )
 def test_training_presets(training, preset, word):

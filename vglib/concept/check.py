@@ -102,8 +102,8 @@ learns = ChoiceExercise(
         "A": "all three remedies work; try the presets.",
         "B": "larger weights do work, and they are the only one that changes the ratio; but a "
         "ratio of 100 alone does not stop a net.",
-        "C": "cross-entropy does work, since its gradient is about fifty times larger; but that "
-        "is only a larger step, and so is a larger step.",
+        "C": "cross-entropy does work, since its gradient is about 25 times larger; but that is "
+        "only a larger step, and 40 times the step works as well.",
         "D": "each gives layer 1 a step worth taking; only the weights change the ratio itself.",
     },
 )

@@ -165,7 +165,7 @@ def learning_speed_lab() -> Lab:
     return Lab(
         learning_speed,
         draw_speed,
-        depth=controls.depth(4, maximum=50),
+        depth=controls.depth(2, maximum=50),
         weight_scale=controls.weight_scale(),
         width=controls.width(30, maximum=100),
         seed=controls.seed(),
@@ -173,8 +173,8 @@ def learning_speed_lab() -> Lab:
             "Nielsen, 2 hidden layers": {"depth": 2, "weight_scale": 1.0, "width": 30},
             "Nielsen, 3 hidden layers": {"depth": 3, "weight_scale": 1.0, "width": 30},
             "Nielsen, 4 hidden layers": {"depth": 4, "weight_scale": 1.0, "width": 30},
-            "30 hidden layers": {"depth": 30, "weight_scale": 1.0},
-            "4 times the weights": {"depth": 4, "weight_scale": 4.0},
+            "30 hidden layers": {"depth": 30, "weight_scale": 1.0, "width": 30},
+            "4 times the weights": {"depth": 4, "weight_scale": 4.0, "width": 30},
         },
     )
 
@@ -288,10 +288,10 @@ def training_lab() -> Lab:
             "4 times the weights": {**same, "weight_scale": 4.0, "epochs": 40},
             "cross-entropy, tiny steps": {**same, "loss": "cross-entropy", "lr": 0.01},
             "6 layers, 40 times the step": {**same, "depth": 6, "lr": 20.0},
-            "6 layers, 4 times the weights": {
+            "6 layers, and 4 times the weights": {
                 **same,
                 "depth": 6,
-                "loss": "cross-entropy",
+                "lr": 20.0,
                 "weight_scale": 4.0,
             },
         },
