@@ -21,8 +21,6 @@ import torch
 
 from vglib.initialization import check, experiments, labs
 
-torch.set_num_threads(1)  # for nets this small a second core costs more than it gains
-
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: fifty layers as torch makes them
 #
