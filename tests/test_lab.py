@@ -277,10 +277,6 @@ def test_nothing_can_upload_the_figure(lab):
     assert lab.figure._config["displaylogo"] is False
 
 
-def test_the_wheel_is_left_to_the_page(lab):
-    assert lab.figure._config["scrollZoom"] is False
-
-
 def test_every_control_has_a_tooltip(lab):
     for widget in lab.widgets.values():
         assert widget.tooltip

@@ -547,6 +547,8 @@ class _Page(anywidget.AnyWidget):
       watcher.observe(document.body, { attributes: true, attributeFilter });
       // JupyterLab's shortcuts take arrow keys and Escape away unless the focused element says no.
       const claimKeys = (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true");
+      // A surface would keep the wheel, and whoever scrolls the page gets stuck on it.
+      const keepWheel = (event) => event.stopPropagation();
       // A figure is drawn before it knows its room, and looks again only when the window resizes.
       const fit = () => {
         const plot = lab.querySelector(".js-plotly-plot .main-svg");
@@ -563,6 +565,7 @@ class _Page(anywidget.AnyWidget):
         lab = el.closest(".vglib-lab");
         if (!lab) return (timer = setTimeout(attach, 50));
         lab.addEventListener("focusin", claimKeys);
+        lab.addEventListener("wheel", keepWheel, { capture: true, passive: true });
         sizes.observe(lab);
       };
       let timer = setTimeout(attach, 0);
@@ -570,7 +573,8 @@ class _Page(anywidget.AnyWidget):
         clearTimeout(timer);
         watcher.disconnect();
         sizes.disconnect();
-        if (lab) lab.removeEventListener("focusin", claimKeys);
+        lab?.removeEventListener("focusin", claimKeys);
+        lab?.removeEventListener("wheel", keepWheel, { capture: true });
       };
     }
     export default { render };
@@ -616,8 +620,6 @@ def _figure_widget(drawn: go.Figure) -> _Figure:
     figure._config = {
         "displaylogo": False,
         "responsive": True,
-        # The wheel scrolls the page also where the pointer is over a surface.
-        "scrollZoom": False,
         "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud", "lasso2d", "select2d"],
     }
     return figure

@@ -72,6 +72,20 @@ def test_a_reloaded_page_shows_the_figure_of_its_controls(page, small):
     lab.wait_until_it_agrees()
 
 
+def test_the_wheel_over_a_surface_scrolls_the_page(page, small):
+    cells = ["from vglib.clipping import labs", "labs.cliff_lab()", "# last", "# " + "\n# " * 60]
+    notebook = small(page, "wheel", cells)
+    notebook.run_all()
+    lab = notebook.labs()[0].show()
+    room = lab.part(".js-plotly-plot canvas").bounding_box()
+    page.mouse.move(room["x"] + room["width"] / 3, room["y"] + room["height"] / 2)
+    page.mouse.wheel(0, 200)
+    top = "nb.node.querySelector('.jp-WindowedPanel-outer').scrollTop"
+    before = notebook.js(top)
+    page.mouse.wheel(0, 200)
+    wait_for(lambda: notebook.js(top) > before, 10, "the page to scroll")
+
+
 def test_a_held_key_on_a_slow_lab_ends_at_the_last_value(page, small):
     notebook = small(page, "slow", [SLOW_LAB])
     notebook.run_all()
