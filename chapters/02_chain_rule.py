@@ -7,7 +7,7 @@
 #
 # **You will learn** the chain rule for one neuron a layer, its matrix form, and what each of its terms does.
 #
-# **You need** derivatives, and chapter 00's lab.
+# **You need** derivatives, and chapters 00 and 01.
 #
 # **Time** 70 minutes
 
@@ -16,39 +16,41 @@ import torch
 
 from vglib.chain_rule import check, claims, labs
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.chain_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Step through the presets. Ask at "all large": *why is the product still small?* The usual slip is to think
-# of $w$ alone; the bar is $w\,s'(z)$, and a large $w$ moves $z$ out to where $s'$ is flat.
+# Three minutes. Step through the presets. Ask before "all large": *will the product grow?* And then: *why is it still
+# small?* The usual slip is to think of $w$ alone; the bar is $w\,s'(z)$, and a large $w$ moves $z$ out to where $s'$ is
+# flat.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Four sigmoid neurons in a row. Each bar is one term of the chain rule, and the last bar is their product: how much the
-# output moves when the input moves a little. Drag a weight and watch its bar, then the product.
+# output moves when the input moves a little. On the right, where each neuron sits on the slope $s'$ of the sigmoid
+# $s(z) = 1/(1 + e^{-z})$. Drag a weight and watch its bar, then the product.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One neuron a layer
 #
 # Neuron $l$ computes $z_l = w_l a_{l-1} + b_l$ and $a_l = s(z_l)$. A small step in $b_1$ moves $z_1$ by as much, then $a_1$
-# by $s'(z_1)$ times as much, then $z_2$ by $w_2$ times that, and so on:
+# by $s'(z_1)$ times as much, then $z_2$ by $w_2$ times that, and so on to the loss $L$:
 #
-# $$\frac{\partial C}{\partial b_1} = s'(z_1)\; w_2\, s'(z_2)\; w_3\, s'(z_3)\; w_4\, s'(z_4)\; \frac{\partial C}{\partial a_4}.$$
+# $$\frac{\partial L}{\partial b_1} = s'(z_1)\; w_2\, s'(z_2)\; w_3\, s'(z_3)\; w_4\, s'(z_4)\; \frac{\partial L}{\partial a_4}.$$
 #
 # The repeated term is $w\, s'(z)$. Everything in this chapter is about that term.
 
 # %% slideshow={"slide_type": "skip"}
-def bias_gradient(weights, biases, x, slope_of_cost):
+def bias_gradient(weights, biases, x, slope_of_loss):
     a, terms = x, []
     for w, b in zip(weights, biases):
         z = w * a + b
         a = torch.sigmoid(z)
         terms.append(w * a * (1 - a))
     terms[0] = terms[0] / weights[0]  # b_1 enters z_1 directly, without w_1
-    return torch.stack(terms).prod() * slope_of_cost(a)
+    return torch.stack(terms).prod() * slope_of_loss(a)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# PyTorch's autograd finds the same number by its own way, to twelve digits. The cost here is $C = (a_4 - 1)^2$.
+# PyTorch's autograd finds the same number in its own way. The loss here is $L = (a_4 - 1)^2$.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 weights = torch.tensor([0.8, -1.5, 2.0, 0.5], dtype=torch.float64)
@@ -102,12 +104,14 @@ def chain_gradient(weights: list[float], a: float) -> float:
 check.chain_gradient(chain_gradient)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## Predict: how small is a typical factor?
+# ## Predict: how many chains break the bound?
 #
-# A popular argument: weights from $N(0,1)$ satisfy $|w| < 1$, and $s' < \tfrac14$, so every factor is below $\tfrac14$ and
+# A popular argument: weights from $N(0,1)$ satisfy $|w| < 1$, and $s' < \tfrac14$. So every factor is below $\tfrac14$, and
 # the product of four is below $0.25^4$. Of many random chains of four, how many break that bound?
 #
-# **A** none **B** a few per cent **C** about half
+# - **A** none
+# - **B** a few per cent
+# - **C** about half
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -118,25 +122,31 @@ typical = "B"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.typical(typical)
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.random_chains_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Show "the best scale", then "far too large": the typical product falls on both sides. Ask why before you
-# show the next slide.
+# Four minutes. Vote before the lab. Then the presets in order: from "the best scale" to "far too large" the typical
+# product falls again. Ask why before you show the next slide.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Thousands of chains at once. On the left how large a single factor is; on the right the product after more and more
-# factors: its middle falls like a straight line on a logarithmic axis. The average of the *logarithm* of a factor sets the
-# slope of that line.
+# Thousands of chains at once. On the left how often a factor has which size; on the right the product after more and more
+# factors. Its middle falls like a straight line on a logarithmic axis, and the average *logarithm* of a factor sets the
+# slope. The number with that logarithm is the **geometric mean** of the factors.
 #
-# Now the popular argument stands trial.
+# Now the popular argument stands trial, step by step. Is every $|w|$ below 1?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["normal-weights-are-below-one"].trial()
 
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Is every factor below a quarter?
+
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["every-factor-is-below-a-quarter"].trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Does the slope stay below a quarter, and is a quarter what a typical layer costs?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["slope-only-reaches-a-quarter-at-zero"].trial()
@@ -146,7 +156,7 @@ claims.BY_ID["a-typical-factor-is-a-quarter"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The conclusion survives, the argument does not: a product of factors falls because their logarithms are *on average*
-# negative. Which layer has most factors? The one farthest from the cost.
+# negative. And which layer has most factors?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["nearer-the-output-more-factors"].trial()
@@ -159,14 +169,20 @@ claims.BY_ID["nearer-the-output-more-factors"].trial()
 #
 # $$\frac{2}{|w|} \ln\!\left(\frac{|w|\,(1 + \sqrt{1 - 4/|w|})}{2} - 1\right).$$
 #
-# A larger weight makes the bump higher and narrower at once. (Nielsen 2015, chapter 5, problem.)
+# A larger weight makes the bump higher and narrower at once. (Nielsen 2015, chapter 5, problem.) At which $|w|$ is the
+# interval widest?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Where it comes from: at the ends $|w|\,s(1 - s) = 1$, so $s = \tfrac12 (1 \pm \sqrt{1 - 4/|w|})$. The upper end has
+# $z = \ln \frac{s}{1-s}$, and $1 - s = \frac{1}{|w|\,s}$ makes that $\ln(|w|\,s^2) = \ln(|w|\,s - 1)$. The lower end is $-z$, and
+# $a$ moves $|w|$ times less than $z$.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.window_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Let the class guess the widest window before you show it. Then "large, but badly placed": the window is
-# there, and no sigmoid's output reaches it.
+# Two minutes. Let the class guess the widest window on the slide before. Then the presets in order; at "large, but badly
+# placed" the window is there, and no sigmoid's output, between 0 and 1, reaches it.
 
 # %% slideshow={"slide_type": "skip"}
 def window(w):
@@ -178,6 +194,9 @@ s = torch.sigmoid(6.9 * a)
 counted = (6.9 * s * (1 - s) >= 1).double().mean() * 4
 assert abs(counted - window(6.9)) < 1e-4
 
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Three things that are said of large weights:
+
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["weights-above-one-explode"].trial()
 
@@ -188,8 +207,8 @@ claims.BY_ID["large-weights-explode-everywhere"].trial()
 claims.BY_ID["far-larger-weights-explode-a-chain"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So a chain of single neurons hardly ever explodes. Real layers are wide, and that changes the answer. First one more
-# consequence of a product: on a computer it can become exactly 0.
+# So a chain of single neurons hardly ever explodes. Real layers are wide, and that changes the answer. But first: on a
+# computer a long product can become exactly 0.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 for kind in (torch.float16, torch.float32, torch.float64):
@@ -205,24 +224,24 @@ for kind in (torch.float16, torch.float32, torch.float64):
 # 2. **Expectation.** An average over random numbers, as an integral.
 # 3. **Jacobian.** The derivative of a function with many inputs and many outputs.
 
-# %% [markdown] slideshow={"slide_type": "skip"}
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ### Variance of a sum
 #
-# The *variance* of a random number is the average square of its distance from its mean; its root, the standard deviation,
-# says how large the number typically is. If terms are independent and each has mean 0, their variances add: the mixed
-# products $w_i a_i w_j a_j$ are as often positive as negative, and cancel on average. So for weights of variance
-# $\mathrm{Var}\,w$
+# The **variance** of a random number is the average square of its distance from its mean; its root, the *standard
+# deviation*, says how far the number typically lies from the mean. If terms are independent and each has mean 0, their
+# variances add: the mixed products $w_i a_i w_j a_j$ cancel on average. So for weights of variance $\mathrm{Var}\,w$
 #
-# $$\mathrm{Var}\Big(\sum_{i=1}^n w_i a_i\Big) = n\, \mathrm{Var}\,w\; \overline{a^2}.$$
+# $$\mathrm{Var}\Big(\sum_{i=1}^n w_i a_i\Big) = n\, \mathrm{Var}\,w\; \overline{a^2}$$
 #
-# The sum grows like $\sqrt n$. And its shape becomes a bell curve, whatever was thrown: try five coins, then a hundred.
+# with the mean of the $a_i^2$. The sum grows like $\sqrt n$. And its shape becomes a bell curve, whatever was thrown: try
+# one coin, five, a hundred.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.sum_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes for those who have not seen it: one coin, five coins, a hundred. The spread grows with the root of $n$, and
-# the bars grow into the bell.
+# Two minutes for those who have not seen it: one coin, five coins, a hundred. The variance grows with $n$, and the jagged
+# line grows into the bell.
 
 # %% slideshow={"slide_type": "skip"}
 generator = torch.Generator().manual_seed(0)
@@ -231,18 +250,23 @@ w = torch.randn(20_000, 200, generator=generator, dtype=torch.float64)
 measured = (w @ a).var()
 assert abs(measured / (200 * (a**2).mean()) - 1) < 0.05
 
-# %% [markdown] slideshow={"slide_type": "skip"}
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ### Expectation: throw dice, then integrate
 #
-# $\mathrm{E}\, f(z)$ is what the average of $f(z)$ settles at when $z$ is thrown again and again. If $z$ is a bell curve of
-# standard deviation $\sigma$, it is also an integral: every $z$ weighed by how often it comes,
+# The **expectation** $\mathrm{E}\, f(z)$ is what the average of $f(z)$ settles at when $z$ is thrown again and again. If $z$
+# follows a bell curve of mean 0 and standard deviation $\sigma$, it is also an integral: every $z$ weighed by how often it
+# comes,
 #
 # $$\mathrm{E}\, f(z) = \int f(\sigma u)\, \frac{e^{-u^2/2}}{\sqrt{2\pi}}\, du.$$
 #
 # Throw first, and see the running average walk to the line.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.dice_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. **ten throws**, and **Reseed** a few times: the average jumps. **many throws**: it settles. Ask before the
+# last preset: *will a wider bell raise the mean squared slope, or lower it?*
 
 # %% slideshow={"slide_type": "skip"}
 u = torch.linspace(-8, 8, 4001, dtype=torch.float64)
@@ -252,29 +276,33 @@ integral = torch.trapezoid(slope * bell, u)
 thrown = torch.randn(100_000, generator=generator, dtype=torch.float64).sigmoid()
 assert abs((thrown * (1 - thrown)).mean() - integral) < 1e-3
 
-# %% [markdown] slideshow={"slide_type": "skip"}
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ### Jacobian
 #
 # A layer takes $n$ numbers to $m$ numbers. Move input $j$ a little: output $i$ moves $J_{ij}$ times as much. The table $J$ of
-# all these derivatives is the *Jacobian*. Near one point a layer is its Jacobian: it takes a small circle of steps to an
-# ellipse. Make the circle smaller and the two agree.
+# all these derivatives is the **Jacobian**. Near one point a layer acts like its Jacobian, which takes a circle of steps to
+# an ellipse. Make the circle smaller, and the two agree.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.jacobian_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. "Large circle" then "small circle": the ellipse is what survives. At five layers read the units of the
-# axis: the ellipse is tiny and flat, nearly one direction.
+# Three minutes. "Large circle", then "small circle": the ellipse is what survives. At five layers read the unit in the
+# title: the ellipse is tiny and flat, nearly one direction.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## From scalars to matrices
 #
 # Layer $l$: $z_l = W_l h_{l-1} + b_l$, $h_l = \phi(z_l)$. The layer's Jacobian is $D_l W_l$, with the slopes $\phi'(z_l)$ on the
-# diagonal of $D_l$. With $\delta_l = \partial L/\partial z_l$ the chain rule reads
+# diagonal of $D_l$. With $\delta_l = \partial L/\partial z_l$ the chain rule reads, for one image,
 #
 # $$\delta_l = D_l\, W_{l+1}^{\top}\, \delta_{l+1}, \qquad \frac{\partial L}{\partial W_l} = \delta_l\, h_{l-1}^{\top}, \qquad \frac{\partial L}{\partial b_l} = \delta_l .$$
 #
-# One neuron a layer gives $w\,s'(z)$ back. The matrix brings the sum over paths.
+# With one neuron a layer this is $w\,s'(z)$ again. The matrix brings the sum over paths.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. Have the class check the shapes: why must $W$ be transposed on the way back? Then point at what is new beside
+# the chain: a sum over all units of the next layer.
 
 # %% slideshow={"slide_type": "skip"}
 def backward(weights, pres, delta):
@@ -330,11 +358,11 @@ claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
 # ## Predict: from which width on does it explode?
 #
 # All weights and biases are $N(0,1)$, not scaled by the width $n$. Two effects compete: $n$ paths add up, and large $z$
-# saturate the units. On average
+# **saturate** the units, which sit where $s'$ is flat. On average
 #
 # $$\lVert\delta_l\rVert^2 \approx \chi\, \lVert\delta_{l+1}\rVert^2, \qquad \chi = n\;\mathrm{E}\, s'(z)^2 .$$
 #
-# Guess the width at which $\chi$ passes 1. Then move the slider.
+# Guess the width at which $\chi$ passes 1. Only then look.
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -345,17 +373,19 @@ width = 105
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.width(width)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.width_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes, the heart of the chapter. Collect guesses first. Start at Nielsen's width 30, then 300: the same
-# initialisation, the opposite failure. Then the last preset: the same 300 units, weights scaled down.
+# Five minutes, the heart of the chapter. Collect guesses on the slide before: this one gives the answer away. Start at
+# Nielsen's width 30, then 105, then 300: the same initialisation, the opposite failure. Then the last preset: the same 300
+# units, weights scaled down.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Why believe $\chi$? Component $j$ of $W^\top\delta$ is a sum of $n$ random terms, so its variance is
 # $n\,\mathrm{Var}\,w$ times the mean square of $\delta$ (the first tool). The slope multiplies it by $s'(z_j)$, whose mean
-# square is an expectation over a bell curve (the second tool). The curve through the points has no fitted parameter.
+# square is an expectation over a bell curve (the second tool). Its variance $q$ is a sum's variance too, and settles after
+# a few layers. The curve through the points has no fitted parameter.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib import theory
@@ -402,24 +432,28 @@ check.flaw(flaw)
 #
 # $$\frac{\partial (z-y)^2}{\partial z} = 2\,(z - y).$$
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# One minute. Ask: *where could an exponential come from, in a linear unit?* From nowhere; a derivation has to be read too.
+
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Is backpropagation to blame?
 #
-# Nudge one weight by $h$, see how the loss moves, divide by $h$. That needs no backpropagation at all:
+# Nudge one weight by $h$ up and down, and divide what the loss moves by $2h$. That needs no backpropagation at all:
 #
 # $$\frac{\partial L}{\partial w} \approx \frac{L(w+h) - L(w-h)}{2h}.$$
 #
-# Too large an $h$ sees the curve, too small an $h$ sees rounding. In between, both methods agree.
+# (*One-sided* is plainer, and worse: $(L(w+h) - L(w))/h$.) Too large an $h$ sees the curve, too small an $h$ sees rounding.
+# In between, how nearly will both methods agree?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "slide"}
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.difference_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. The V is worth a minute of its own. End with "a vanished gradient": the differences go blind long before
-# backpropagation does.
+# Three minutes. Presets in order; the V is worth a minute of its own. End with "a vanished gradient": the differences go
+# blind long before backpropagation does.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["backpropagation-approximates"].trial()
@@ -427,14 +461,16 @@ claims.BY_ID["backpropagation-approximates"].trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Backpropagation computes the true derivative. What vanishes is the derivative itself.
 #
-# What it saves is work. A backward pass costs about two forward passes, whatever the number of weights; differences want
-# one more forward pass for *each* weight. Count, then time:
+# What backpropagation saves is work. A backward pass costs about two forward passes, whatever the number of weights;
+# differences want one more forward pass for *each* weight. Count, then time:
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.chain_rule.experiments import forward_passes, timed_gradients
 
 weights_count, by_backprop, by_differences = timed_gradients(width=30, depth=3)
 one, other = forward_passes(weights_count)
+print(f"{weights_count} weights: the work of {one} forward passes, or of {other}")
+print(f"measured: differences take {by_differences / by_backprop:.0f} times as long")
 assert by_differences > 20 * by_backprop
 assert other / one > 1000
 
@@ -448,7 +484,7 @@ assert other / one > 1000
 # ## Summary
 #
 # - A gradient's way back is a product of one term for each layer: $w\,s'(z)$ in a chain, $D_l W_{l+1}^\top$ in a network.
-# - In a chain a large weight saturates its neuron; the factor exceeds 1 only for $|w| \ge 4$, on a narrow interval.
+# - In a chain a large weight saturates its neuron; a factor reaches 1 only for $|w| \ge 4$, on a narrow interval.
 # - In a wide layer $n$ paths add up: $\chi = n\,\mathrm{Var}\,w\;\mathrm{E}\,\phi'^2$ decides. With $N(0,1)$ weights sigmoids turn
 #   from vanishing to exploding near width 105.
 # - Backpropagation is exact. The product is what vanishes.

@@ -18,7 +18,7 @@ typical = ChoiceExercise(
     correct="B",
     why={
         "A": "|w| < 1 has probability 0.68 only: some factors do exceed 1/4.",
-        "B": "most products beat no bound: large factors are rare, small ones are not.",
+        "B": "most products stay far below it: large factors are rare, small ones are not.",
         "C": "half would need factors that exceed 1/4 as often as not.",
     },
 )

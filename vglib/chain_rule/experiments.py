@@ -303,19 +303,20 @@ THROWN = ("coin", "uniform", "normal")
 class Sums:
     """Sums z = w_1 a_1 + ... + w_n a_n, thrown many times with the same a.
 
-    `sums`: (throws,) at the full width; `variances`: of the partial sums of 1..n terms.
+    `sums`: (throws,) at the full width; `variances`: of the partial sums of 1..n terms, with
+    `rule`, what the variances of their terms add up to.
     """
 
     width: int
     weight_scale: float
-    mean_square: float
     sums: Array
     variances: Array
+    rule: Array
 
     @property
     def predicted(self) -> float:
         """The variance of the whole sum: n times that of one weight times the mean of a^2."""
-        return self.width * self.weight_scale**2 * self.mean_square
+        return float(self.rule[-1])
 
     @property
     def verdict(self) -> str:
@@ -345,7 +346,11 @@ def weighted_sums(
     }[throw]()
     partial = np.cumsum(weight_scale * unit * a[:, None], axis=0)
     return Sums(
-        width, weight_scale, float((a**2).mean()), partial[-1].copy(), (partial**2).mean(axis=1)
+        width,
+        weight_scale,
+        partial[-1].copy(),
+        (partial**2).mean(axis=1),
+        weight_scale**2 * np.cumsum(a**2),
     )
 
 
@@ -353,7 +358,8 @@ def weighted_sums(
 class LocalMap:
     """What layers of two units do to a small circle of inputs.
 
-    `circle`: (points, 2) the displacements u of length 1; `image`: (F(x + r u) - F(x)) / r;
+    `circle`: (points, 2) the displacements u of length 1; `image`: (F(x + r u) - F(x)) / r, with r
+    the `radius`;
     `linear`: J u. `singular_values`: (2,) the longest and the shortest radius of the ellipse J u.
     """
 
@@ -362,6 +368,7 @@ class LocalMap:
     image: Array
     linear: Array
     singular_values: Array
+    radius: float
 
     @property
     def error(self) -> float:
@@ -375,10 +382,13 @@ class LocalMap:
         """One sentence: how much the Jacobian stretches, and how well it describes the map."""
         longest, shortest = self.singular_values
         layers = "1 layer" if self.depth == 1 else f"{self.depth} layers"
+        # The outputs are of size 1, so float64 cannot tell two that are nearer than this.
+        lost = np.finfo(float).eps / self.radius > 0.05 * longest
+        why = ", since float64 rounds the outputs to a few numbers" if lost else ""
         return (
             f"{layers}: a small step is multiplied by {longest:.3g} in the direction that fares "
             f"best and by {shortest:.3g} in the worst; at this radius the true image is "
-            f"{_percent(self.error)} off the Jacobian's ellipse."
+            f"{_percent(self.error)} off the Jacobian's ellipse{why}."
         )
 
 
@@ -419,6 +429,7 @@ def local_map(
         (points[1:] - points[0]) / radius,
         circle @ jacobian.T,
         np.maximum(np.linalg.svd(jacobian, compute_uv=False), 1e-300),
+        radius,
     )
 
 

@@ -83,20 +83,19 @@ def draw_chain(chain: Chain) -> go.Figure:
         base=FLOOR,
         width=0.6,
         marker={"color": [BLUE] * len(chain.factors) + [PINK], "opacity": 0.75},
-        text=[f"{value:.3g}" for value in [*chain.factors, chain.product]],
-        textposition="outside",
-        cliponaxis=False,
-        textfont={"size": 16},
-        hoverinfo="text",
+        hovertemplate="10^%{y:.2f}",
         xaxis="x",
         yaxis="y",
     )
-    names = [f"w{_sub(i)} s′(z{_sub(i)})" for i in range(1, len(sizes))]
-    figure.layout.xaxis.update(tickvals=places, ticktext=[*names, "product"])
+    names = [*(f"w{_sub(i)} s′(z{_sub(i)})" for i in range(1, len(sizes))), "product"]
+    # Under the axis no line runs through a number.
+    values = [f"{value:.3g}" for value in [*chain.factors, chain.product]]
+    labels = [f"{name}<br><b>{value}</b>" for name, value in zip(names, values, strict=True)]
+    figure.layout.xaxis.update(tickvals=places, ticktext=labels)
     neurons = next(t for t in figure.data if t.name == "neurons")
     neurons.update(
-        text=[str(i) for i in range(1, len(sizes))],
-        textposition="top center",
+        text=_joint_labels(neurons.x),
+        textposition=[_beside_the_curve(z) for z in neurons.x],
         textfont={"size": 16},
         marker={"size": 11},
     )
@@ -105,6 +104,24 @@ def draw_chain(chain: Chain) -> go.Figure:
             x=len(sizes) + 0.6, y=position, text=text, showarrow=False, xanchor="left", xshift=3
         )
     return figure
+
+
+def _joint_labels(places: np.ndarray) -> list[str]:
+    """Number the neurons; those that sit together get one label, so that none hides another."""
+    order = np.argsort(places)
+    groups = np.split(order, np.flatnonzero(np.diff(places[order]) > 0.7) + 1)
+    labels = [""] * len(places)
+    for group in groups:
+        names = " ".join(str(i + 1) for i in sorted(group))
+        labels[group[len(group) // 2]] = f" {names} "
+    return labels
+
+
+def _beside_the_curve(z: float) -> str:
+    """Place a label where the curve of s' is not, and inside the panel."""
+    if abs(z) > 5:
+        return "top center"
+    return "middle right" if z >= 0 else "middle left"
 
 
 def chain_lab() -> Lab:
@@ -142,7 +159,7 @@ def draw_random_chains(chains: RandomChains) -> go.Figure:
     edges = np.linspace(-6.0, 1.5, 91)
     density, _ = np.histogram(np.clip(logs, edges[0], edges[-1]), edges, density=True)
     centres = (edges[:-1] + edges[1:]) / 2
-    top = max(1.0, float(np.ceil(density.max())))
+    top = max(1.0, float(np.ceil(2 * density.max()) / 2))
     layers = np.arange(1, chains.depth + 1)
     products = figures.log10(chains.log_products)
     low, middle, high = np.quantile(products, (0.1, 0.5, 0.9), axis=1)
@@ -174,6 +191,7 @@ def draw_random_chains(chains: RandomChains) -> go.Figure:
         ],
     )
     figure.layout.xaxis.update(tickprefix="10<sup>", ticksuffix="</sup>", dtick=1)
+    figure.layout.xaxis2.update(tick0=0, dtick=figures.whole_step(0, chains.depth))
     return figure
 
 
@@ -208,7 +226,7 @@ def draw_window(window: Window) -> go.Figure:
                     Curve("from 0 to 1", np.array([0.0, 1.0]), np.zeros(2), PINK, mode="lines"),
                 ],
                 x_title="input a (a sigmoid gives 0 to 1)",
-                y_range=(0, 5),
+                y_range=(-0.1, 5),
             ),
             Panel(
                 "width of the window in a",
@@ -220,7 +238,7 @@ def draw_window(window: Window) -> go.Figure:
                 ],
                 x_title="|w|",
                 x_range=(0, 20),
-                y_range=(0, 0.5),
+                y_range=(-0.01, 0.5),
             ),
         ]
     )
@@ -236,7 +254,7 @@ def window_lab() -> Lab:
         presets={
             "|w| below 4": {"weight": 3.0, "bias": -1.5},
             "the widest window": {"weight": 6.9, "bias": -3.45},
-            "large, but badly placed": {"weight": 10.0, "bias": 0.0},
+            "large, but badly placed": {"weight": 10.0, "bias": 3.0},
             "very large": {"weight": 20.0, "bias": -10.0},
         },
     )
@@ -246,7 +264,7 @@ def draw_dice(dice: Dice) -> go.Figure:
     """Draw what is averaged under the bell curve, and the running average with its error."""
     band = 2 * dice.std / np.sqrt(dice.counts)
     product = dice.values * dice.density
-    return figures.panels(
+    figure = figures.panels(
         [
             Panel(
                 f"{dice.quantity} times the bell curve: the area is E",
@@ -273,6 +291,8 @@ def draw_dice(dice: Dice) -> go.Figure:
             ),
         ]
     )
+    figure.layout.xaxis2.update(tickvals=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 20_000])
+    return figure
 
 
 def dice_lab() -> Lab:
@@ -325,9 +345,7 @@ def draw_sums(sums: Sums) -> go.Figure:
                         BLUE,
                         mode="lines+markers" if sums.width <= 10 else "lines",
                     ),
-                    Curve(
-                        "n σ² mean a²", terms, terms * sums.predicted / sums.width, ORANGE, THEORY
-                    ),
+                    Curve("n σ² mean a²", terms, sums.rule, ORANGE, THEORY),
                 ],
                 x_title="number of terms n",
             ),
@@ -342,7 +360,7 @@ def sum_lab() -> Lab:
         draw_sums,
         width=controls.ladder(
             "terms",
-            100,
+            5,
             [1, 2, 3, 4, 5, 10, 20, 30, 50, 70, 100, 150, 200, 300, 400, 500],
             "How many weighted inputs are added.",
         ),
@@ -365,7 +383,7 @@ def draw_local_map(local: LocalMap) -> go.Figure:
     power = int(np.floor(np.log10(reach)))
     unit = 10.0**power
     limit = float(np.ceil(reach / unit)) * 1.05
-    shown = "" if power == 0 else f", in units of {power_of_ten(power * np.log(10))}"
+    shown = "" if power == 0 else f", × {power_of_ten(power * np.log(10))}"
     marks = slice(None, None, 15)
     figure = figures.panels(
         [
@@ -386,7 +404,7 @@ def draw_local_map(local: LocalMap) -> go.Figure:
                 y_range=(-1.15, 1.15),
             ),
             Panel(
-                "step at the output / step at the input" + shown,
+                "output step / input step" + shown,
                 [
                     Curve(
                         "true map",
@@ -452,7 +470,7 @@ def draw_width(flow: WidthFlow) -> go.Figure:
     ends = flow.curve_widths[[0, -1]]
     with np.errstate(divide="ignore"):
         curve = np.log10(flow.curve)
-    return figures.panels(
+    figure = figures.panels(
         [
             Panel(
                 f"{figures.DELTA} at width {flow.width}",
@@ -473,10 +491,13 @@ def draw_width(flow: WidthFlow) -> go.Figure:
                 ],
                 x_title="width (units in each layer)",
                 x_log=True,
+                x_range=(9.0, 560.0),
                 powers=True,
             ),
         ]
     )  # fmt: skip
+    figure.layout.xaxis2.update(tickvals=[10, 20, 50, 100, 200, 500])
+    return figure
 
 
 def width_lab() -> Lab:
@@ -506,7 +527,7 @@ def draw_differences(errors: DifferenceErrors) -> go.Figure:
     low = float(np.floor(min(_log10(errors.two_sided).min(initial=0, where=errors.two_sided > 0),
                              np.log10(best_possible.min()))))  # fmt: skip
     high = float(np.ceil(max(1.0, _log10(errors.two_sided).max(), _log10(errors.one_sided).max())))
-    return figures.panels(
+    figure = figures.panels(
         [
             Panel(
                 "|finite difference − backpropagation| / |backpropagation|",
@@ -515,7 +536,7 @@ def draw_differences(errors: DifferenceErrors) -> go.Figure:
                     Curve("two-sided", steps, _log10(errors.two_sided), BLUE, mode="lines"),
                     Curve("chosen step", [errors.step], [_log10(errors.error)], PINK,
                           mode="markers"),
-                    Curve("truncation", steps, truncation, ORANGE, THEORY),
+                    Curve("truncation, one-sided", steps, truncation, ORANGE, THEORY),
                     Curve("rounding", steps, rounding, GREY, THEORY),
                 ],
                 x_title="step h",
@@ -526,6 +547,8 @@ def draw_differences(errors: DifferenceErrors) -> go.Figure:
             )
         ]
     )  # fmt: skip
+    figure.layout.xaxis.update(dtick=2, exponentformat="power")
+    return figure
 
 
 def difference_lab() -> Lab:
