@@ -226,13 +226,15 @@ check.flaw(flaw)
 # | $x = h_0$ | the input; $n_0$ numbers |
 # | $z_l = W_l h_{l-1} + b_l$ | **pre-activation** of layer $l$, with weights $W_l$ and biases $b_l$ |
 # | $h_l = \phi(z_l)$ | **activation**, through the activation function $\phi$ |
-# | $L$ | the loss, averaged over the batch |
+# | $L$ | the loss, averaged over the **batch**, the images computed together; where layers or blocks are counted, in $1/\sqrt L$, their number |
 # | $\delta_l = \partial L / \partial z_l$ | **delta**, the gradient by pre-activation |
 # | $n_{l-1}$, $n_l$ | **fan_in** and **fan_out** of $W_l$ |
 # | $\sigma_w^2 = n\,\mathrm{Var}\,w$, $\sigma_b^2$ | variance of the weights times fan_in; variance of the biases |
 # | $\chi$ | the factor by which a layer multiplies $\lVert\delta\rVert^2$ on its way back |
 #
-# Layers are counted from the input. $\lVert\cdot\rVert$ is the square root of the sum of squares.
+# Layers are counted from the input. $\lVert\cdot\rVert$ is the square root of the sum of squares. $Wh$ gives each
+# unit its sum: a row of $W$ times $h$, entry by entry, added up. $W^\top$ is $W$ with rows and columns exchanged,
+# $\odot$ multiplies entry by entry.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary

@@ -68,6 +68,8 @@ print(f"loss at (2.5, 2.5): {loss(2.5, 2.5):.2f}, at (1, 1.5): {loss(1.0, 1.5):.
 #
 # $$w \leftarrow w - \text{step} \cdot \frac{\partial L}{\partial w}$$
 #
+# The step size is also called the **learning rate**, $\eta$.
+#
 # The chain rule gives both slopes. With $h = \tanh(w_1 x)$ and the error $e = w_2 h - g$:
 #
 # $$\frac{\partial L}{\partial w_2} = \text{mean}\,(2 e\, h), \qquad
@@ -413,9 +415,9 @@ assert np.allclose(start[3] / start[0], experiments.factor_nielsen() ** 3, rtol=
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: which of these learns?
 #
-# Back to the stuck net, with four hidden layers of 30: quadratic loss, step 0.5, 10% of the test digits. Change *one*
-# thing: **cross-entropy** for the loss, **40 times the step**, or **4 times the weights** at the start. Which of the three
-# lets it learn?
+# Back to the stuck net, with four hidden layers of 30: quadratic loss, step 0.5. It names 10% of the **test digits**
+# rightly, images it was not trained on; that share is its **accuracy**. Change *one* thing: **cross-entropy** for the
+# loss, **40 times the step**, or **4 times the weights** at the start. Which of the three lets it learn?
 #
 # - **A** none of them
 # - **B** only the weights
@@ -465,7 +467,8 @@ assert remedies["4 x weights"].first_ratio < 20 < base.first_ratio
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What exactly is it that fails?
 #
-# - The **ratio** between the layers (145 in this net) is the same with either loss and any step. Only the weights change it.
+# - The **ratio** between the layers (145 in this net) is the same with either loss and any step. Of the three changes
+#   only the weights touch it.
 # - Four layers learn or not with **the size of layer 1's steps**: gradient times step size, times the patience you have.
 # - So the ratio is not the verdict. It is a tax: one step size must serve all layers, and layer 1 is served last.
 #
@@ -519,7 +522,8 @@ claims.EACH_STEP.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## On trial: is backpropagation to blame?
 #
-# Nudge each bias of layer 1 up and down, and look at the loss alone. No backpropagation anywhere.
+# **Backpropagation** hands the error back layer by layer, with the chain rule. Do without it: nudge each bias of
+# layer 1 up and down, and look at the loss alone.
 
 # %% tags=["claims"] slideshow={"slide_type": "subslide"}
 claims.ROOT_CAUSE.trial()

@@ -59,12 +59,9 @@ check.guess(my_guess)
 # $n$ is the **fan_in**, $\mathrm{E}\,h^2$ the mean of the squared inputs.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Why.** $z^2$ contains the squares $w_i^2 h_i^2$ and the products $w_i w_j h_i h_j$ of different weights. The average of a
-# product of independent numbers is the product of their averages, $0 \cdot 0$. Only the squares are left, and there are
-# $n$ of them: $\mathrm{Var}\,w\,(h_1^2 + \dots + h_n^2)$.
-#
-# No law of large numbers is needed, and no particular distribution. To see that it is exact, let each weight be a coin, $+s$
-# or $-s$, and go through *all* the ways in which ten coins can fall.
+# **Why.** This is chapter 02's first tool. No law of large numbers is needed, and no particular distribution. To see
+# that it is exact, let each weight be a coin, $+s$ or $-s$, and go through *all* the ways in which ten coins can
+# fall.
 
 # %% slideshow={"slide_type": "skip"}
 def variance_of_z(n: int, var_w: float, mean_h2: float) -> float:
@@ -135,7 +132,7 @@ assert abs(factor - backward_factor(2, s**2)) < 1e-12
 # | LeCun 1998 | $1/n_{in}$ | the forward condition |
 # | Glorot (Xavier) | $2/(n_{in}+n_{out})$ | both, half way; linear or tanh. Keras's default, uniform |
 # | He (Kaiming) | $2/n_{in}$ | ReLU. In Keras `he_normal`, `he_uniform` |
-# | orthogonal | $1/n$, and $W^\top W = I$ | every direction at once (below) |
+# | orthogonal | $1/n$, and $W^\top W = I$ | a rotation or mirror: it changes no length (below) |
 # | torch's `nn.Linear` | $1/(3 n_{in})$ | history |
 #
 # Each exists as a normal and as a uniform distribution. The variance of $U(-a, a)$ is the mean of $t^2$ over the interval:
@@ -261,10 +258,11 @@ labs.speed_lab()
 # **Mean-field theory** follows two numbers through a wide random network:
 #
 # - $q$, the variance of the pre-activations $z$ in a layer;
-# - $c$, the correlation of the pre-activations of two different inputs.
+# - $c$, the **correlation** of the pre-activations of two inputs: the mean of their product over $q$. It is 1 if they
+#   are equal, 0 if they have nothing in common.
 #
-# Weights are $N(0, \sigma_w^2/n)$, biases $N(0, \sigma_b^2)$. A sum of many independent terms is Gaussian, so
-# $z \sim N(0, q)$, and $q$ says everything.
+# Weights are $N(0, \sigma_w^2/n)$, biases $N(0, \sigma_b^2)$. A sum of many independent terms is **Gaussian**,
+# another word for normal, or for chapter 02's bell curve. So $z \sim N(0, q)$, and $q$ says everything.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## The q map
@@ -349,20 +347,14 @@ labs.c_map_lab()
 # next slide: *a small difference of inputs grows by χ per layer; what does that say about the gradient?*
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Why the slope is χ.** A small difference of two inputs goes through a layer as $W \cdot \phi'(z)$ times the difference:
-# the weights contribute $\sigma_w^2$ to its square, the activation $\mathrm{E}\,\phi'^2$. A rule of Gaussian integrals says the
-# same for every $c$: the derivative of $\mathrm{E}\,\phi(z_1)\phi(z_2)$ by $c$ is $q\,\mathrm{E}\,\phi'(z_1)\phi'(z_2)$. Checked:
+# **Why the slope is χ.** A small difference of two inputs goes through a layer as $W \cdot \phi'(z)$ times the
+# difference: the weights contribute $\sigma_w^2$ to its square, the activation $\mathrm{E}\,\phi'^2$.
 
 # %% slideshow={"slide_type": "skip"}
 def chi(q: float, dphi, sigma_w: float) -> float:
     return sigma_w**2 * float(theory.gaussian_mean(lambda z: dphi(z) ** 2, q))
 
 
-step, q = 1e-4, 0.96
-for c in (0.0, 0.5, 0.9):
-    up, down = (theory.pair_mean(tanh.phi, c + sign * step, q) for sign in (1, -1))
-    assert abs((up - down) / (2 * step) - q * theory.pair_mean(tanh.dphi, c, q)) < 1e-8
-assert abs(q * theory.pair_mean(tanh.dphi, 1.0, q) * 2.0**2 - q * chi(q, tanh.dphi, 2.0)) < 1e-9
 assert abs(chi(5.0, relu.dphi, sqrt(2)) - 1) < 1e-12
 
 # %% [markdown] slideshow={"slide_type": "slide"}
