@@ -243,6 +243,25 @@ def test_only_moves_take_the_short_way(lab, change, kind):
     assert [name for name, _ in sent] == [kind]
 
 
+def test_a_panel_that_stays_is_sent_with_the_one_that_moves():
+    def two_panels(line):
+        x = np.arange(1.0, line.depth + 1)
+        return figures.panels(
+            [
+                Panel("moves", [Curve("y", x, line.slope * x)]),
+                Panel("moves with the depth alone", [Curve("y", x, -x)]),
+            ]
+        )
+
+    lab = Lab(
+        experiment, two_panels, depth=controls.depth(20), weight_scale=controls.weight_scale()
+    )
+    sent = messages(lab)
+    lab.set(weight_scale=1.5)
+    lab.set(depth=19)
+    assert [name for name, _ in sent] == ["_send_update_msg", "_send_animate_msg"]
+
+
 def messages(lab):
     """Collect what the figure sends to the page, as (name of the sender, its arguments)."""
     sent = []

@@ -378,7 +378,7 @@ class Lab:
         after = [*drawn["data"], drawn["layout"]]
         changes = [_changes(old, new) for old, new in zip(before, after, strict=True)]
         targets = [*self.figure.data[: self._live], self.figure.layout]
-        moved = _is_move(drawn["data"], changes)
+        moved = _is_move(drawn["data"], changes) and _all_move(self.figure.data, changes)
         with self.figure.batch_move() if moved else self.figure.batch_update():
             for target, change in zip(targets, changes, strict=True):
                 for path, value in change.items():
@@ -651,6 +651,21 @@ def _is_move(traces: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str,
         for trace, change in zip(traces, of_traces, strict=True)
         if change
     ) and all(_AXIS_CHANGE.fullmatch(path) for path in of_layout)
+
+
+def _all_move(traces: Sequence[Any], changes: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether each panel has a visible trace of each of its kinds among those that change.
+
+    plotly takes what a move does not name off the panels and layers of which it names nothing.
+    """
+
+    def layer(trace: Any) -> tuple[str, str, str]:
+        return trace["xaxis"] or "x", trace["yaxis"] or "y", trace.type
+
+    shown = {layer(t) for t in traces if "xaxis" in t and t.visible is not False}
+    *of_traces, _ = changes
+    moving = zip(traces, of_traces, strict=False)
+    return shown <= {layer(t) for t, change in moving if change and t.visible is not False}
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

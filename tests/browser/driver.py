@@ -40,6 +40,13 @@ PLOTTED = """
   return {x: list(t.x), y: list(t.y), z: list(t.z), visible: t.visible, meta: t.meta, name: t.name};
 })
 """
+# How many lines plotly should show, and how many it does.
+LINES = """
+(plot) => [
+  plot._fullData.filter((t) => t.type == 'scatter' && t.visible === true).length,
+  plot.querySelectorAll('.scatterlayer > .trace').length,
+]
+"""
 # A lab's controls by their labels; before a check box stands a space of no width.
 CONTROLS = """
 const controls = Object.fromEntries(
@@ -343,6 +350,9 @@ class PageLab:
         if not self.twin.repeatable:
             return bool(self.verdict()) and len(self.plotted()) == len(self.twin.figure.data)
         if " ".join(self.verdict().split()) != " ".join(self.twin.verdict.split()):
+            return False
+        expected, drawn = self.part(".js-plotly-plot").evaluate(LINES)
+        if drawn != expected:
             return False
         live = [t for t in self.twin.figure.data if t.meta != "ghost"]
         return all(same(t, p) for t, p in zip(live, self.plotted(), strict=False))
