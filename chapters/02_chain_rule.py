@@ -32,8 +32,8 @@ labs.chain_lab()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One neuron a layer
 #
-# Neuron $l$ computes $z_l = w_l a_{l-1} + b_l$ and $a_l = s(z_l)$. A small step in $b_1$ moves $z_1$ by as much, then $a_1$
-# by $s'(z_1)$ times as much, then $z_2$ by $w_2$ times that, and so on to the loss $L$:
+# In a chain we write $a$ for the activation, as Nielsen does. Neuron $l$ computes $z_l = w_l a_{l-1} + b_l$ and $a_l = s(z_l)$. A small step in $b_1$ moves $z_1$ by as much, then $a_1$ by $s'(z_1)$
+# times as much, then $z_2$ by $w_2$ times that, and so on to the loss $L$:
 #
 # $$\frac{\partial L}{\partial b_1} = s'(z_1)\; w_2\, s'(z_2)\; w_3\, s'(z_3)\; w_4\, s'(z_4)\; \frac{\partial L}{\partial a_4}.$$
 #
@@ -164,8 +164,8 @@ claims.BY_ID["nearer-the-output-more-factors"].trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## When does one factor exceed 1?
 #
-# Since $s' \le \tfrac14$, the factor $|w\,s'(wa+b)|$ reaches 1 only if $|w| \ge 4$, and only for inputs $a$ near $-b/w$.
-# The interval of such inputs has the width
+# Since $s' \le \tfrac14$, the factor $|w\,s'(wa+b)|$ reaches 1 only if $|w| \ge 4$, and only for inputs $a$ near
+# $-b/w$. Solve $|w|\,s\,(1-s) = 1$: two values of $s$, so two inputs $a$. Their distance is
 #
 # $$\frac{2}{|w|} \ln\!\left(\frac{|w|\,(1 + \sqrt{1 - 4/|w|})}{2} - 1\right).$$
 #
@@ -293,8 +293,9 @@ labs.jacobian_lab()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## From scalars to matrices
 #
-# Layer $l$: $z_l = W_l h_{l-1} + b_l$, $h_l = \phi(z_l)$. The layer's Jacobian is $D_l W_l$, with the slopes $\phi'(z_l)$ on the
-# diagonal of $D_l$. With $\delta_l = \partial L/\partial z_l$ the chain rule reads, for one image,
+# Layer $l$: $z_l = W_l h_{l-1} + b_l$, $h_l = \phi(z_l)$. From $z_l$ to $z_{l+1}$ the Jacobian is $W_{l+1} D_l$, as
+# in chapter 01, with the slopes $\phi'(z_l)$ on the diagonal of $D_l$. With $\delta_l = \partial L/\partial z_l$ the
+# chain rule reads, for one image,
 #
 # $$\delta_l = D_l\, W_{l+1}^{\top}\, \delta_{l+1}, \qquad \frac{\partial L}{\partial W_l} = \delta_l\, h_{l-1}^{\top}, \qquad \frac{\partial L}{\partial b_l} = \delta_l .$$
 #
@@ -326,8 +327,8 @@ with torch.no_grad():
 assert all(torch.allclose(f, e, rtol=1e-12, atol=0) for f, e in zip(found, expected))
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This recursion is all that the labs of the course run. They carry $\delta$ as a unit vector and the logarithm of its
-# length, so that a thousand layers do not underflow.
+# This recursion is **backpropagation**, and all that the labs of the course run. They carry $\delta$ as a unit vector
+# and the logarithm of its length, so that a thousand layers do not underflow.
 #
 # ### Exercise 3: one step back
 #
@@ -383,9 +384,9 @@ labs.width_lab()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Why believe $\chi$? Component $j$ of $W^\top\delta$ is a sum of $n$ random terms, so its variance is
-# $n\,\mathrm{Var}\,w$ times the mean square of $\delta$ (the first tool). The slope multiplies it by $s'(z_j)$, whose mean
-# square is an expectation over a bell curve (the second tool). Its variance $q$ is a sum's variance too, and settles after
-# a few layers. The curve through the points has no fitted parameter.
+# $n\,\mathrm{Var}\,w$ times the mean square of $\delta$ (the first tool). The slope multiplies it by $s'(z_j)$, whose
+# mean square is an expectation over a bell curve (the second tool). Its variance $q$ is a sum's variance too,
+# chapter 01's, repeated until it settles. The curve through the points has no fitted parameter.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib import theory
@@ -439,7 +440,7 @@ check.flaw(flaw)
 claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## Is backpropagation to blame?
+# ## How exact is backpropagation, and what does it save?
 #
 # Nudge one weight by $h$ up and down, and divide what the loss moves by $2h$. That needs no backpropagation at all:
 #
