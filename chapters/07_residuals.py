@@ -8,7 +8,7 @@
 #
 # **You will learn** what a skip keeps and what it lets grow, how many paths a gradient takes, and which number decides.
 #
-# **You need** the chain rule and the Jacobian (chapter 02), He's weights and χ (chapter 05).
+# **You need** the chain rule and the Jacobian (chapter 02), He's weights and χ (05), batch norm (06).
 #
 # **Time** 90 minutes
 
@@ -45,7 +45,7 @@ labs.flow_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Six minutes. Vote first; most choose A, "because of the 1". Drag the depth to 100 and read both axes: signal and gradient grow alike.
 # Then **20 plain sigmoid layers**, **Hold**, **the same with skips**: twelve powers of ten are mended. So skips cure vanishing, and they
-# bring explosion. Keep **1000 blocks** for the end; a thousand blocks take a quarter of a second, and the lab narrows them to do so.
+# bring explosion. Keep the presets with **1000 blocks** for the end.
 
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_growth(my_growth)
@@ -59,7 +59,7 @@ check.guess_growth(my_growth)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One block
 #
-# A block is the identity plus a **branch** $F$:
+# A block is the identity plus a **branch** $F$. The skips carry a **stream** $h$, to which each branch adds:
 #
 # $$h_l = h_{l-1} + F_l(h_{l-1})$$
 #
@@ -114,6 +114,10 @@ check.skip_back(skip_back)
 # | **pre-activation**, 2016: $h + F(h)$ | $I + J$ |
 #
 # The first has a ReLU *behind* the sum. Its slopes $D'$, zeros and ones, multiply all of it, the 1 included.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Cover the table and ask: *where may a ReLU stand, so that the 1 survives?* Then ask for a guess: how many of the units have
+# an open way through twenty blocks of 2015? The claim below this slide has the answer: hardly any.
 
 # %% slideshow={"slide_type": "skip"}
 def block_2015(h: torch.Tensor) -> torch.Tensor:
@@ -199,7 +203,7 @@ check.branch_scale(branch_scale)
 #
 # Each block is either skipped or gone through: $2^L$ **paths**. One takes skips only; $\binom{L}{k}$ take $k$ branches.
 #
-# Predict for 54 blocks: of which length are the paths that bring the gradient?
+# Predict for 54 blocks: how many branches do the paths take that bring the gradient? With $\alpha = 1$, and with $\alpha = 0.3$?
 
 # %% slideshow={"slide_type": "skip"}
 def sum_over_paths(Js: list[torch.Tensor], delta: torch.Tensor) -> torch.Tensor:
@@ -224,7 +228,7 @@ assert torch.allclose(sum_over_paths(Js, delta), block_by_block, rtol=1e-10)
 labs.paths_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. **10 blocks, 1024 paths**: count and weight agree. **54 blocks, α = 1**: half of the depth, nothing shallow. **54 blocks, α = 0.3**:
+# Five minutes. It opens at 54 blocks and α = 1: count and weight agree, half of the depth, nothing shallow. **54 blocks, α = 0.3**:
 # the two curves part. **200 blocks, α = 1/√L**: two hundred layers, and a gradient from paths with about one branch. Then ask: *is that
 # net deep?* The usual slip: taking the many long paths (green) for the ones that matter (blue).
 
@@ -354,17 +358,16 @@ check.flaw(flaw)
 my_cure = "A"
 # END SOLUTION
 
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.guess_cure(my_cure)
-
 # %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.cure_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Eight minutes, the heart of the chapter. **none**: NaN at step 3; ask where the number came from, and point at the right panel: it was
 # there before the first step. Let the class try the step size (**no cure, tiny steps** lives, and learns nothing). **clip at 1**: alive; read the
-# loss. **batch norm**, then **α = 1/√L**: ask why batch norm helps *here* when it makes plain nets explode. Answer two slides on. Each move
-# trains for a tenth of a second or two.
+# loss. **batch norm**, then **α = 1/√L**: ask why batch norm helps *here* when it makes plain nets explode. The next slide answers.
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_cure(my_cure)
 
 # %% slideshow={"slide_type": "skip"}
 for cure in experiments.CURES:
@@ -388,8 +391,8 @@ for cure in experiments.CURES:
 # The explosion is in the **signal**, at step 0. Only what shrinks the branches against the stream removes it.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Clipping** keeps the direction of the step and takes its length. Nothing is NaN any more; but each of the steps is a clipped one, and the net
-# has to walk a loss of ten thousand down in steps of a hundredth.
+# **Clipping** keeps the direction of a step and shortens it. Nothing is NaN any more; but every step is clipped, and the net
+# has to walk down from a loss in the ten thousands in steps of a hundredth.
 #
 # **Batch norm** in the branch gives each branch the same size, whatever the stream carries. The stream grows with every block, so a
 # branch counts for less and less of it: it is an $\alpha$ that falls with $l$, chosen by the data. (De and Smith, 2020.)
@@ -410,7 +413,7 @@ claims.CLIPPING.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A thousand layers, in seconds
 #
-# $h + W\,\mathrm{ReLU}(h)/\sqrt{1000}$, a thousand times. No normalisation, no clipping, sixty steps.
+# $h + W\,\mathrm{ReLU}(h)/\sqrt{1000}$, a thousand times. No normalisation, no clipping, sixty steps. Beside it the plain net.
 #
 # And the same with the ReLU at the *end* of the branch, $h + \mathrm{ReLU}(W h)/\sqrt{1000}$. Does the order matter?
 
@@ -457,7 +460,7 @@ for blocks in (20, 100, 300):
     assert abs(np.median(seen) - stream(1 / sqrt(blocks), blocks)) < 0.4
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# For twenty blocks this hardly matters, so the cure worked. For a thousand it does: end the branch in a weight matrix, or take $\alpha = 1/L$. (The
+# For twenty blocks this matters little, so the cure worked. For a thousand it does: end the branch in a weight matrix, or take $\alpha = 1/L$. (The
 # gradient follows: $h \cdot \delta$ is the same in front of every block, because ReLU passes a factor on, so a signal that grows
 # forward means a gradient that grows backward. The first lab's dashed line includes this.)
 
@@ -476,7 +479,7 @@ claims.ROOT_RELU.trial()
 # - **tanh**: $e^{c\sqrt L}$, $c = \frac{8}{3\sqrt{2\pi}}$: the stream grows, so tanh saturates more and more;
 # - **batch norm and ReLU**: like $L^{\pi/(\pi-1)}$, a power: the stream grows, and batch norm divides by it.
 #
-# Each is a straight line, on its own axis.
+# Each is a straight line, on its own axis. Predict: how far apart are the three at $L = 400$?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.growth_lab()
@@ -486,6 +489,8 @@ labs.growth_lab()
 # difference between them is gone. The slip: comparing the slopes across panels, whose axes differ on purpose.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
+# In the lab the orange line multiplies the factors block by block; the grey one is the law alone.
+#
 # **tanh.** The stream's mean square grows by $\mathrm{E}\tanh^2 \to 1$ per block, so $q \approx l$. A wide Gaussian sees of $\tanh'^2$ only its
 # area, $\tfrac43$, at the height $1/\sqrt{2\pi l}$ of its own middle. The logarithms add up: $\sum_l \tfrac43 / \sqrt{2\pi l} \approx c \sqrt L$ with $c = 8/(3\sqrt{2\pi})$.
 #
@@ -534,7 +539,7 @@ labs.shortcuts_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Four minutes. Left panel: both cure the number. Right panel: who is speaking. With heads, layer 1 hears the first few heads; of the
-# output it hears 10^-12. With skips every depth is heard alike. **Heads almost off**: the gradient of layer 1 scales with the heads, as it must.
+# output it hears $10^{-12}$. With skips every depth is heard alike. **Heads almost off** (here α weighs the heads' losses): the gradient of layer 1 shrinks with them, as it must.
 
 # %% slideshow={"slide_type": "skip"}
 accuracies = np.median([experiments.head_accuracies(s, steps=150) for s in range(3)], axis=0)
@@ -561,10 +566,14 @@ claims.TWO_MEANINGS.trial()
 #
 # $$h_l = h_{l-1} + a_l\, \phi(W_l h_{l-1}), \qquad a_l = 0.$$
 #
-# In the first lab, set 100 blocks of each. Which skip is exactly 1?
+# Which of the two skips is exactly 1?
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Ask first: *which of them passes the gradient on through a hundred layers?* Then go back to the first lab, presets **highway, gates at 0.12** and
+# **ReZero, 1000 blocks**. The usual slip: "a gate that is nearly closed is as good as a skip".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In the lab all gates start at $T = \alpha$, by their biases alone. The squared gradient is multiplied by $(1-T)^2 + T^2\chi$ in each layer,
+# Try the first lab's presets *highway, gates at 0.12* and *ReZero, 1000 blocks*. All gates start at $T = \alpha$, by their biases alone. The squared gradient is multiplied by $(1-T)^2 + T^2\chi$ in each layer,
 # which is below 1 for $\chi \le 1$: a skip of $1 - T$ forgets. (With ReLU the lab's line lies higher, for the reason of the section on order.)
 #
 # In a ReZero net the gradient passes as if there were no blocks. The weights get none at all at first, and the factors $a_l$ do:
@@ -609,7 +618,8 @@ labs.degradation_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Four minutes. Presets **2 layers** to **50 layers**: the plain curve sticks to guessing, the residual one does not notice the depth. Ask: *does the plain
-# gradient vanish?* In the first lab, kind plain, it does not. Something else is lost, and the next section looks for it.
+# gradient vanish?* In the first lab, block *plain*, it does not. Something else is lost, and the next slide looks for it.
+# At 50 layers the lab trains fewer steps, to stay quick; the cell below it has the whole table.
 
 # %% slideshow={"slide_type": "skip"}
 print("layers     plain  residual   (training loss after 150 steps)")
@@ -620,8 +630,8 @@ for depth in (2, 8, 20, 50):
 assert plain > 5 * skips
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Length is not what the plain net lacks. Chapter 05's other number, $c$, is: ReLU layers make any two images more alike, until the last layers have
-# nothing left to tell them apart by. Batch norm keeps them apart, as it did in He's nets, and then something happens to the gradient's *direction*: the next
+# The plain net's gradient is long enough. What it lacks is chapter 05's other number, the correlation $c$ of two inputs: ReLU layers make any two
+# images more alike, until the last layers have nothing left to tell them apart by. Batch norm keeps them apart, as it did in He's nets, and then something happens to the gradient's *direction*: the next
 # section.
 #
 # The claim itself, with five seeds, runs with `make test-long`, as does the training of a thousand layers.
@@ -632,7 +642,7 @@ assert plain > 5 * skips
 # A gradient may have the right length and still be useless: if it points elsewhere at a neighbouring input, the steps for two images
 # undo each other.
 #
-# Take a random net of *one* input $x$, and look at $\partial f/\partial x$ along a line. One number tells: its **autocorrelation**, how well the
+# Take a random net $f(x)$ of *one* input, and look at $\partial f/\partial x$ along a line. One number tells: its **autocorrelation**, how well the
 # gradient at one point foretells that at the next.
 #
 # Predict for 50 layers: smooth, or noise?
@@ -693,13 +703,12 @@ claims.HALVING.trial()
 # | "not so unlucky as to be all $-1$" | in wide layers, at random; the argument needs small branches |
 # | "a loss on shallow layers" | is another remedy: deep supervision |
 # | "clipping prevents explosion" | of the step; not of the signal |
-# | "residual nets ended the ImageNet contest" | no: see below |
+# | "residual nets ended the ImageNet contest" | no: it went on for two years, with residual blocks in both winners |
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# "The appearance of residual nets brought the ImageNet contest to its end", says the same article. The contest for the best classifier of photographs was
-# won by residual nets of up to 152 layers in 2015, with 3.57% of top-5 errors (the right class is not among five guesses). It went on for two
-# more years: 2.99% in 2016 and 2.25% in 2017, both with residual blocks inside. After 2017 it was not held again. So residual nets
-# did not end it; they were in every winner that followed.
+# "The appearance of residual nets brought the ImageNet contest to its end", says the same article. Residual nets of up to 152 layers won this
+# contest for the best classifier of photographs in 2015, with 3.57% of top-5 errors (the right class is not among five guesses). The winners of the next
+# two years had 2.99% and 2.25%, both with residual blocks inside. After 2017 it was not held again.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary

@@ -158,7 +158,7 @@ def draw_paths(p: Paths) -> go.Figure:
     ks = np.arange(p.depth + 1)
     # A slider to depth 200 leaves most lengths without a share that could be seen.
     used = np.flatnonzero(np.maximum(p.counted, np.maximum(p.weighed, p.binomial)) > 1e-4)
-    reach = (float(max(used[0] - 1, 0)), float(used[-1] + 1))
+    reach = (float(used[0]) - 0.5, float(used[-1]) + 0.5)
     low = max(float(np.nanmax(figures.log10(p.log_sum))) - 20, -40.0)
     sums = np.where(figures.log10(p.log_sum) > low, figures.log10(p.log_sum), np.nan)
     one = np.where(figures.log10(p.log_one) > low, figures.log10(p.log_one), np.nan)
@@ -166,7 +166,7 @@ def draw_paths(p: Paths) -> go.Figure:
     return figures.panels(
         [
             Panel(
-                "share of all paths of that length, %",
+                "share of each length, %",
                 [
                     Curve("of the squared gradient", ks, 100 * p.weighed),
                     Curve("of the number of paths", ks, 100 * p.counted, GREEN),
@@ -195,7 +195,7 @@ def paths_lab() -> Lab:
     return Lab(
         ex.paths,
         draw_paths,
-        depth=controls.depth(20, 200),
+        depth=controls.depth(54, 200),
         alpha=_alpha(),
         root=_root(),
         weight_scale=controls.weight_scale(),
@@ -232,8 +232,8 @@ def draw_luck(r: Luck) -> go.Figure:
                 "singular values of I + J, one draw",
                 [
                     Curve("singular values", units, r.singular, SKY),
-                    Curve("1 ± 2α", ends, np.full(2, low), GREY, THEORY),
-                    Curve("1 ± 2α", ends, np.full(2, high), GREY, THEORY),
+                    Curve("edges, wide block", ends, np.full(2, low), GREY, THEORY),
+                    Curve("edges, wide block", ends, np.full(2, high), GREY, THEORY),
                 ],
                 "directions, from the most stretched, %",
                 y_range=(0, float(np.ceil(max(high, r.singular[0], 1) * 2) / 2)),
@@ -433,7 +433,7 @@ def draw_shattered(s: Shattered) -> go.Figure:
     return figures.panels(
         [
             Panel(
-                "∂f/∂x, in standard deviations",
+                "∂f/∂x, in standard deviations (cut at ±6)",
                 [Curve("gradient", s.x, np.clip(s.gradient, -6, 6), mode="lines")],
                 "input x",
                 y_range=(-6, 6),
