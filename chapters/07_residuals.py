@@ -236,7 +236,8 @@ labs.paths_lab()
 # Eight blocks, 256 paths: the sum over all of them is the gradient, exactly. For more blocks nobody lists them; the lab adds up all
 # paths of one length at once.
 #
-# A branch multiplies the expected square by $\alpha^2$, and different paths are uncorrelated. So the paths with $k$ branches have together
+# A branch multiplies the expected square by $\alpha^2$, and the mixed products of different paths average to 0. So
+# the paths with $k$ branches have together
 #
 # $$\binom{L}{k}\,\alpha^{2k} \quad\text{of}\quad (1 + \alpha^2)^L,$$
 #
@@ -291,15 +292,17 @@ labs.luck_lab()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # 1. **It can be built**: a branch that returns minus its input erases the signal, and the gradient with it. A net that is to forget something may
 #    well learn this.
-# 2. **At random it is a question of width.** With $J = \alpha W$ and $W \sim N(0, 1/n)$ the vector $W^\top\delta$ is Gaussian and long as
-#    $\delta$ itself, so a block leaves $\lVert\delta + \alpha g\rVert$: a distribution with a name (noncentral $\chi^2$), drawn dashed. One unit is
-#    unlucky often, a hundred never.
-# 3. **The argument needs small branches.** It is not enough that $J$ is not $-I$: one direction in which it comes near $-1$ loses that direction.
-#    The length of $J^\top\delta$ is at most $\lVert J\rVert$ times that of $\delta$, with the largest singular value $\lVert J\rVert$. So
+# 2. **At random it is a question of width.** With $J = \alpha W$ and $W \sim N(0, 1/n)$ the vector $W^\top\delta$ is
+#    Gaussian and long as $\delta$ itself, so a block leaves $\lVert\delta + \alpha g\rVert$: a distribution that is
+#    known, drawn dashed. One unit is unlucky often, a hundred never.
+# 3. **The argument needs small branches.** It is not enough that $J$ is not $-I$: one direction in which it comes
+#    near $-1$ loses that direction. The length of $J^\top\delta$ is at most $s_{\max}$ times that of $\delta$, with
+#    the largest singular value $s_{\max}$ of $J$. So
 #
-# $$\lVert (I + J)^\top \delta \rVert \ge (1 - \lVert J \rVert)\, \lVert \delta \rVert$$
+# $$\lVert (I + J)^\top \delta \rVert \ge (1 - s_{\max})\, \lVert \delta \rVert$$
 #
-# holds for every direction, and says something as soon as $\lVert J\rVert < 1$. For a Gaussian $W$ that is about $\alpha < \tfrac12$.
+# holds for every direction, and says something as soon as $s_{\max} < 1$. For a Gaussian $W$ that is about
+# $\alpha < \tfrac12$.
 
 # %% slideshow={"slide_type": "skip"}
 def least_kept(J: torch.Tensor) -> float:
@@ -343,7 +346,8 @@ check.flaw(flaw)
 #
 # $$h_l = h_{l-1} + \mathrm{ReLU}(W_l h_{l-1}), \qquad l = 1, \dots, 20$$
 #
-# He's weights, digits, step size 0.01 with momentum: nothing unusual. **It goes to NaN.**
+# He's weights, digits, step size 0.01, and each step keeps nine tenths of the one before (**momentum**, chapter 10;
+# not chapter 06's): nothing unusual. **It goes to NaN.**
 #
 # Three cures: **clip** the gradient at length 1 (where it is longer, shorten it), **batch norm** in each branch ($Wh$ centred and scaled over
 # the batch), or $\alpha = 1/\sqrt L$.
@@ -386,7 +390,7 @@ for cure in experiments.CURES:
 # | tiny steps | the step | the loss in the ten thousands |
 # | clipping | the step | the same: signal, loss, ratio of the layers |
 # | **batch norm** | the branch, to a fixed size | a stream that grows like $\sqrt l$: harmless |
-# | $\boldsymbol{\alpha = 1/\sqrt L}$ | the branch | $(1 + 1/L)^L < e$ |
+# | $\boldsymbol{\alpha = 1/\sqrt L}$ | the branch | growth: little at 20 blocks (below $e$ if the branch ends in $W$) |
 #
 # The explosion is in the **signal**, at step 0. Only what shrinks the branches against the stream removes it.
 
@@ -397,7 +401,8 @@ for cure in experiments.CURES:
 # **Batch norm** in the branch gives each branch the same size, whatever the stream carries. The stream grows with every block, so a
 # branch counts for less and less of it: it is an $\alpha$ that falls with $l$, chosen by the data. (De and Smith, 2020.)
 #
-# **$\alpha = 1/\sqrt L$** makes the blocks' factors multiply to at most $e$:
+# **$\alpha = 1/\sqrt L$** makes the blocks' factors multiply to at most $e$, if the branch ends in $W$. Ours ends in
+# a ReLU; a section below shows what that costs:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 for blocks in (1, 10, 100, 1000):
