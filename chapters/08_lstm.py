@@ -26,8 +26,8 @@ from vglib.lstm import check, claims, experiments, labs
 #
 # Written out step by step it is a deep net of $T$ layers, with one difference: **every layer has the same $W_h$.**
 #
-# Predict, for a linear net ($\phi(z) = z$) with $T = 100$ and a random $W_h$ that is scaled so that its largest eigenvalue is 0.9 in
-# modulus. How much of the gradient at step 100 reaches the start?
+# In some directions $W_h$ does nothing but multiply, by an **eigenvalue** $\lambda$. Take a linear net ($\phi(z) = z$), $T = 100$ and
+# a random $W_h$ whose largest $|\lambda|$ is 0.9. Predict: how much of the gradient at step 100 reaches the start?
 #
 # **A** about 0.9 **B** about $10^{-5}$ **C** about $10^{-50}$
 
@@ -52,8 +52,8 @@ check.guess_rho(my_share)
 # What you see on the left is the size of the Jacobian $\partial h_T/\partial h_t$: how far $h_T$ moves when $h_t$ moves a little. **Typical
 # direction** is the root mean square over all directions, **worst direction** its largest singular value. At $t = T$ both are 1.
 #
-# On the right are the **eigenvalues** $\lambda$ of $W_h$: in an eigenvector's direction $W_h$ does nothing but multiply by $\lambda$, a
-# complex number where it also turns. The largest modulus $|\lambda|$ is the **spectral radius** $\rho$.
+# On the right are the eigenvalues $\lambda$ of $W_h$, complex numbers where $W_h$ also turns; the directions are its **eigenvectors**. The
+# largest modulus $|\lambda|$ is the **spectral radius** $\rho$.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Backpropagation through time
@@ -163,6 +163,10 @@ parts = experiments.weight_gradient(length=50)
 recent = np.linalg.norm(parts.norms[-10:]) / np.linalg.norm(parts.norms)
 print(f"‖δ_1‖ / ‖δ_50‖ is below 1e-15: {parts.first / parts.last < 1e-15}")
 print(f"share of the last 10 terms in ‖∂L/∂W‖: {recent:.1%}")
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. Ask before the cell is shown: *the gradient at step 1 is gone; is the weights' gradient gone too?* Most say yes. Then ask
+# what such a net still learns. (All that is recent, and the loss goes down.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # In a feed-forward net a vanished gradient stops the first layers. Here all steps share their weights, and the weights do get a
@@ -275,11 +279,11 @@ check.guess_cell(my_gradient)
 # - **gates, no memory** keeps every gate and cuts the carrying: the gradient dies faster than in the plain LSTM. **memory, no gates**
 #   keeps the addition alone, and the gradient lives, indeed grows.
 #
-# So addition *and* an open gate are both needed. Gates as such are not the cure: they are the price of the cure, since a sum
+# So addition *and* an open gate are both needed. Gates as such are not the cure. They are its price: a sum
 # that is only ever added to must be protected from what is irrelevant.
 #
-# In the middle panel $\partial h_T/\partial h_t$, with $c_t$ held still: what goes out through a gate and comes back loses a
-# constant share once, and from there on runs parallel to the cell.
+# The middle panel is $\partial h_T/\partial h_t$ with $c_t$ held still. The way into the cell and out of it costs a constant share,
+# once; from there on the line runs parallel to the cell's.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two paths
@@ -313,9 +317,13 @@ assert torch.allclose(found, torch.autograd.functional.jacobian(step, c0), rtol=
 #
 # $$\frac{\partial c_t}{\partial c_{t-1}} \approx f\,\mathbf 1 + \kappa M, \qquad \kappa = \sigma_w\; \mathrm{E}\,i\; \mathrm{E}(1-g^2)\; \mathrm{E}\,o\; \mathrm{E}(1 - \tanh^2 c)$$
 #
-# $M$ is Gaussian, with eigenvalues that fill the disc of radius 1. So those of the sum fill a disc of radius $\kappa$ **around $f$**:
+# $M$ is a random matrix, of Gaussian entries with variance $1/n$; its eigenvalues fill the disc of radius 1. So those of the sum fill a disc of radius $\kappa$ **around $f$**:
 #
 # $$\text{a step multiplies by about } f + \kappa, \quad \text{not by } f$$
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. Go back to the lab at **b = 1**: the orange line is this theory, the pink one is $f$ alone. Ask: *at which bias does
+# $f + \kappa$ pass 1?* The table below this slide answers. The usual slip: to take $\kappa$ for a small correction; it is raised to the power $T$.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # In full, for the root mean square over all directions: the powers $M^k$ of a large Gaussian matrix are as good as orthogonal to one another, each
@@ -377,7 +385,7 @@ claims.CAROUSEL.trial()
 #
 # Two more sentences on trial.
 #
-# - $f + \kappa > 1$ is an explosion like any other. Feed an LSTM silence (a padded sequence) with its forget gate open.
+# - $f + \kappa > 1$ is an explosion like any other. Feed an LSTM silence (a sequence of zeros) with its forget gate open.
 # - The Zhihu article: through its gates an LSTM "can, at the next update, 'remember' the 'residual memory' of the last few trainings".
 #   Which memory is meant?
 
@@ -389,7 +397,12 @@ claims.REMEMBERS.trial()
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
 by_sequence, by_step = experiments.carry_over(seed=0)
-print(f"h_T changes with the sequence before: {by_sequence > 0}, with the first step of its own: {by_step > 0}")
+print(f"h_T changes with the sequence before: {by_sequence > 0}")
+print(f"h_T changes with the first step of its own: {by_step > 0}")
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Three minutes. For the first, show the preset **an LSTM explodes** in the lab. For the second, ask what is set back to 0 between two
+# sequences (the state), and what a training leaves behind (the weights). The usual slip: to call both of them memory.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: the direct path
@@ -472,8 +485,8 @@ labs.lag_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Six minutes. **tanh, T = 5** learns; at 10 it waits on the dashed line, at 20 it stays there. Compare the right panels: the slope of the blue line at the start says
-# who will wait. Press **Hold** between nets. The lab trains up to half a second for each setting and says where it stops; the next cell has five times as
-# many updates. The usual slip: "has not learned" is not "cannot learn".
+# who will wait. Press **Hold** between nets. The lab trains up to half a second for each setting and says where it stops; the next cell trains
+# longer. The usual slip: "has not learned" is not "cannot learn".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Now with more patience: $T = 20$, 16 units, 500 updates of 20 sequences, Adam, clipped at norm 1.
@@ -494,7 +507,7 @@ assert learned["GRU"].smooth[-1] < 0.05 < learned["tanh RNN"].smooth[-1]
 # The IRNN deserves a thought: no gate, no cell, just a plain net whose factor is 1 a step at the start. What counts is the factor;
 # addition with gates is one way to it, and the one that stays there while the net learns.
 #
-# At $T = 50$ with 1500 updates the four claims below are too long for this page; `make test-long` puts them on trial.
+# The four claims below need $T = 50$ and 1500 updates, too long for this page; `make test-long` puts them on trial.
 
 # %% slideshow={"slide_type": "skip"}
 for claim in (claims.LONG_LAG_TANH, claims.LONG_LAG_LSTM, claims.LONG_LAG_IRNN, claims.FORGET_BIAS):
@@ -507,7 +520,7 @@ for claim in (claims.LONG_LAG_TANH, claims.LONG_LAG_LSTM, claims.LONG_LAG_IRNN, 
 # the gradient.
 #
 # The task: a stream of coin flips; say at each step which one came 5 steps ago. The LSTM is to learn it with a window of 5, its state
-# carried on. Predict.
+# carried on. Predict: quickly, slowly, or not at all?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.truncation_lab()
@@ -567,8 +580,7 @@ assert models[10].final < models[1].final - 0.3
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # A window of 1 does not go back in time at all: it learns from pairs of letters and from what its state happens to hold, starts faster (ten times as
-# many updates) and stays behind. The text it writes shows words and no sense, which is what a few seconds on four pages can give; by the end it begins to know
-# the pages by heart.
+# many updates) and stays behind. The text it writes has the look of words and no sense: more is not to be had from a few seconds with so little text.
 #
 # In one sentence, since the article mentions a "CNN-based LSTM": the convolutional LSTM (Shi and others, 2015) replaces the matrix products
 # by convolutions, for films and weather maps, and keeps $c_t = f_t c_{t-1} + i_t g_t$.
