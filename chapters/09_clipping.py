@@ -15,14 +15,14 @@
 import numpy as np
 import torch
 
-from vglib.clipping import check, experiments, labs
+from vglib.clipping import check, claims, labs
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One unit that feeds itself
 #
 # $$h_t = s(w\,h_{t-1} + b), \qquad h_0 = \tfrac12, \qquad L = (h_T - 0.7)^2$$
 #
-# A **recurrent** net: the output goes back in, $T$ times, with the *same* $w$ and $b$. Two weights, so its loss is a
+# A **recurrent** net ($s$ is the sigmoid): the output goes back in, $T$ times, with the *same* $w$ and $b$. Two weights, so its loss is a
 # landscape. For some weights the landscape has a cliff.
 #
 # Descent comes down to the cliff with a fixed step size. What happens there?
@@ -93,8 +93,6 @@ for T in (10, 20, 30):
 # seldom, which is why a run can look healthy for hours before it explodes.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
-from vglib.clipping import claims
-
 claims.WALL.trial()
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
@@ -200,12 +198,14 @@ claims.SIGNS.trial()
 # - **each layer**: a factor for each;
 # - **groups**: the optimiser's parameter groups, here hidden layers and readout;
 # - **each entry**: by value.
+#
+# Predict: which of them keep the direction of the whole gradient? Which keep the ratio between the layers?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.scopes_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Presets in order, and at each one two questions: *did the direction stay, did the ratio between the layers stay?* **Each layer** flattens the curve: that
+# Five minutes. Presets in order, and at each one the slide's two questions. **Each layer** flattens the curve: that
 # cures the ratio, and gives up the direction. Then **sigmoid, vanishing**: nothing moves, there is nothing above the threshold. With **tiny c** the last layers are cut and the ratio
 # improves, by slowing those that learn. The usual slip: calling per-layer clipping "the same, only finer".
 
@@ -258,6 +258,10 @@ check.clip_whole(clip_whole)
 #
 # An article of 2023 has clipping as the first of nine measures, since it keeps gradients from becoming "too large *or too small*".
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. Ask for a rule that *would* lengthen a short gradient: dividing by the norm. Then ask what it does to the ratio between the layers.
+# (Nothing: it is one factor for all. Layer 1 of a deep sigmoid net stays behind by as many powers of ten.)
+
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.TOO_SMALL.trial()
 
@@ -267,7 +271,7 @@ claims.DEEP_SIGMOID.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A net that diverges
 #
-# **Adding task**: a sequence of numbers, two of them marked; answer with the sum of the two. Always answering 1 gives a squared error of $\tfrac16$.
+# **Adding task**: a sequence of random numbers from 0 to 1, two of them marked; answer with the sum of the two. Always answering 1 gives a squared error of $\tfrac16$.
 #
 # **IRNN**: $h_t = \mathrm{relu}(W h_{t-1} + U x_t + b)$ with $W$ the identity at the start.
 #
@@ -276,8 +280,7 @@ claims.DEEP_SIGMOID.trial()
 # With $W = I$ the gradient reaches the first step undiminished. One step later $W$ is no longer the identity.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Unrolled in time a recurrent net is a deep net, one layer for each time step, with the same weights in all of them. Here $\delta_t = \partial L/\partial z_t$, and the backward recursion is chapter
-# 02's. Since $W$ sits in every layer, its gradient is a *sum* over time:
+# Unrolled in time this is a deep net, one layer for each time step, with the same weights in all of them. $\delta_t = \partial L/\partial z_t$, and the backward recursion is chapter 02's. Since $W$ sits in every layer, its gradient is a *sum* over time:
 #
 # $$\frac{\partial L}{\partial W} = \sum_t \delta_t\, h_{t-1}^\top$$
 #
@@ -366,6 +369,8 @@ claims.PREVENTS.trial()
 # ## How to choose the threshold
 #
 # Do not guess: **log the norm before clipping**, look at its histogram, then choose.
+#
+# The IRNN again, 50 time steps, clipped at 1. Predict: how many of its steps are clipped?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.norms_lab()
@@ -394,6 +399,9 @@ claims.PASCANUS_RULE.trial()
 # 4. `optimizer.step()`.
 #
 # Weight decay inside the optimiser is added in 4, so it is not clipped. Momentum and Adam, which average over steps, see clipped gradients only.
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Two minutes. Ask what happens when 2 and 3 change places. (The threshold is compared with a norm that is thousands of times too large, and every step is clipped.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: find the flaw
@@ -426,7 +434,7 @@ labs.overflow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Five minutes. Read the left panel upwards: three steps before, two, one, gone. The exponent itself grows exponentially, since a product of ten grown weight matrices makes a gradient that makes them
-# grow again. **The same in float64**: eight times the exponent buys one step more. **Too large before any step**: clipping comes after the forward pass. The usual slip: blaming the loss, which is only the first to be printed.
+# grow again. **He, twenty layers**, then **the same in float64**: eight times the exponent buys one step more. **Too large before any step**: clipping comes after the forward pass. The usual slip: blaming the loss, which is only the first to be printed.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The verdict names the layer. In your own training do the same: the course's `fit` ends at the first loss that is not finite and says which layer's $z$ was the first.
@@ -606,7 +614,8 @@ claims.PENALTY_SLOPE.trial()
 # - It acts on what is too long. What vanishes it does not touch; what has overflowed it cannot repair.
 # - Weight decay works at the rate $\eta\lambda$ in each step, and an explosion is over sooner.
 # - Log the norm before clipping, then choose the threshold.
-#
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
 #
 # Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*, 2013 (the wall, clipping by norm, the threshold). Mikolov, PhD thesis, 2012 (clipping by value). Le, Jaitly and Hinton, *A simple way to initialize recurrent networks of rectified
