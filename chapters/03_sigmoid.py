@@ -33,7 +33,9 @@ from vglib.sigmoid import check, experiments, labs
 #
 # At $z = 2$, how much is left of the sigmoid's steepest slope?
 #
-# **A** about 1% **B** about 10% **C** about 40%
+# - **A** about 1%
+# - **B** about 10%
+# - **C** about 40%
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -45,8 +47,8 @@ my_slope = "C"
 labs.curves_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Hands up for A, B, C before the lab appears; most say A or B. Drag z from 0 outwards and let the class call
-# out "dead" when they think so. Then the presets: **the famous 2**, **10% of the slope**, **tanh at 2**. The last one
+# Four minutes. Hands up for A, B, C on the slide before: this one opens at 2. Then **steepest**; drag z outwards and let the
+# class call out "dead" when they think so. Then **the famous 2**, **10% of the slope**, **tanh at 2**. The last one
 # surprises: at the same z, tanh is the one that is saturated. The usual slip: reading "flat to the eye" as "zero slope".
 
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
@@ -65,7 +67,8 @@ check.guess_slope(my_slope)
 # The first formula: $s = (1 + e^{-z})^{-1}$ has the derivative $e^{-z}/(1+e^{-z})^2$, which is $s$ times $e^{-z}/(1+e^{-z}) = 1 - s$.
 # It is largest where $s = 1/2$, at $z = 0$, and there it *is* 1/4.
 #
-# The second: put $t = 2s - 1$, so that $4 s (1-s) = 1 - t^2 = p$ and $t = \sqrt{1-p}$. Since $2 s(z) - 1 = \tanh(z/2)$, we have
+# The second needs $\tanh x = (e^x - e^{-x})/(e^x + e^{-x})$, the other curve of the lab. Put $t = 2s - 1$, so that
+# $4 s (1-s) = 1 - t^2 = p$ and $t = \sqrt{1-p}$. Now $2 s(z) - 1 = (1 - e^{-z})/(1 + e^{-z}) = \tanh(z/2)$, so
 # $z = 2\,\mathrm{artanh}\, t$, where artanh is the inverse of tanh.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
@@ -86,7 +89,7 @@ for share in (0.5, 0.1, 0.01):
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: tanh is a sigmoid
 #
-# Return the pair $(\tanh z, \tanh' z)$, using the sigmoid of a number and nothing else. `sigmoid(z)` is given.
+# Return the pair $(\tanh z, \tanh' z)$, with `sigmoid` as the only function.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 from scipy.special import expit as sigmoid
@@ -117,8 +120,8 @@ tanh_point = np.arctanh(np.sqrt(0.9))
 check.tanh_point(tanh_point)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# "tanh is somewhat better, but its derivative is still less than 1", says a widely read Zhihu article. The same article
-# calls both of them *loss functions*; we come back to that.
+# "tanh is somewhat better, but its derivative is still less than 1", says a widely read Zhihu article. It calls both of
+# them *loss functions*; we come back to that.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 from vglib.sigmoid import claims
@@ -128,7 +131,7 @@ claims.TANH_SLOPE.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Flaw 1: outputs that are not centred at 0
 #
-# The weights of one unit, for one sample: $z = \sum_j w_j a_j$, so
+# One unit reads the outputs $a_j$ of the layer before. For one sample $z = \sum_j w_j a_j$, so
 #
 # $$\frac{\partial L}{\partial w_j} = \delta\, a_j$$
 #
@@ -142,7 +145,9 @@ claims.TANH_SLOPE.trial()
 # A sigmoid net for digits, three hidden layers of 100, at its start. For a batch of **ten** samples, in how many units of
 # layer 3 do all 100 weight gradients still share one sign?
 #
-# **A** all **B** most, not all **C** hardly any
+# - **A** all
+# - **B** most, not all
+# - **C** hardly any
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -157,12 +162,14 @@ check.guess_signs(my_signs)
 labs.one_sign_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Start at **one sample**: sigmoid and ReLU both 100%. Ask: *who has ever heard this said of ReLU?* Then slide
-# the batch size. Then **all data, layer 2**, and **all data, after training**: the share is no constant of nature. The
-# usual slip: taking 100% for one sample as a statement about training, which goes by batches.
+# Five minutes. Vote on the slide before: the left panel shows all batch sizes at once. Start at **one sample**: sigmoid and
+# ReLU both 100%. Ask: *who has ever heard this said of ReLU?* Then **ten samples**, **all data**, **all data, layer 2** and
+# **all data, after training**: the share is no constant of nature. The usual slip: taking 100% for one sample as a
+# statement about training, which goes by batches.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# What the lab shows:
+# What the lab shows. Right: how many of a unit's gradients are positive, unit by unit; 0% and 100% are one sign. (A ReLU that
+# is off has no gradient and no point.)
 #
 # - **One sample**: 100% for the sigmoid, exactly. ReLU's outputs are not negative either, so it has the same flaw; tanh has not.
 # - **A batch**: ReLU loses it quickly, since each sample silences other inputs. The sigmoid keeps most of it.
@@ -205,8 +212,7 @@ check.one_sign(one_sign)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Does it zig-zag?
 #
-# Two weights, fed by two sigmoid units. The goal asks $w_1$ to rise and $w_2$ to fall; one sample can only move both the same
-# way.
+# Two weights, fed by two sigmoid units. The goal asks $w_1$ to rise and $w_2$ to fall; one sample moves both the same way.
 #
 # Predict the path: one sample at a time, and with all samples in each step.
 
@@ -214,17 +220,18 @@ check.one_sign(one_sign)
 labs.zigzag_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Presets in order. **Sample by sample**: the textbook zig-zag. **All data**: no zig-zag, it creeps. **Step near the
-# limit**: now it does zig-zag, across the valley. **sigmoid - 1/2, that step**: straight and fast. Then ask: *what was
-# the crime, the turns or the valley?* The usual slip: blaming every slow path on zig-zags.
+# Six minutes. Presets in order. **Sample by sample**: the textbook zig-zag; with **sigmoid - 1/2** it gets no further. **All
+# data**: no zig-zag, it creeps. **Step near the limit**: now it does zig-zag, across the valley. **sigmoid - 1/2, that
+# step**: straight and fast. Then ask: *what was the crime, the turns or the valley?* The usual slip: blaming every slow path
+# on zig-zags.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Read the verdicts. One sample at a time, every step moves both weights the same way and about every other step turns back. But compare
-# `sigmoid` with `sigmoid - 1/2` at the same step 0.5: after 60 steps about as much of the way is left. At a small step the turns cost
-# next to nothing. On all data there is no turn at all: the path drops into the valley and creeps along its floor.
+# Read the verdicts. One sample at a time, every step moves both weights the same way and about every other step turns back. But
+# change `sigmoid` to `sigmoid - 1/2`, at the same step 0.5: after 60 steps about as much of the way is left. At a small step the
+# turns cost next to nothing. On all data there is no turn: the path drops into the valley and creeps along its floor.
 #
-# With `tanh` the rings of equal loss are circles: no valley, and on all data the path is straight. One sample at a time it wavers
-# even then, for a single sample never shows the whole slope.
+# With `tanh` the rings of equal loss are circles: no valley, and on all data the path is straight. One sample at a time it
+# wavers even so, for a single sample never shows the whole slope.
 #
 # A *lucky goal*, with both weights to move up, lies across the valley and is reached quickly, whatever the inputs.
 
@@ -234,14 +241,15 @@ claims.ZIG_ZAG.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The true size of flaw 1
 #
-# Move by $t$ from the goal in a direction $d$ of length 1. The squared error is $\frac12 c\, t^2$ with the **curvature**
-# $c = \mathrm{E}\,(d \cdot a)^2$, and a step does $t \leftarrow (1 - \mathrm{step}\cdot c)\, t$: stable up to $2/c$.
+# Start at distance $t$ from the goal, in a direction $d$ of length 1. The loss there is $\frac12 c\, t^2$, with the
+# **curvature** $c = \mathrm{E}\,(d \cdot a)^2$. A step turns $t$ into $(1 - \mathrm{step}\cdot c)\, t$, which shrinks up to
+# a step of $2/c$.
 #
 # For $n$ independent inputs of mean $m$ and variance $v$:
 #
 # $$c = v + n\,m^2 \ \text{ along } (1, \dots, 1), \qquad c = v \ \text{ across it}$$
 #
-# The steep direction limits the step; the flat ones pay, by a factor $1 + n m^2 / v$.
+# The steep direction limits the step; the flat ones pay: they need $1 + n m^2 / v$ times as many steps.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Along $d = (1, \dots, 1)/\sqrt n$ the number $d \cdot a$ has the mean $\sqrt n\, m$ and, variances adding, the variance
@@ -273,8 +281,8 @@ for name in ("sigmoid", "relu", "tanh", "sigmoid - 1/2"):
     print(f"{name:24}  {abs(mean):6.3f}  {variance:8.4f}  {ratios[0]:18.1f}  {ratios[1]:9.1f}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# With a hundred sigmoid inputs the valley is several hundred times longer than wide. ReLU has some of it; whatever is centred
-# has none. LeCun, Bottou, Orr and Müller gave this argument in 1998, and advised centred inputs for it.
+# With a hundred sigmoid inputs one direction is several hundred times steeper than all others. ReLU has some of it; whatever
+# is centred has none. LeCun, Bottou, Orr and Müller gave this argument in 1998, and advised centred inputs.
 #
 # ### Exercise 4: the largest stable step
 #
@@ -296,7 +304,7 @@ check.largest_step(largest_step)
 # $$z = W a + b = W \left(a - \tfrac12\right) + \left(b + W \tfrac12\right)$$
 #
 # So a sigmoid net has a **twin** with the activation $s(z) - \frac12$: the same weights, the same slopes, the same output, the
-# same $\delta$ in every layer. Only its inputs to each layer are centred.
+# same $\delta$ in every layer. Only the inputs of its layers are centred.
 #
 # Do the twins learn alike?
 
@@ -316,13 +324,13 @@ assert np.allclose(seen.log_delta, also.log_delta, atol=1e-9)
 labs.centring_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Stress that at step 0 nothing on the board differs: same function, same deltas, so no talk of vanishing
-# explains what follows. Show **four layers**, then **two layers, small step** (no gain: at a small step the limit does not bind),
-# then **six layers: not enough**. Each change of a control trains two nets for a second.
+# Six minutes. At step 0 nothing on the board differs: same function, same deltas. So vanishing cannot explain what follows.
+# Show **four layers**, then **two layers, small step** (no gain: at a small step the limit does not bind), then **six
+# layers: not enough**. Each change of a control trains two nets for a second.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This is flaw 1 on its own. With one hidden layer it hardly matters. With four it decides whether the net learns at all
-# within 300 steps. At a small step both are equally slow, as the theory of the valley says: the mean limits the *step*.
+# This is flaw 1 on its own. With one hidden layer it hardly matters. With four it decides whether the net learns within 300
+# steps. At a small step both are equally slow, as the theory of the valley says: the mean limits the *step*.
 #
 # With six layers the twin fails as well. Something else is in the way: the slope.
 
@@ -366,14 +374,15 @@ labs.forward_lab()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Three kinds of weights, as tutorials draw them, 500 units a layer, no biases; **saturated** means less than a tenth of the
-# steepest slope. The dashed lines are the maps of chapters 01 and 02, nothing fitted:
+# steepest slope. The dashed lines are the maps of chapters 01 and 02, nothing fitted: $q$ is the variance of $z$ over the
+# random weights, $u$ a draw from $N(0, 1)$.
 #
 # $$q_{l+1} = \sigma_w^2\, \mathrm{E}\, s(\sqrt{q_l}\, u)^2, \qquad \chi_l = \sigma_w^2\, \mathrm{E}\, s'(\sqrt{q_l}\, u)^2$$
 #
 # - **The variance does not keep growing.** A number between 0 and 1 has variance 1/4 at most. $\mathrm{Var}\, z$ is set by the weights, in
 #   one or two layers, and stays.
-# - **Small weights: no unit is saturated, and the gradient vanishes.** A slope of 1/4 at its best and weights that do not make up for it are
-#   enough.
+# - **Small weights: no unit is saturated, and the gradient vanishes.** A slope of at most 1/4 is enough, if the weights do not
+#   make up for it.
 # - **Large weights: most units are saturated, and the gradient explodes**, if the layer is wide.
 #
 # So in hidden layers "saturated" and "vanishing" are two things.
@@ -412,13 +421,14 @@ for loss, formula in zip(losses, deltas(z, y), strict=True):
 labs.output_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. **Wrong and saturated**: the student who is sure and wrong learns nothing from squared error. Drag **start z**
-# down until the two curves learn alike. **Nielsen 2015** is the start of his chapter 3. Ask: *why can no loss do this for
-# a hidden layer?* (It divides by one slope, the last.)
+# Four minutes. Ask before the lab: *the output is 0.998 and should be 0; which loss moves it?* **Wrong and saturated**: the
+# student who is sure and wrong learns nothing from squared error. Drag **start z** down until the two learn alike.
+# **Nielsen 2015** is the start of his chapter 3. Ask: *why can no loss do this for a hidden layer?* (It divides by one
+# slope, the last.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So a saturated output is a fault of the *loss*, and cured for decades. A hidden layer has no such luck: between it and the loss stand
-# other slopes, and no loss divides by those.
+# So a saturated output is a fault of the *loss*, and was cured decades ago. A hidden layer has no such luck: between it and
+# the loss stand other slopes, and no loss divides by those.
 #
 # The Zhihu article's "if you use the sigmoid as the loss function, its gradient cannot exceed 0.25" mixes up two things; with
 # the right loss behind it, the gradient at the sigmoid's input reaches 1.
@@ -446,8 +456,7 @@ labs.cost_lab()
 # calling a factor of three "three times slower training".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# These are measurements of this machine, one core or a few, taken a moment ago in rounds that alternate between the functions. So
-# here the sentence is computed as well:
+# These times are of this machine, taken a moment ago. So here the sentence is computed as well:
 
 # %% slideshow={"slide_type": "skip"}
 for width in (32, 1024):
@@ -480,13 +489,13 @@ claims.EXP_IS_COSTLY.trial()
 labs.hidden_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes, of which each training takes a second or two. Vote first; most give the sigmoid no chance at depth 20. Look at the
-# right panel: what differs is the gradient at the start, flat instead of twelve powers of ten. Then ask for the sentence that
-# *is* true.
+# Five minutes; each training takes a second or two. Vote first; most give the sigmoid no chance at depth 20. **Plain, 20
+# layers**, then **batch norm** and **residual**. Look at the right panel: what differs is the gradient at the start, level
+# instead of falling by twelve powers of ten. Then ask for the sentence that *is* true.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The plain net does not move off one in ten. With batch norm or with skips the very same sigmoids, drawn from the same weights, learn within
-# 150 steps. And the gates of an LSTM (chapter 08) are sigmoids on purpose: a gate should lie between 0 and 1.
+# The plain net stays at one in ten. With batch norm or with skips the same sigmoids, with the same weights, learn within 150
+# steps. And the gates of an LSTM (chapter 08) are sigmoids on purpose: a gate should lie between 0 and 1.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.HIDDEN_BATCH_NORM.trial()
@@ -500,7 +509,7 @@ claims.HIDDEN_RESIDUAL.trial()
 # | flaw | real? | how large |
 # |---|---|---|
 # | one sign, zig-zag | for one sample | most units of a batch at the start; on all data no zig-zag below the step's limit |
-# | **positive mean** | **yes** | step limited by $1 + n m^2/v$: 577 for 100 inputs; at depth 4 it decides |
+# | **positive mean** | **yes** | $1 + n m^2/v$ times as many steps: 577 for 100 inputs; at depth 4 it decides |
 # | saturated at 2 | no | 42% of the slope; 10% at 3.64, 1% at 5.99 |
 # | saturated output | with squared error | none with cross-entropy |
 # | **slope at most 1/4** | **yes** | with small weights it vanishes and nobody is saturated |
@@ -509,10 +518,11 @@ claims.HIDDEN_RESIDUAL.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - Two flaws are real: a positive mean, which narrows the step, and a slope of at most 1/4, which takes the gradient.
+# - Two flaws are real: a positive mean, which limits the step, and a slope of at most 1/4, which takes the gradient.
 # - Both can be mended around the sigmoid: centre, scale, normalise, or skip.
 # - "Saturated", "vanishing" and "zig-zag" are three different things. Measure which one you have.
-#
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
 #
 # LeCun, Bottou, Orr and Müller, *Efficient BackProp*, 1998 (the mean and the curvature). Glorot and Bengio, *Understanding

@@ -426,21 +426,25 @@ class Forward:
     def verdict(self) -> str:
         """One sentence: does the variance grow, how many units are saturated, what flows back."""
         saturated = float(self.trace.saturated[: self.depth].max())
-        largest = f"Var h stays at most {self.act_variance.max():.2g}"
+        largest = f"Var h is at most {self.act_variance.max():.2g}"
         if self.depth == 1:
             return (
                 f"one layer: Var z is {self.pre_variance[0]:.3g}, {_percent(saturated)} of the "
                 f"units are saturated, {largest}.{self.note}"
             )
+        units = (
+            f"at most {_percent(saturated)} of a layer's units are saturated"
+            if saturated
+            else "no unit is saturated"
+        )
         word = (
             "grows" if self.growth > 1.05 else "falls" if self.growth < 0.95 else "keeps its level"
         )
         back = power_of_ten(float(self.trace.log_delta[0] - self.trace.log_delta[self.depth - 1]))
         return (
             f"{word}: Var z goes from {self.pre_variance[0]:.3g} in layer 1 to "
-            f"{self.pre_variance[-1]:.3g} in layer {self.depth}; {largest}; at most "
-            f"{_percent(saturated)} of a layer's units are saturated; layer 1 gets {back} of layer "
-            f"{self.depth}'s gradient.{self.note}"
+            f"{self.pre_variance[-1]:.3g} in layer {self.depth}; {largest}; {units}; layer 1 gets "
+            f"{back} times the gradient of layer {self.depth}.{self.note}"
         )
 
 
@@ -730,7 +734,7 @@ class Hidden:
         layers = "1 sigmoid layer" if self.depth == 1 else f"{self.depth} sigmoid layers"
         return (
             f"{word}: {layers}, {self.kind}, {_percent(self.accuracy)} of the test images after "
-            f"{steps} steps; at the start layer 1 got {share} of the last layer's gradient."
+            f"{steps} steps; at the start layer 1 got {share} times the last layer's gradient."
         )
 
 

@@ -24,6 +24,7 @@ from vglib.sigmoid.experiments import (
 )
 
 GRAPH = "another"
+UP_DOWN = "one up, one down"
 COLORS = {"sigmoid": BLUE, "relu": ORANGE, "tanh": GREEN, "matrix product": GREY}
 
 
@@ -215,24 +216,20 @@ def zigzag_lab() -> Lab:
         inputs=controls.choice("inputs", "sigmoid", list(ex.INPUTS), "What feeds the two weights."),
         batch=controls.ladder("batch size", 1, [1, 2, 5, 10, 50, 500], "Samples in a step."),
         lr=controls.slider("step size", 0.5, 0.05, 20, tooltip="The learning rate.", log=True),
-        goal=controls.choice("goal", "one up, one down", list(ex.GOALS), "Where the weights go."),
+        goal=controls.choice("goal", UP_DOWN, list(ex.GOALS), "Where the weights go."),
         seed=controls.seed(),
         presets={
-            "sigmoid, sample by sample": {"inputs": "sigmoid", "batch": 1, "lr": 0.5},
-            "sigmoid, all data": {"inputs": "sigmoid", "batch": 500, "lr": 0.5},
-            "sigmoid, all data, step near the limit": {
-                "inputs": "sigmoid",
-                "batch": 500,
-                "lr": 3.4,
-            },
-            "sigmoid - 1/2, all data, that step": {
-                "inputs": "sigmoid - 1/2",
-                "batch": 500,
-                "lr": 3.4,
-            },
-            "tanh, sample by sample": {"inputs": "tanh", "batch": 1, "lr": 0.5},
-            "tanh, all data": {"inputs": "tanh", "batch": 500, "lr": 0.5},
-            "a lucky goal": {"inputs": "sigmoid", "batch": 500, "lr": 0.5, "goal": "both up"},
+            name: {"inputs": inputs, "batch": batch, "lr": lr, "goal": goal}
+            for name, (inputs, batch, lr, goal) in {
+                "sigmoid, sample by sample": ("sigmoid", 1, 0.5, UP_DOWN),
+                "sigmoid - 1/2, sample by sample": ("sigmoid - 1/2", 1, 0.5, UP_DOWN),
+                "sigmoid, all data": ("sigmoid", 500, 0.5, UP_DOWN),
+                "sigmoid, all data, step near the limit": ("sigmoid", 500, 3.4, UP_DOWN),
+                "sigmoid - 1/2, all data, that step": ("sigmoid - 1/2", 500, 3.4, UP_DOWN),
+                "tanh, sample by sample": ("tanh", 1, 0.5, UP_DOWN),
+                "tanh, all data": ("tanh", 500, 0.5, UP_DOWN),
+                "a lucky goal": ("sigmoid", 500, 0.5, "both up"),
+            }.items()
         },
     )
 
@@ -328,10 +325,13 @@ def forward_lab() -> Lab:
         width=controls.width(500),
         seed=controls.seed(),
         presets={
-            "U(±1/√n), 10 layers": {"init": "U(±1/√n)", "depth": 10, "weight_scale": 1.0},
-            "N(0, 1/n), 10 layers": {"init": "N(0, 1/n)", "depth": 10, "weight_scale": 1.0},
-            "N(0, 1), 10 layers": {"init": "N(0, 1)", "depth": 10, "weight_scale": 1.0},
-            "N(0, 1), narrow": {"init": "N(0, 1)", "depth": 10, "weight_scale": 1.0, "width": 30},
+            name: {"init": init, "depth": 10, "weight_scale": 1.0, "width": width}
+            for name, init, width in (
+                ("N(0, 1), 10 layers", "N(0, 1)", 500),
+                ("U(±1/√n), 10 layers", "U(±1/√n)", 500),
+                ("N(0, 1/n), 10 layers", "N(0, 1/n)", 500),
+                ("N(0, 1), narrow", "N(0, 1)", 30),
+            )
         },
     )
 
@@ -402,11 +402,11 @@ def draw_cost(result: Cost) -> go.Figure:
         GRAPH,
         "markers",
     )
-    return figures.panels(
+    drawn = figures.panels(
         [
             Panel("time, µs", times, "width (units)", powers=True, x_log=True, x_range=(28, 1200)),
             Panel(
-                "share of the layer's forward time, %",
+                "share of the forward time, %",
                 [*shares, here],
                 "width (units)",
                 x_log=True,
@@ -416,6 +416,8 @@ def draw_cost(result: Cost) -> go.Figure:
         ],
         height=400,
     )
+    ticks = {"tickvals": list(ex.WIDTHS), "ticktext": [str(width) for width in ex.WIDTHS]}
+    return drawn.update_layout(xaxis=ticks, xaxis2=ticks)
 
 
 def cost_lab() -> Lab:
