@@ -137,7 +137,8 @@ claims.TANH_SLOPE.trial()
 #
 # One number $\delta$ for all $j$. If all $a_j > 0$, **all gradients share one sign**.
 #
-# For a batch of $B$ samples the gradient is the average $\frac1B \sum_i \delta_i\, a_{ij}$, and the $\delta_i$ differ in sign.
+# For a batch of $B$ samples (images) the gradient is the average $\frac1B \sum_i \delta_i\, a_{ij}$, and the
+# $\delta_i$ differ in sign. (Here $\delta_i$ is of sample $i$'s own loss, so the $1/B$ stands outside.)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
@@ -256,8 +257,9 @@ claims.ZIG_ZAG.trial()
 # $n \cdot v/n = v$. The expectation of a square is variance plus mean squared: $v + n m^2$. In a direction whose entries add up to 0
 # the means cancel and $v$ is left.
 #
-# The table of second derivatives is called the **Hessian**; these curvatures are its eigenvalues, the curvatures along its own
-# axes. Let autograd build it from thrown dice.
+# The table of second derivatives is called the **Hessian**; it has directions, its **eigenvectors**, that it only
+# stretches. The factors are its **eigenvalues**: here they are these curvatures. Let autograd build it from thrown
+# dice.
 
 # %% slideshow={"slide_type": "skip"}
 def curvatures(mean: float, variance: float, n: int) -> tuple[float, float]:
@@ -373,9 +375,10 @@ labs.forward_lab()
 # **U(±1/√n)**: nobody is saturated, and the gradient vanishes. The usual slip: "vanishing means saturated".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Three kinds of weights, as tutorials draw them, 500 units a layer, no biases; **saturated** means less than a tenth of the
-# steepest slope. The dashed lines are the maps of chapters 01 and 02, nothing fitted: $q$ is the variance of $z$ over the
-# random weights, $u$ a draw from $N(0, 1)$.
+# Three kinds of weights, as tutorials draw them, 500 units a layer, no biases; **saturated** means less than a tenth
+# of the steepest slope. $U(\pm a)$ spreads them evenly between $-a$ and $a$. The dashed lines are chapter 01's $q$
+# and $\chi$, now layer by layer, nothing fitted: $q$ is the variance of $z$ over the random weights, $u$ a draw from
+# $N(0, 1)$.
 #
 # $$q_{l+1} = \sigma_w^2\, \mathrm{E}\, s(\sqrt{q_l}\, u)^2, \qquad \chi_l = \sigma_w^2\, \mathrm{E}\, s'(\sqrt{q_l}\, u)^2$$
 #
@@ -402,7 +405,9 @@ claims.SATURATED_BEYOND_TWO.trial()
 #
 # $$-y \ln a - (1 - y) \ln (1 - a): \quad \frac{\partial L}{\partial z} = \frac{a - y}{a (1 - a)}\, s'(z) = a - y$$
 #
-# Cross-entropy divides by exactly what the slope multiplies with.
+# Cross-entropy divides by exactly what the slope multiplies with. With ten outputs the **softmax**
+# $a_i = e^{z_i}/\sum_j e^{z_j}$ takes the sigmoid's place, and $-\ln a$ of the right one is the loss: again
+# $\partial L/\partial z = a - y$. torch's `cross_entropy` does both.
 
 # %% slideshow={"slide_type": "skip"}
 def deltas(z: torch.Tensor, y: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -265,7 +265,7 @@ labs.forget_lab()
 # Ten minutes, the heart of the chapter. Vote first; most say A, for "LSTMs do not vanish". As it opens: 22 powers of ten are gone, with all
 # gates working. Now hold the right arrow on **forget bias**: **b = 1**, **b = 2**, **b = 5**. Ask at b = 5: *the gates alone cannot exceed 1, so
 # where does the rest come from?* Then the controls: **gates, no memory**, **1997: f = 1**, and **an LSTM explodes**. The
-# usual slip: reading the pink line, σ(b) a step, as the gradient.
+# usual slip: reading the pink line, s(b) a step, as the gradient.
 
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_cell(my_gradient)
@@ -274,7 +274,8 @@ check.guess_cell(my_gradient)
 # Read the lab slowly; most of what is said about LSTMs can be checked in it.
 #
 # - **The forget bias decides.** From 0 to 5 it moves the gradient over 100 steps by more than twenty powers of ten.
-# - **The gates alone** (green) follow $\sigma(b)$ a step (pink, dashed). The full gradient is larger, always: there is a second path.
+# - **The gates alone** (green) follow $s(b)$ a step (pink, dashed). The full gradient is larger, always: there is a
+#   second path.
 # - **f = 1** (grey) is 1997's **constant error carousel**: along the cell the factor is exactly 1, for any $T$.
 # - **gates, no memory** keeps every gate and cuts the carrying: the gradient dies faster than in the plain LSTM. **memory, no gates**
 #   keeps the addition alone, and the gradient lives, indeed grows.
@@ -315,7 +316,7 @@ assert torch.allclose(found, torch.autograd.functional.jacobian(step, c0), rtol=
 #
 # The terms with $g$ and $c$ in front change sign from unit to unit and step to step. What stays is $W_g$, with mean factors:
 #
-# $$\frac{\partial c_t}{\partial c_{t-1}} \approx f\,\mathbf 1 + \kappa M, \qquad \kappa = \sigma_w\; \mathrm{E}\,i\; \mathrm{E}(1-g^2)\; \mathrm{E}\,o\; \mathrm{E}(1 - \tanh^2 c)$$
+# $$\frac{\partial c_t}{\partial c_{t-1}} \approx f I + \kappa M, \qquad \kappa = \sigma_w\; \mathrm{E}\,i\; \mathrm{E}(1-g^2)\; \mathrm{E}\,o\; \mathrm{E}(1 - \tanh^2 c)$$
 #
 # $M$ is a random matrix, of Gaussian entries with variance $1/n$; its eigenvalues fill the disc of radius 1. So those of the sum fill a disc of radius $\kappa$ **around $f$**:
 #
@@ -326,10 +327,11 @@ assert torch.allclose(found, torch.autograd.functional.jacobian(step, c0), rtol=
 # $f + \kappa$ pass 1?* The table below this slide answers. The usual slip: to take $\kappa$ for a small correction; it is raised to the power $T$.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In full, for the root mean square over all directions: the powers $M^k$ of a large Gaussian matrix are as good as orthogonal to one another, each
-# of mean square 1, so squares add up like those of the coefficients of a polynomial, and that is an average over a circle:
+# *The next two cells may be skipped; they need complex numbers.* For the root mean square over all directions: the
+# powers $M^k$ of a large Gaussian matrix are as good as orthogonal to one another, each of mean square 1, so squares
+# add up like those of the coefficients of a polynomial, and that is an average over a circle:
 #
-# $$\tfrac1n \lVert (f\,\mathbf 1 + \kappa M)^T \rVert^2 \approx \sum_{k=0}^{T} \binom{T}{k}^{\!2} f^{2(T-k)} \kappa^{2k} = \frac{1}{2\pi} \int_0^{2\pi} \big|f + \kappa e^{i\theta}\big|^{2T} d\theta$$
+# $$\tfrac1n \lVert (f I + \kappa M)^T \rVert^2 \approx \sum_{k=0}^{T} \binom{T}{k}^{\!2} f^{2(T-k)} \kappa^{2k} = \frac{1}{2\pi} \int_0^{2\pi} \big|f + \kappa e^{i\theta}\big|^{2T} d\theta$$
 #
 # With $f_t$ and $\kappa_t$ of each step in a product, this is the lab's orange line. Nothing in it is fitted: the means are integrals over a
 # Gaussian, as in chapter 05. First the identity, then thrown matrices, then the LSTM itself.
@@ -426,7 +428,8 @@ check.direct_path(direct_path)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: which bias?
 #
-# You want the direct path to keep a `share` of the gradient over `steps` steps, with $f = \sigma(b)$ throughout. Return $b$.
+# You want the direct path to keep a `share` of the gradient over `steps` steps, with $f = s(b)$ throughout. Return
+# $b$.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def bias_for(share: float, steps: int) -> float:
@@ -489,7 +492,8 @@ labs.lag_lab()
 # longer. The usual slip: "has not learned" is not "cannot learn".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Now with more patience: $T = 20$, 16 units, 500 updates of 20 sequences, Adam, clipped at norm 1.
+# Now with more patience: $T = 20$, 16 units, 500 updates of 20 sequences, Adam (chapter 10), no gradient longer than
+# 1 (clipping, chapter 09).
 
 # %% slideshow={"slide_type": "skip"}
 learned = {}

@@ -9,7 +9,8 @@
 # **You will learn** what pretraining gave and what replaced it, why moving is not learning, how large a step may be, and which
 # measures act on the gradient at all.
 #
-# **You need** the chain rule (chapter 02), χ and the sigmoid's critical point (05), the cliff and clipping (09).
+# **You need** the chain rule (chapter 02), χ and the sigmoid's critical point (05), the cliff and clipping (09); for
+# the tournament also batch norm, residual nets and the LSTM (06 to 08).
 #
 # **Time** 120 minutes
 
@@ -207,7 +208,9 @@ claims.ONLY_SCALE.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The original: a Boltzmann machine
 #
-# Hinton, Osindero and Teh (2006) did not copy, they *modelled*. A **restricted Boltzmann machine** gives each pair of a visible $v$ and a hidden $h$, all 0 or 1, an energy:
+# *This part is history and needs some probability. You may go on at "What replaced it, and why".* Hinton, Osindero
+# and Teh (2006) did not copy, they *modelled*. A **restricted Boltzmann machine** gives each pair of a visible $v$
+# and a hidden $h$, all 0 or 1, an energy:
 #
 # $$E(v, h) = -a \cdot v - b \cdot h - h \cdot W v, \qquad P(v, h) = \frac{e^{-E(v, h)}}{Z}$$
 #
@@ -504,8 +507,10 @@ claims.ADAM_CARRIES.trial()
 # A sum does not know its order. **Deal the labels out to the images anew, and the gradient stays the same.** It knows how many of each digit there are, and nothing of which is which.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The part that does know is what is left of $h_i - \bar h$. It is about as large as the **relative spread** of $h$, that is, $\lVert h - \bar h\rVert / \lVert h\rVert$. The difference $g - g'$ to
-# the gradient with shuffled labels holds two such parts, hence the $\sqrt 2$ of the dashed line in the first lab's right panel:
+# The part that does know is what is left of $h_i - \bar h$. It is about as large as the **relative spread** of $h$,
+# that is, $\lVert h - \bar h\rVert / \lVert h\rVert$. The difference $g - g'$ to the gradient with shuffled labels
+# holds two such parts, hence the $\sqrt 2$ of the dashed line in the right panel of the lab of one step (before
+# *Adam's first step*):
 #
 # $$\frac{\lVert g - g' \rVert}{\lVert g \rVert} \approx \sqrt 2\; \frac{\lVert h - \bar h\rVert}{\lVert h\rVert}$$
 #
@@ -596,7 +601,7 @@ check.flaw_adam(flaw_adam)
 # | **step decay** | $1$, from half time $\tfrac1{10}$, from three quarters $\tfrac1{100}$ |
 # | **cosine** | $\frac12 \left(1 + \cos\frac{\pi t}{T}\right)$ |
 #
-# Six ReLU layers, He's weights times 1.5, **plain SGD**. Is warm-up of any use without Adam and without a transformer?
+# Six ReLU layers, He's weights times 1.5, **plain SGD**. Is warm-up of any use without Adam?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.schedule_lab()
@@ -687,7 +692,7 @@ assert np.allclose(by_autograd, hessian(10, 1), rtol=1e-9)
 assert round(np.linalg.cond(hessian(10, 1))) == 10402
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# With $n$ inputs of that kind the steepest curvature is about $2(\sigma^2 + n\mu^2 + 1)$: the mean counts $n$ times, since all inputs push the same way. That is one reason to prefer inputs, and activations, round 0.
+# With $n$ inputs the mean counts $n$ times: chapter 03's first flaw, now at the input.
 #
 # ### Exercise 7: the largest step
 #
@@ -810,8 +815,11 @@ for m in MEASURES.values():
 Markdown("\n".join(rows))
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# "good" is the start that suits the activation: He for ReLU, Glorot for tanh, 8 times Glorot for the sigmoid, the identity or an orthogonal matrix from step to step. Of *design* there are four: a skip round every
-# layer, two stacks of convolutions and pooling (two layers, or as many as the net had), and an LSTM. Each run: digits, cross-entropy, SGD, batches of 32, 150 steps, one start.
+# "good" is the start that suits the activation: He for ReLU, Glorot for tanh, 8 times Glorot for the sigmoid, the
+# identity or an orthogonal matrix from step to step. Of *design* there are four: a skip round every layer, two stacks
+# of convolutions (chapter 05) and pooling, which merges neighbouring pixels into one (two layers, or as many as the
+# net had), and an LSTM. *Early stopping* ends the training when unseen images get no better. Each run: digits,
+# cross-entropy, SGD, batches of 32, 150 steps, one start.
 
 # %% tags=["decisive"] slideshow={"slide_type": "subslide"}
 runs = starters(pairs=False, seeds=1)

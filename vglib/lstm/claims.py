@@ -164,7 +164,7 @@ PRODUCT_OF_GATES = Claim(
     id="cell-gradient-is-the-product-of-forget-gates",
     source=NOTES,
     says="The gradient of the cell state is the product of the forget gates, so with a forget "
-    "bias b it falls like σ(b)^T.",
+    "bias b it falls like s(b)^T.",
     setup=f"{SETUP}, as a power of ten; forget bias 1",
     prediction=lambda: _cell_exponent(1.0),
     measure=lambda seed: _measured_exponent(seed, 1.0),

@@ -298,7 +298,7 @@ class Path:
         said = f"∂c_T/∂c_0 over {self.length} steps is {power_of_ten(end)}"
         if self.wiring == "LSTM":
             return (
-                f"{word(end)}: {said}; the gates alone leave σ(b)^T = "
+                f"{word(end)}: {said}; the gates alone leave s(b)^T = "
                 f"{power_of_ten(self.log_gates[0])}, both paths in theory "
                 f"{power_of_ten(self.log_theory[0])}; with f = 1 it is "
                 f"{power_of_ten(self.log_control[0])}."

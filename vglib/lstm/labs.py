@@ -134,7 +134,7 @@ def draw_path(result: ex.Path) -> go.Figure:
         Curve("measured", time, figures.log10(result.log_c), mode="lines"),
         Curve("the gates alone", time, figures.log10(result.log_direct), GREEN, mode="lines"),
         Curve("same net, f = 1", time, figures.log10(result.log_control), GREY, mode="lines"),
-        Curve("σ(b) per step", time, figures.log10(result.log_gates), PINK, THEORY),
+        Curve("s(b) per step", time, figures.log10(result.log_gates), PINK, THEORY),
         Curve("theory, both paths", time, figures.log10(result.log_theory), ORANGE, THEORY),
     ]
     hidden = Curve("measured", time, figures.log10(result.log_h), mode="lines")
