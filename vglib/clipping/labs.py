@@ -419,7 +419,7 @@ def draw_rescue(result: Rescue) -> go.Figure:
                 y_range=(-2, 8),
             ),
             Panel(
-                "‖W‖ / ‖W‖ at the start (cut at 2)",
+                "‖W‖ over its start, cut at 2",
                 _relative(result, colors),
                 COUNT,
                 x_log=True,
