@@ -122,3 +122,9 @@ def test_ranking():
     assert few > many
     assert lab.preset("MNIST, ReLU against sigmoid").result.wrong < 1e-6
     assert lab.preset("MNIST, one row of the table").result.wrong > 0.2
+
+
+@pytest.mark.parametrize("make", [labs.gauges_lab, labs.noise_lab, labs.ranking_lab])
+def test_no_preset_leaves_behind_what_another_set(make):
+    first, *others = (set(preset) for preset in make().presets.values())
+    assert all(names == first for names in others)

@@ -477,7 +477,7 @@ class Dying:
             return f"overflows: after step {self.overflow} the loss is no longer a finite number."
         end = f"test accuracy {100 * self.test_accuracy[-1]:.0f}% after {self.steps[-1]:.0f} steps."
         batch = (
-            f"in layer {self.worst_layer} {100 * self.off_batch[-1]:.0f}% of the units "
+            f"in layer {self.worst_layer}, {100 * self.off_batch[-1]:.0f}% of the units "
             "are off for 10 images,"
         )
         if self.off_data[-1] == 0:
