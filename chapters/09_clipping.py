@@ -7,7 +7,8 @@
 #
 # **You will learn** why explosion is a wall in the landscape, how the kinds of clipping differ, how to choose a threshold, and what L1, L2, max-norm, weight clipping and a gradient penalty each limit.
 #
-# **You need** the chain rule (chapter 02), descent on a loss surface (chapter 01), initialisation (chapter 05).
+# **You need** the chain rule (chapter 02), descent on a loss surface (chapter 01), initialisation (chapter 05),
+# recurrent nets (chapter 08).
 #
 # **Time** 90 minutes
 
@@ -196,7 +197,7 @@ claims.SIGNS.trial()
 #
 # - **whole**: one factor for all the layers;
 # - **each layer**: a factor for each;
-# - **groups**: the optimiser's parameter groups, here hidden layers and readout;
+# - **groups**: the optimiser's parameter groups, here the hidden layers and the output layer;
 # - **each entry**: by value.
 #
 # Predict: which of them keep the direction of the whole gradient? Which keep the ratio between the layers?
@@ -271,16 +272,15 @@ claims.DEEP_SIGMOID.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A net that diverges
 #
-# **Adding task**: a sequence of random numbers from 0 to 1, two of them marked; answer with the sum of the two. Always answering 1 gives a squared error of $\tfrac16$.
-#
-# **IRNN**: $h_t = \mathrm{relu}(W h_{t-1} + U x_t + b)$ with $W$ the identity at the start.
+# Chapter 08's adding task and its IRNN, $h_t = \mathrm{relu}(W h_{t-1} + U x_t + b)$, with $W$ and $U$ for $W_h$ and
+# $W_{in}$; $W$ starts as the identity.
 #
 # $$\delta_{t-1} = W^\top \delta_t \quad\text{(where the units are on)}$$
 #
 # With $W = I$ the gradient reaches the first step undiminished. One step later $W$ is no longer the identity.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Unrolled in time this is a deep net, one layer for each time step, with the same weights in all of them. $\delta_t = \partial L/\partial z_t$, and the backward recursion is chapter 02's. Since $W$ sits in every layer, its gradient is a *sum* over time:
+# As in chapter 08, $W$ sits in every time step, so its gradient is a *sum* over time:
 #
 # $$\frac{\partial L}{\partial W} = \sum_t \delta_t\, h_{t-1}^\top$$
 #
@@ -425,7 +425,8 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Overflow, as it happens
 #
-# Ten ReLU layers, He's initialisation, float32, a step size of 1. Each number type has a largest number; beyond it is `inf`, and `inf - inf` is **NaN**, "not a number".
+# Ten ReLU layers, He's initialisation, float32, a step size of 1. In chapter 05 the forward pass overflowed before
+# training. Here training makes it overflow: `inf`, then NaN.
 #
 # Predict: how many steps until the first `inf`? In the first layer, or in the last?
 
