@@ -117,7 +117,8 @@ for name in ("relu", "leaky_relu", "elu", "sigmoid", "gelu", "mish", "matmul"):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Noise as a regulariser: RReLU
 #
-# In training each unit draws its leak at random; in evaluation the leak is the mean.
+# A **regulariser** keeps a net from learning its training images by heart. In training each unit draws its leak at
+# random; in evaluation the leak is the mean.
 #
 # **Predict**: on average the noise changes no output. What does it do to the squared error?
 
@@ -129,13 +130,13 @@ labs.noise_lab()
 # square of the range. Ask: *where does the noise not act?* (At positive $z$.) Twice the range costs four times as much.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Why would noise regularise? Take a readout $y = \sum_i w_i \phi(z_i)$. On average the random leaks change nothing. But
-# the squared error also feels the *variance* of $y$, and variances of independent terms add up. A leak uniform in
+# Why would noise regularise? Take an output $y = \sum_i w_i \phi(z_i)$. On average the random leaks change nothing.
+# But the squared error also feels the *variance* of $y$, and variances of independent terms add up. A leak uniform in
 # $[l, u]$ has variance $(u-l)^2/12$, so
 #
 # $$E(\text{error}^2) = \text{error of the mean}^2 + \frac{(u-l)^2}{12} \sum_{z_i < 0} w_i^2 z_i^2 .$$
 #
-# The last term is a price on large weights, paid at units that are negative: a weight decay that looks at the data.
+# The last term is a price on large weights, paid at units that are negative.
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
@@ -153,7 +154,8 @@ assert abs(((np.where(z > 0, 1, leaks) * z) @ w).var() / penalty(w, z, 1 / 8, 1 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# A network of 20 ReLU layers. Every open path has slope exactly 1. The weights are Glorot's, variance $1/n$.
+# A network of 20 ReLU layers. Every open path has slope exactly 1. The weights have variance $1/n$, Glorot's rule for
+# layers of equal width (chapter 05).
 #
 # What share of layer 20's $\lVert\partial L/\partial z\rVert$ arrives at layer 1?
 #
@@ -181,7 +183,8 @@ labs.slope_lab()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why the slope is 1 and the factor is 1/2
 #
-# Backwards through one layer: $\ \delta_l = \phi'(z_l) \odot (W_{l+1}^\top \delta_{l+1})$.
+# Backwards through one layer: $\ \delta_l = \phi'(z_l) \odot (W_{l+1}^\top \delta_{l+1})$. ($\odot$: entry by entry,
+# chapter 02's $D_l$.)
 #
 # 1. An entry of $W^\top\delta$ is a sum of $n$ independent terms, each of variance $\frac{\sigma_w^2}{n}\delta_i^2$. Variances
 #    add: $\frac{\sigma_w^2}{n}\lVert\delta\rVert^2$ an entry, so $\sigma_w^2\lVert\delta\rVert^2$ for all $n$.
@@ -378,7 +381,8 @@ check.flaw(flaw)
 # *Once in the negative half, learning stops completely*, says a tutorial of 2017, and then rightly adds: if no example
 # turns the unit on. Two different things:
 #
-# - **off for this image** (or this batch): output 0, no gradient *from this image*. Half of all pairs, at the start.
+# - **off for this image** (or this batch): output 0, no gradient *from this image*. Half of all pairs of a unit and
+#   an image, at the start.
 # - **off for all of the data**: no gradient at all. The unit is **dead**.
 #
 # **Predict**: a 64-100-100-10 net takes steps of 1.0, then of 0.1. Does it lose units, and in which layer first?
@@ -402,8 +406,9 @@ labs.dying_lab()
 # *Its output is not centred on 0* is the second fault in every list. Here the two faults meet.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The share of layer 2 that is dead after 600 steps, and the test accuracy. Adam moves each weight by about the
-# learning rate whatever its gradient, so 0.1 is a huge step for it: the weights themselves are of size 0.14.
+# The share of layer 2 that is dead after 600 steps, and the test accuracy. **SGD** is chapter 01's descent, batch by
+# batch. **Adam** (chapter 10) moves each weight by about the learning rate whatever its gradient, so 0.1 is a huge
+# step for it: the weights themselves are of size 0.14.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.relu_family.experiments import dead_share
@@ -587,8 +592,9 @@ claims.FASTER.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What can a test set rank?
 #
-# Each image is named right with chance $p$. The share of right answers among $n$ has standard error
-# $\sqrt{p(1-p)/n}$. **Predict**: how large is it for our 360 images at 97.5%?
+# Each image is named right with chance $p$. From one test set of $n$ to the next the share of right answers scatters,
+# with the standard deviation $\sqrt{p(1-p)/n}$: its **standard error**. **Predict**: how large is it for our 360
+# images at 97.5%?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.ranking_lab()
