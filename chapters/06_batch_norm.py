@@ -3,7 +3,7 @@
 #
 # **Batch norm is said to cure vanishing and exploding gradients. What does it cure, and what does it cause?**
 #
-# **You will do** take its backward pass apart, see it rescue twenty sigmoid layers, see it explode in forty ReLU layers, and
+# **You will do** take its backward pass apart, see it rescue twenty sigmoid layers, see it explode in fifty ReLU layers, and
 # flatten that explosion with one bold step.
 #
 # **You will learn** what batch norm standardises, why the size of a weight stops mattering, and where the number
@@ -38,7 +38,7 @@ from vglib.batch_norm import check, experiments, labs
 labs.unit_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Before the right panel is discussed, ask: *what will two heaps look like afterwards?* Many expect a bell.
+# Three minutes. Ask on the slide before: *what will two heaps look like afterwards?* Many expect a bell.
 # Then **one outlier**: a single sample squeezes all the others. **γ and β undo it**: the learned scale and shift can put
 # everything back. **A batch of 8**: the measured mean is not the true one; press Reseed a few times.
 
@@ -51,8 +51,8 @@ labs.unit_lab()
 #
 # $$\mathrm{BN}(z_i) = \gamma\, u_i + \beta$$
 #
-# Each unit has its own $m$ and $v$, from the batch, and its own $\gamma$ and $\beta$, which learn. $\epsilon = 10^{-5}$
-# avoids 0/0.
+# Each unit has its own $m$ and $v$, from the batch, and its own $\gamma$ and $\beta$, which learn. ($\epsilon = 10^{-5}$
+# avoids 0/0.)
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -69,7 +69,7 @@ assert torch.allclose(batch_norm(z, 0.5, -1.0), 0.5 * expected - 1, rtol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # So it sets two numbers, the mean and the variance. A shift and a scale do not change a shape: two heaps stay two heaps.
-# The mean of $u^4$ tells: a normal distribution has 3, a coin has 1.
+# The mean of $u^4$ tells: a normal distribution has 3, a coin of $\pm 1$ has 1.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 from vglib.batch_norm import claims
@@ -86,7 +86,7 @@ claims.STANDARD_NORMAL.trial()
 #
 # $$\frac{\partial u_i}{\partial z_j} = \frac1s \left( [i = j] - \frac1B - \frac{u_i u_j}{B} \right)$$
 #
-# With $g_i = \partial L/\partial u_i$ and the mean over the batch written as a bar:
+# ($[i = j]$ is 1 if $i = j$, else 0.) With $g_i = \partial L/\partial u_i$ and the mean over the batch written as a bar:
 #
 # $$\boxed{\ \frac{\partial L}{\partial z_j} = \frac1s \left( g_j - \overline{g} - u_j\, \overline{u g} \right)\ }$$
 
@@ -128,8 +128,8 @@ assert torch.allclose(by_hand, by_autograd, rtol=1e-10, atol=1e-12)
 assert by_hand.sum(0).abs().max() < 1e-12  # its mean is gone
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# $\gamma$ multiplies $g$ on the way, and its own gradient is $\sum_i u_i g_i$; that of $\beta$ is $\sum_i g_i$, with $g$
-# now taken behind them.
+# $\gamma$ and $\beta$ come after $u$. With $g'_i$ the gradient by $\gamma u_i + \beta$: $g_i = \gamma g'_i$, the gradient
+# of $\gamma$ is $\sum_i u_i\, g'_i$, and that of $\beta$ is $\sum_i g'_i$.
 #
 # ### Exercise 1: RMS norm
 #
@@ -194,7 +194,8 @@ claims.NORMALISES_WEIGHTS.trial()
 #
 # $$\hat m \leftarrow (1 - a)\, \hat m + a\, m, \qquad \hat v \leftarrow (1 - a)\, \hat v + a\, \tfrac{B}{B-1}\, v$$
 #
-# After $t$ steps the start counts for $(1-a)^t$. Once settled, $\hat m$ scatters by $\sigma \sqrt{\frac{a}{(2 - a) B}}$.
+# After $t$ steps the start counts for $(1-a)^t$. Once settled, $\hat m$ scatters by $\sigma \sqrt{\frac{a}{(2 - a) B}}$,
+# where $\sigma$ is the spread of $z$.
 #
 # Predict: a small momentum or a large one? What does each cost?
 
@@ -207,7 +208,7 @@ labs.running_lab()
 # Keras counts the other way round, its momentum 0.99 is torch's 0.01.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Why that scatter? Settled, $\hat m = a\, m_t + a(1-a)\, m_{t-1} + a(1-a)^2 m_{t-2} + \dots$, and variances of independent
+# ($B/(B-1)$ makes up for measuring the spread around the batch's own mean.) Why that scatter? Settled, $\hat m = a\, m_t + a(1-a)\, m_{t-1} + a(1-a)^2 m_{t-2} + \dots$, and variances of independent
 # terms add: $\frac{\sigma^2}{B}\, a^2 \left(1 + (1-a)^2 + (1-a)^4 + \dots\right) = \frac{\sigma^2}{B}\, \frac{a^2}{1 -
 # (1-a)^2} = \frac{\sigma^2}{B}\,\frac{a}{2-a}$.
 
@@ -229,12 +230,12 @@ assert abs(layer.running_mean.std() / scatter(1.0, 0.1, 16) - 1) < 0.05
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: when has it settled?
 #
-# Momentum 0.1. After how many steps does the start count for less than a hundredth?
+# Momentum 0.05. After how many steps does the start count for less than a hundredth?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
 # STUB steps = ...
-steps = 44
+steps = 90
 # END SOLUTION
 
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
@@ -260,12 +261,11 @@ labs.places_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Four minutes. At **lr 0.1** the three places lie together, above the net without. The large effect is elsewhere: at **lr
-# 1** and **lr 3** the net without batch norm is lost, with it the net does not mind. So the question that divides forums,
-# before or after, is the small one. Reseed before anybody reads a difference of one point.
+# 1** the net without batch norm falls far behind, at **lr 3** it is lost; with it the net hardly minds. So the question
+# that divides forums, before or after, is the small one. Reseed before anybody reads a difference of one point.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Here is the listing rebuilt in torch, with as many numbers as Keras counts for it: 271,346, of which 2,368 are running
-# statistics and do not learn.
+# Here is the listing in torch, with as many numbers as Keras counts for it. The running statistics among them do not learn.
 
 # %% slideshow={"slide_type": "skip"}
 model = torch.nn.Sequential(
@@ -318,7 +318,7 @@ claims.BEFORE_OR_AFTER.trial()
 #
 # $$\gamma\, \frac{W x + b - \hat m}{\sqrt{\hat v + \epsilon}} + \beta = W' x + b'$$
 #
-# One layer less, nothing left to compute. This is called **folding**. Behind an activation, fold into the *next* layer.
+# Nothing is left to compute. This is called **folding**. Behind an activation, fold into the *next* layer.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: fold
@@ -363,7 +363,7 @@ labs.rescue_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Five minutes; each move trains for up to half a second. **Sigmoid, no norm**, then **batch norm**: from guessing to
 # learning, and the right panel shows why. Then **layer norm**: a surprise for almost everybody, it does not help at all.
-# Leave the question open; it is answered under *Six norms*. The two ReLU presets are the teaser for what comes next: batch
+# Leave the question open; it is answered under *Five norms*. The two ReLU presets are the teaser for what comes next: batch
 # norm, and the *larger* step is the better one.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
@@ -375,7 +375,9 @@ claims.SIGMOIDS.trial()
 # He's weights, batch norm in front of every ReLU, before any training. How large is the gradient $\lVert \partial
 # L/\partial W \rVert$ of layer 1, compared with that of layer 50?
 #
-# **A** about the same **B** ten thousand times smaller **C** ten thousand times larger
+# - **A** about the same
+# - **B** ten thousand times smaller
+# - **C** ten thousand times larger
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -390,11 +392,11 @@ labs.explosion_lab()
 check.guess_explosion(my_guess)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Eight minutes, the heart of the chapter. Grey: the same weights without batch norm, flat. Blue: with it. Let that sink in
-# before any formula. Drag the **batch size** down and see the slope and the point climb the dashed curve. **Weights 5 times
-# too large**: the grey curve tilts or not, the blue one does not care; that is the good side. **Sigmoid**: nearly flat,
-# that was the rescue. Only the dashed line's height is taken from the points, its slope is not. **Batch of 2** for the
-# laugh.
+# Eight minutes, the heart of the chapter. Vote first. Grey: the same weights without batch norm, nearly level. Blue: with it.
+# Let that sink in before any formula. Drag the **batch size** down: the blue line gets steeper and the point climbs the
+# dashed curve. **Weights 5 times too large**: the grey curve leaps up by many powers of ten, the blue one sinks to a fifth
+# and keeps its slope; that is the good side. **Sigmoid, 20 layers**: nearly flat, that was the rescue. Only the dashed line's height
+# is taken from the points, its slope is not. **Batch of 2** for the laugh.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where $\pi/(\pi-1)$ comes from
@@ -529,7 +531,9 @@ check.layers_to_thousand(layers)
 # rate **1**, on all weights. What becomes of the spread, the largest $\lVert \partial L/\partial W\rVert$ over the
 # smallest?
 #
-# **A** NaN: it diverges **B** it stays over a thousand **C** it falls below thirty
+# - **A** NaN: it diverges
+# - **B** it stays over a thousand
+# - **C** it falls below thirty
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -558,13 +562,18 @@ check.guess_step(my_step)
 # A layer with a huge gradient takes a huge step, sideways. Its weights become long, the output does not notice
 # the length, and the next gradient is small. **A learning rate of its own for each layer, for free.**
 #
-# It is a mechanism of training. At the start, and with a tiny learning rate, it has not happened yet.
+# It needs a step: at the start it has not happened yet.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# How much of the fall is due to the length? Divide each layer's old gradient by the growth of its weights:
 
 # %% tags=["decisive"] slideshow={"slide_type": "skip"}
 for lr in (0.01, 0.1, 1.0):
     runs = [experiments.first_steps(lr, 1, 40, seed=s) for s in range(5)]
     before, after = np.median([r.spreads for r in runs], axis=0)
-    print(f"lr {lr:<4}: spread before {before:5.0f}, after one step {after:5.1f}")
+    divided = [np.exp(r.before.log_weight_grad) / r.growth for r in runs]
+    length = np.median([g.max() / g.min() for g in divided])
+    print(f"lr {lr:<4}: spread {before:.0f}, after one step {after:5.1f}; by length alone {length:6.1f}")
     for run in runs:
         assert np.allclose(run.growth, run.first_growth, rtol=1e-3)
 assert before > 800 and after < 40
@@ -573,16 +582,19 @@ assert before > 800 and after < 40
 claims.ONE_STEP.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
+# At lr 1 the length does most of it. A factor of two or three remains at every learning rate: the weights have not only
+# grown, they have also turned away from their random start.
+#
 # **Flat is not yet learned.** The explosion has a twin in the forward pass. Take the cosine between the $z$ of two images:
 # 1 if they are alike, 0 if they have nothing in common. In layer 1 two images of one class are more alike than two of
 # different classes. And forty layers on?
 
 # %% slideshow={"slide_type": "skip"}
-print("mean cosine of two images     layer 1: one class, two    layer 40: one class, two")
+print("mean cosine of two images    layer 1: same class, other   layer 40: same class, other")
 for kind in ("batch", "layer"):
     same, different = np.mean([experiments.likeness(kind, 40, s) for s in range(5)], axis=0)
-    ends = [f"{same[i]:10.2f} {different[i]:10.2f}" for i in (0, -1)]
-    print(f"{kind} norm, ReLU{'':14}{ends[0]}     {ends[1]}")
+    ends = [f"{same[i]:12.2f} {different[i]:11.2f}" for i in (0, -1)]
+    print(f"{kind} norm, ReLU{'':13}{ends[0]}     {ends[1]}")
     assert same[0] - different[0] > 0.3 and abs(same[-1] - different[-1]) < 0.04
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -599,6 +611,8 @@ for kind in ("batch", "layer"):
 # - **A batch of 2**: $u = \pm 1$. All that is left of two images is which of them was larger.
 # - **Small batches**: mean and variance are noise.
 # - **Training and evaluation differ**: what arrives at the test is not what was averaged.
+#
+# Predict the test accuracy after 80 steps with batches of 16, of 4 and of 2.
 
 # %% slideshow={"slide_type": "skip"}
 u = batch_norm(torch.randn(2, 6, generator=generator, dtype=torch.float64))
@@ -621,7 +635,7 @@ labs.breaking_lab()
 claims.ANY_BATCH.trial()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## Six norms, one measurement
+# ## Five norms, one measurement
 #
 # | | mean and variance over | batch needed? |
 # |---|---|---|
@@ -642,8 +656,8 @@ labs.norms_lab()
 # takes out what all samples share?* **tanh** has no mean to take out, and all lie together.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# One sentence explains both pictures. A norm over the units divides by $n\,\mathrm{Var}\,w\,\mathrm{E}\,\phi^2$, since it
-# does not know what other samples do. So
+# What all samples share explains both pictures. A norm over the units divides by $n\,\mathrm{Var}\,w\,\mathrm{E}\,\phi^2$, since it
+# does not know what other samples do, and keeps what all share. So
 #
 # $$\text{over the batch: } \frac{\mathrm{E}\,\phi'^2}{\mathrm{Var}\,\phi}, \qquad
 # \text{over the units: } \frac{\mathrm{E}\,\phi'^2}{\mathrm{E}\,\phi^2}$$
@@ -680,8 +694,8 @@ claims.LAYER_NORM.trial()
 labs.circles_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. **Batch norm alone**, then **4 layers**: the border stays straight. Ask where the division went. (In
-# evaluation the divisor is a constant; in training it is the same for all samples of the batch.)
+# Two minutes. **Batch norm alone**, then **4 layers**: the border stays straight. Then **ReLU**: it closes. Ask where the
+# division went. (In evaluation the divisor is a constant; in training it is the same for all samples of the batch.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # In evaluation each batch norm is $x \mapsto a x + b$ with constants, and so is the whole net: **affine**, a linear map plus
@@ -738,8 +752,8 @@ check.flaw(flaw)
 # - Backward: $\frac1s (g - \bar g - u\,\overline{ug})$. Scale invariance: gradient at a right angle, weights only grow.
 # - At the start each layer multiplies $\lVert\delta\rVert^2$ by $\mathrm{E}\,\phi'^2/\mathrm{Var}\,\phi \ge 1$: it rescues
 #   sigmoids and explodes with ReLU.
-# - One large step flattens the explosion, because the weights that get the largest gradients grow most.
-# - It needs a batch worth averaging. Norms over the units do not, and are another measurement.
+# - One large step flattens the explosion, mostly because the weights that get the largest gradients grow most.
+# - It needs a batch worth averaging. Norms over the units do not, and leave in what all samples share.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References

@@ -28,11 +28,11 @@ def test_a_smaller_batch_explodes_more():
 @pytest.mark.parametrize(
     ("preset", "word"),
     [
-        ("40 layers", "explodes"),
+        ("50 layers", "explodes"),
         ("batch of 8", "explodes"),
         ("weights 5 times too large", "explodes"),
         ("tanh", "explodes"),
-        ("sigmoid", "even"),
+        ("sigmoid, 20 layers", "even"),
         ("batch of 2", "a batch of 2"),
     ],
 )
@@ -83,3 +83,9 @@ def test_the_circles():
     assert lab.verdict.startswith("cannot tell")
     assert lab.preset("batch norm alone, 4 layers").verdict.startswith("cannot tell")
     assert lab.preset("both").verdict.startswith("tells")
+
+
+@pytest.mark.parametrize("make", [labs.explosion_lab, labs.norms_lab])
+def test_no_preset_leaves_behind_what_another_set(make):
+    first, *others = (set(preset) for preset in make().presets.values())
+    assert all(names == first for names in others)

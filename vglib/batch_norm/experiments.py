@@ -416,7 +416,7 @@ class Steps:
         if self.spreads[-1] >= self.spreads[0]:
             word = "does not shrink"
         return (
-            f"{word}: at learning rate {self.lr:g} {steps} the spread, largest ‖∂L/∂W‖ over "
+            f"{word}: at learning rate {self.lr:g}, {steps} the spread, largest ‖∂L/∂W‖ over "
             f"smallest, from {_number(self.spreads[0])} to {_number(self.spreads[-1])}; ‖W‖ of "
             f"layer 1 grows by a factor {_number(self.growth[0])}, of layer {len(self.growth)} by "
             f"{self.growth[-1]:.3g}; the loss goes from {self.losses[0]:.2f} to "
@@ -470,7 +470,7 @@ def likeness(kind: str, depth: int, seed: int = 0) -> tuple[Array, Array]:
     return same, different
 
 
-# Six norms, one measurement
+# Five norms, one measurement
 
 NAMES = {
     "none": "no norm",
@@ -712,7 +712,7 @@ class Places:
         parts = [f"{PLACE_NAMES[p]} {values[-1]:.0%}" for p, values in self.accuracy.items()]
         return (
             f"learning rate {self.lr:g}, test accuracy after {int(self.steps[-1])} steps: "
-            f"{', '.join(parts)}."
+            f"{'; '.join(parts)}."
         )
 
 
@@ -915,7 +915,7 @@ class Circles:
         end = "tells" if self.accuracy > 0.9 else "cannot tell"
         layers = "1 hidden layer" if self.depth == 1 else f"{self.depth} hidden layers"
         return (
-            f"{end} the circles apart: {layers} with {self.kind}, {self.accuracy:.0%} of the test "
+            f"{end} the circles apart: {layers}, {self.kind}, {self.accuracy:.0%} of the test "
             f"points; in evaluation the net is {word}."
         )
 

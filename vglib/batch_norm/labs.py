@@ -32,8 +32,9 @@ COLORS = {
     "batch": BLUE,
     "layer": GREEN,
     "rms": ORANGE,
-    "group": PINK,
-    "weight": SKY,
+    "group": SKY,
+    # Where batch norm and weight norm run together, two blues would be one line.
+    "weight": PINK,
 }
 LABELS = {v: k for k, v in ex.NAMES.items()}
 TOP = 3.5
@@ -201,18 +202,21 @@ def explosion_lab() -> Lab:
         ex.explosion,
         draw_explosion,
         batch=_batch(128, [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]),
-        depth=controls.depth(40, 200),
+        depth=controls.depth(50, 200),
         weight_scale=controls.weight_scale(),
         activation=_activation("relu", ("relu", "tanh", "sigmoid", "elu", "gelu")),
         seed=controls.seed(),
         presets={
-            "40 layers": {"batch": 128, "depth": 40, "weight_scale": 1.0, "activation": "relu"},
-            "batch of 32": {"batch": 32, "depth": 40, "activation": "relu"},
-            "batch of 8": {"batch": 8, "depth": 40, "activation": "relu"},
-            "weights 5 times too large": {"batch": 128, "weight_scale": 5.0, "activation": "relu"},
-            "tanh": {"batch": 128, "depth": 40, "weight_scale": 1.0, "activation": "tanh"},
-            "sigmoid": {"batch": 128, "depth": 40, "weight_scale": 1.0, "activation": "sigmoid"},
-            "batch of 2": {"batch": 2, "depth": 40, "weight_scale": 1.0, "activation": "relu"},
+            name: {"batch": batch, "depth": depth, "weight_scale": scale, "activation": activation}
+            for name, batch, depth, scale, activation in (
+                ("50 layers", 128, 50, 1.0, "relu"),
+                ("batch of 32", 32, 50, 1.0, "relu"),
+                ("batch of 8", 8, 50, 1.0, "relu"),
+                ("weights 5 times too large", 128, 50, 5.0, "relu"),
+                ("tanh", 128, 50, 1.0, "tanh"),
+                ("sigmoid, 20 layers", 128, 20, 1.0, "sigmoid"),
+                ("batch of 2", 2, 50, 1.0, "relu"),
+            )
         },
     )
 
@@ -281,7 +285,7 @@ def draw_norms(one: Norms) -> go.Figure:
 
 
 def norms_lab() -> Lab:
-    """Compare six nets that share their weights and differ in the norm."""
+    """Compare nets that share their weights and differ in the norm: five norms, and none."""
     return Lab(
         ex.norms,
         draw_norms,
@@ -294,8 +298,18 @@ def norms_lab() -> Lab:
             "ReLU": {"activation": "relu", "depth": 30, "weight_scale": 1.0, "batch": 64},
             "sigmoid": {"activation": "sigmoid", "depth": 30, "weight_scale": 1.0, "batch": 64},
             "tanh": {"activation": "tanh", "depth": 30, "weight_scale": 1.0, "batch": 64},
-            "ReLU, small batch": {"activation": "relu", "batch": 8, "weight_scale": 1.0},
-            "weights too small": {"activation": "relu", "weight_scale": 0.5, "batch": 64},
+            "ReLU, small batch": {
+                "activation": "relu",
+                "depth": 30,
+                "weight_scale": 1.0,
+                "batch": 8,
+            },
+            "weights too small": {
+                "activation": "relu",
+                "depth": 30,
+                "weight_scale": 0.5,
+                "batch": 64,
+            },
         },
     )
 
@@ -337,7 +351,7 @@ def draw_rescue(one: Rescue) -> go.Figure:
 
 
 def rescue_lab() -> Lab:
-    """Train a deep net with one of six norms, 60 steps (half a second a move)."""
+    """Train a deep net with one of five norms or none, 60 steps (half a second a move)."""
     return Lab(
         _rescue,
         draw_rescue,
