@@ -159,9 +159,10 @@ check.rms_backward(rms_backward)
 # Moving along $W$ changes nothing, so the gradient is at a **right angle** to each unit's weights:
 #
 # $$\langle w, \tfrac{\partial L}{\partial w} \rangle = 0 \quad\Longrightarrow\quad
-# \lVert w - \eta\, g \rVert^2 = \lVert w \rVert^2 + \eta^2 \lVert g \rVert^2$$
+# \lVert w - \eta\, \tfrac{\partial L}{\partial w} \rVert^2 = \lVert w \rVert^2 + \eta^2 \lVert \tfrac{\partial L}{\partial w} \rVert^2$$
 #
-# Under plain descent the weights can only **grow**, and their gradients then shrink. Remember this for later.
+# Under plain descent with the step size $\eta$ the weights can only **grow**, and their gradients then shrink.
+# Remember this for later.
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -244,7 +245,7 @@ check.settle(steps)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Before or after the activation?
 #
-# The Medium article's model for 28 x 28 images, in Keras:
+# The Medium article's model for 28 x 28 images, in Keras, another library (`Dense` is a layer):
 #
 # ```python
 # Flatten(), BatchNormalization(), Dense(300, relu), BatchNormalization(),
@@ -559,8 +560,9 @@ check.guess_step(my_step)
 # $$\lVert w' \rVert^2 = \lVert w \rVert^2 + \eta^2 \lVert g \rVert^2 \qquad\text{and then}\qquad
 # \lVert g' \rVert \propto \frac{1}{\lVert w' \rVert}$$
 #
-# A layer with a huge gradient takes a huge step, sideways. Its weights become long, the output does not notice
-# the length, and the next gradient is small. **A learning rate of its own for each layer, for free.**
+# Here $g = \partial L/\partial w$. A layer with a huge gradient takes a huge step, sideways. Its weights become long,
+# the output does not notice the length, and the next gradient is small. **A learning rate of its own for each layer,
+# for free.**
 #
 # It needs a step: at the start it has not happened yet.
 
