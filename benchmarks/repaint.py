@@ -8,17 +8,20 @@ has been drawn. All contenders are measured by these same lines, in turns of a f
 
 from __future__ import annotations
 
+import cProfile
 import importlib
 import importlib.util
 import inspect
 import pkgutil
+import pstats
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from statistics import median, quantiles
 
+import torch
 from playwright.sync_api import Page
 from playwright.sync_api import TimeoutError as TooLate
 
@@ -32,6 +35,7 @@ OVER_ECHO, OVER_ECHO_DEEP, OVER_MATPLOTLIB = 2.0, 3.0, 3.0
 QUIET = 120  # ms without a change after which the picture counts as complete
 PAUSE = 150  # ms between a repaint and the next press
 LAB_PRESSES = 3
+KERNEL_MOVES = 10
 GIVE_UP = 20_000  # ms
 LABS_SECONDS = 600.0
 RUN_SECONDS = 180.0
@@ -139,6 +143,9 @@ RESIDUAL = Contender(
     presses=2 * ROUNDS,
     slider=SCALE,
 )
+# Chapter, lab and experiment of the labs whose kernel is looked into.
+GRADIENT_FLOW = ("start_here", "gradient_flow_lab", "gradient_flow")
+RESIDUAL_FLOW = ("residuals", "flow_lab", "flow")
 MATPLOTLIB = Contender("interact + matplotlib, depth 20", MATPLOTLIB_SOURCE, PICTURE)
 
 
@@ -152,6 +159,8 @@ def measure(every_lab: bool = False) -> Part:
     with open_notebook([c.source for c in contenders], browser, RUN_SECONDS) as page:
         times = _rounds(page, contenders)
     part = _compare(times)
+    part.notes.append(f"{_kernel_share(GRADIENT_FLOW, 20)} {_kernel_share(GRADIENT_FLOW, 100)}")
+    part.notes.append(_kernel_share(RESIDUAL_FLOW, 1000))
     if every_lab:
         more = _every_lab(browser)
         part = Part(part.rows + more.rows, part.notes + more.notes)
@@ -208,6 +217,45 @@ def _compare(times: dict[str, list[float]]) -> Part:
         at_least("interact + matplotlib over the default lab", matplotlib / lab, OVER_MATPLOTLIB),
     ]
     return Part(rows, [(__doc__ or "").strip()])
+
+
+def _kernel_share(where: tuple[str, str, str], depth: int) -> str:
+    """Say how long one move keeps the kernel busy, and which functions take that time.
+
+    Measured in this process, without a page: what is missing to the repaint is the way there and
+    back, plotly and the browser. On one thread, as in the course's JupyterLab.
+    """
+    chapter, name, experiment = where
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        labs = importlib.import_module(f"vglib.{chapter}.labs")
+        compute = getattr(importlib.import_module(f"vglib.{chapter}.experiments"), experiment)
+        lab = getattr(labs, name)().set(depth=depth)
+        scales = [0.9, 1.1] * (KERNEL_MOVES // 2)
+        whole, alone = [], []
+        for scale in scales:
+            whole.append(_milliseconds(lambda s=scale: lab.set(weight_scale=s)))
+            values = lab.values
+            alone.append(_milliseconds(lambda v=values: compute(**v)))
+        python = cProfile.Profile()
+        for scale in scales:
+            python.runcall(lab.set, weight_scale=scale)
+    finally:
+        torch.set_num_threads(threads)
+    stats = pstats.Stats(python).get_stats_profile()
+    own = sorted(stats.func_profiles.items(), key=lambda item: -item[1].tottime)
+    functions = ", ".join(f"`{name}` {f.tottime / stats.total_tt:.0%}" for name, f in own[:6])
+    return (
+        f"A move of `{name}` at depth {depth} keeps the kernel busy for {median(whole):.0f} ms, "
+        f"{median(alone):.0f} of them in `{experiment}`; by function, its own time {functions}."
+    )
+
+
+def _milliseconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return 1000 * (time.perf_counter() - start)
 
 
 def _every_lab(browser: Path) -> Part:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, inf, isfinite, log, sqrt
 
 import numpy as np
@@ -143,12 +144,18 @@ class Stack:
 
 def draw_weights(depth: int, width: int, sigma_w: float, seed: int) -> Array:
     """Draw W_1..W_depth ~ N(0, sigma_w^2 / width), each from a stream of its own."""
+    return _unit_weights(depth, width, seed) * (sigma_w / sqrt(width))
+
+
+# A slider that only scales the weights need not wait for the same random numbers again.
+@lru_cache(maxsize=2)
+def _unit_weights(depth: int, width: int, seed: int) -> Array:
     weights = np.empty((depth, width, width))
     for index in range(depth):
         torch.randn(
             width, width, generator=stream(seed, index + 1), out=torch.from_numpy(weights[index])
         )
-    weights *= sigma_w / sqrt(width)
+    weights.setflags(write=False)
     return weights
 
 
