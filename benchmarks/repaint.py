@@ -13,22 +13,22 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
-import pstats
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from statistics import median, quantiles
 
-import torch
 from playwright.sync_api import Page
 from playwright.sync_api import TimeoutError as TooLate
 
 import vglib
 from benchmarks.jupyter import open_notebook
 from benchmarks.report import Part, Row, at_least, progress, within
+from benchmarks.timing import own_time, time_of
 from tools.browser import find_browser, skip_reason
+from vglib.training import one_thread
 
 PRESSES, ROUNDS = 40, 4
 OVER_ECHO, OVER_ECHO_DEEP, OVER_MATPLOTLIB = 2.0, 3.0, 3.0
@@ -226,36 +226,24 @@ def _kernel_share(where: tuple[str, str, str], depth: int) -> str:
     back, plotly and the browser. On one thread, as in the course's JupyterLab.
     """
     chapter, name, experiment = where
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         labs = importlib.import_module(f"vglib.{chapter}.labs")
         compute = getattr(importlib.import_module(f"vglib.{chapter}.experiments"), experiment)
         lab = getattr(labs, name)().set(depth=depth)
         scales = [0.9, 1.1] * (KERNEL_MOVES // 2)
         whole, alone = [], []
         for scale in scales:
-            whole.append(_milliseconds(lambda s=scale: lab.set(weight_scale=s)))
+            whole.append(1000 * time_of(lambda s=scale: lab.set(weight_scale=s)))
             values = lab.values
-            alone.append(_milliseconds(lambda v=values: compute(**v)))
+            alone.append(1000 * time_of(lambda v=values: compute(**v)))
         python = cProfile.Profile()
         for scale in scales:
             python.runcall(lab.set, weight_scale=scale)
-    finally:
-        torch.set_num_threads(threads)
-    stats = pstats.Stats(python).get_stats_profile()
-    own = sorted(stats.func_profiles.items(), key=lambda item: -item[1].tottime)
-    functions = ", ".join(f"`{name}` {f.tottime / stats.total_tt:.0%}" for name, f in own[:6])
     return (
         f"A move of `{name}` at depth {depth} keeps the kernel busy for {median(whole):.0f} ms, "
-        f"{median(alone):.0f} of them in `{experiment}`; by function, its own time {functions}."
+        f"{median(alone):.0f} of them in `{experiment}`; by function, its own time "
+        f"{own_time(python, 6)}."
     )
-
-
-def _milliseconds(function: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    function()
-    return 1000 * (time.perf_counter() - start)
 
 
 def _every_lab(browser: Path) -> Part:

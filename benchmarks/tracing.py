@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import cProfile
-import pstats
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from benchmarks.report import Part, Row, progress, within
+from benchmarks.timing import own_time, time_of
 from vglib.networks import MLP, mlp
 from vglib.probe import trace
 
@@ -76,12 +76,12 @@ def in_turn(
     one: Callable[[], object], other: Callable[[], object], seconds: float = SECONDS
 ) -> Pairs:
     """Time two functions alternately, so that a busy moment meets both."""
-    _seconds(one), _seconds(other)
+    time_of(one), time_of(other)
     fewest, most = REPEATS
     pairs: Pairs = []
     start = time.perf_counter()
     while len(pairs) < fewest or (len(pairs) < most and time.perf_counter() - start < seconds):
-        pairs.append((_seconds(one), _seconds(other)))
+        pairs.append((time_of(one), time_of(other)))
     return pairs
 
 
@@ -135,20 +135,11 @@ def _profile(activation: str, init: str, x: Tensor, y: Tensor) -> str:
     operations = [f"`{e.key}` {e.self_cpu_time_total / total:.0%}" for e in events[:5]]
     python = cProfile.Profile()
     python.runcall(trace, network, x, y, cross_entropy)
-    stats = pstats.Stats(python).get_stats_profile()
-    own = sorted(stats.func_profiles.items(), key=lambda item: -item[1].tottime)
-    functions = [f"`{name}` {f.tottime / stats.total_tt:.0%}" for name, f in own[:5]]
     return (
         f"Where a Trace of {activation} at depth 100 spends its time: torch's operations "
-        f"{', '.join(operations)}; by function, its own time {', '.join(functions)}."
+        f"{', '.join(operations)}; by function, its own time {own_time(python, 5)}."
     )
 
 
 def _normal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     return torch.randn(rows, columns, generator=generator, dtype=torch.float64)
-
-
-def _seconds(function: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start

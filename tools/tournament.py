@@ -31,7 +31,7 @@ import numpy as np
 from tools.spread import spread
 from vglib import activations, data, networks, probe, training
 from vglib.claim import table
-from vglib.other_remedies import sick_nets, threads, tournament
+from vglib.other_remedies import sick_nets, tournament
 from vglib.other_remedies.tournament import FULL_STEPS, LOOKS, MEASURES, Row, compete, starters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +44,6 @@ SOURCES: tuple[ModuleType, ...] = (
     networks,
     probe,
     sick_nets,
-    threads,
     tournament,
     training,
 )

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from vglib.other_remedies import labs
 from vglib.other_remedies import tournament as tm
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
-from vglib.other_remedies.threads import one_thread
+from vglib.training import one_thread
 
 
 @pytest.mark.parametrize("net", SICK_NETS)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from math import isfinite
 from types import MappingProxyType
 
@@ -14,7 +13,7 @@ from scipy.special import expit
 from vglib.data import Dataset
 from vglib.networks import MLP
 from vglib.probe import Array, Loss, Trace, trace
-from vglib.training import History, nielsen_cross_entropy, quadratic
+from vglib.training import History, nielsen_cross_entropy, one_thread, quadratic
 
 # Outputs a and targets t, (batch, n_out), to delta of the output layer; both losses average over
 # the batch, the quadratic one over the outputs too.
@@ -75,7 +74,7 @@ def descend(
         moved = [np.linalg.norm(w - first) / np.linalg.norm(first) for w, first in pairs]
         records.append((epoch, train, test, trace(network, *probe, function), np.array(moved)))
 
-    with _one_thread():
+    with one_thread():
         record(0)
         for epoch in range(1, epochs + 1):
             order = torch.randperm(len(x), generator=generator).numpy()
@@ -95,18 +94,6 @@ def descend(
         traces=traces,
         moved=np.stack(moved),
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # On matrices this small threads gain nothing, and on a busy machine they wait for each other:
-    # ten times as long has been seen.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _step(

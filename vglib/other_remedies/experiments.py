@@ -14,8 +14,8 @@ from scipy.special import expit
 
 from vglib.data import digits
 from vglib.networks import mlp
-from vglib.other_remedies.threads import one_thread
 from vglib.probe import power_of_ten
+from vglib.training import one_thread
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

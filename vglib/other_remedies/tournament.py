@@ -18,9 +18,8 @@ from torch.nn import functional as F
 from vglib.data import Dataset, digits
 from vglib.networks import mlp, stream
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
-from vglib.other_remedies.threads import one_thread
 from vglib.probe import power_of_ten, trace
-from vglib.training import fit, quadratic
+from vglib.training import fit, one_thread, quadratic
 
 Array = NDArray[np.float64]
 
