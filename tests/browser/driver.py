@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,27 @@ PLOTTED = """
   const list = (a) => a == null ? null : Array.from(a, (v) => v && v.length ? Array.from(v) : v);
   return {x: list(t.x), y: list(t.y), z: list(t.z), visible: t.visible, meta: t.meta, name: t.name};
 })
+"""
+EXECUTE = """
+async (code) => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const future = kernel.requestExecute({ code, store_history: false });
+  let printed = '';
+  future.onIOPub = ({ header, content }) => {
+    if (header.msg_type == 'stream' && content.name == 'stdout') printed += content.text;
+  };
+  const reply = await future.done;
+  return [reply.content.status, printed];
+}
+"""
+# A lab as its kernel has it, once every move that the page has sent so far has been dealt with.
+IN_KERNEL = """
+import json, numpy
+lab = Out[{}]
+print(json.dumps([lab.values, lab.verdict, lab.error, [
+    {{k: numpy.asarray(v).tolist() for k in "xyz" if (v := getattr(t, k, None)) is not None}}
+    for t in lab.figure.data
+]]))
 """
 # How many lines plotly should show, and how many it does.
 LINES = """
@@ -214,14 +235,11 @@ class LabPage:
             "return window.jupyterapp.commands.execute('notebook:run-cell') }"
         )
 
-    def execute(self, code: str) -> None:
-        """Execute code in the notebook's kernel, as if its cell had been run before."""
-        status = self.page.evaluate(
-            "async (code) => (await window.jupyterapp.shell.currentWidget.sessionContext.session"
-            ".kernel.requestExecute({code}).done).content.status",
-            code,
-        )
+    def execute(self, code: str) -> str:
+        """Execute code in the notebook's kernel, beside its cells; return what it prints."""
+        status, printed = self.page.evaluate(EXECUTE, code)
         assert status == "ok", code
+        return printed
 
     def setup(self) -> str:
         """Return the code that a lab's cell needs before it: the cells that import `labs`."""
@@ -282,7 +300,7 @@ class LabPage:
 
 
 class PageLab:
-    """A lab on the page, and the same lab in this process to compare it with."""
+    """A lab on the page, and its twin: the same lab in this process."""
 
     def __init__(self, page: LabPage, cell: int, twin: Lab) -> None:
         self.page, self.cell, self.twin = page, cell, twin
@@ -343,25 +361,39 @@ class PageLab:
         return self.part(".js-plotly-plot").evaluate(PLOTTED)
 
     def agrees(self) -> bool:
-        """Whether page and experiment show the same for the values of the page's controls."""
-        values = self.values()
-        if values != self.twin.values:
-            self.twin.set(**values)
-        if not self.twin.repeatable:
-            return bool(self.verdict()) and len(self.plotted()) == len(self.twin.figure.data)
-        if " ".join(self.verdict().split()) != " ".join(self.twin.verdict.split()):
+        """Whether the page shows what the kernel has, for the values of the page's controls."""
+        count = self.page.js(f"nb.widgets[{self.cell}].model.executionCount")
+        values, verdict, error, traces = json.loads(self.page.execute(IN_KERNEL.format(count)))
+        if error or values != self.values() or words(verdict) != words(self.verdict()):
             return False
         expected, drawn = self.part(".js-plotly-plot").evaluate(LINES)
-        if drawn != expected:
-            return False
-        live = [t for t in self.twin.figure.data if t.meta != "ghost"]
-        return all(same(t, p) for t, p in zip(live, self.plotted(), strict=False))
+        return drawn == expected and same(traces, self.plotted())
 
     def wait_until_it_agrees(self) -> None:
         wait_for(self.agrees, 40, f"{self.twin!r} on the page, which says {self.verdict()!r}")
 
+    def check_with_twin(self) -> None:
+        """The experiment, run here with the page's values, gives what the page shows."""
+        self.wait_until_it_agrees()
+        values, shown = self.values(), self.plotted()
+        if values != self.twin.values:
+            self.twin.set(**values)
+        if not self.twin.repeatable:
+            return
+        assert words(self.verdict()) == words(self.twin.verdict), values
+        live = [
+            {k: getattr(t, k, None) for k in "xyz"}
+            for t in self.twin.figure.data
+            if t.meta != "ghost"
+        ]
+        assert same(live, [p for p in shown if p["meta"] != "ghost"]), values
+
     def move_every_control(self) -> None:
-        """Move each control by keyboard and by pointer; the figure must follow each time."""
+        """Move each control by keyboard and by pointer; the figure must follow each time.
+
+        At the start and at the end the same lab in this process must show the same.
+        """
+        self.check_with_twin()
         for name in self.twin.controls:
             before, active = self.shown(name), self.page.js("nb.activeCellIndex")
             self.move_by_keyboard(name)
@@ -370,6 +402,7 @@ class PageLab:
             assert self.page.js("nb.activeCellIndex") == active
             self.move_by_pointer(name)
             self.wait_until_it_agrees()
+        self.check_with_twin()
 
     def move_by_keyboard(self, name: str) -> None:
         """Move a control one step with keys alone; the notebook must not take them."""
@@ -417,10 +450,18 @@ class PageLab:
         self.page.page.keyboard.press("Enter")
 
 
-def same(trace: Any, plotted: dict[str, Any]) -> bool:
-    """Whether a trace of this process and one read off the page hold the same numbers."""
-    for key in ("x", "y", "z"):
-        mine, theirs = getattr(trace, key, None), plotted[key]
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+def same(traces: Sequence[Mapping[str, Any]], plotted: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether two lists of traces hold the same numbers."""
+    return len(traces) == len(plotted) and all(map(_same_numbers, traces, plotted))
+
+
+def _same_numbers(trace: Mapping[str, Any], plotted: Mapping[str, Any]) -> bool:
+    for key in "xyz":
+        mine, theirs = trace.get(key), plotted.get(key)
         if mine is None:
             continue
         try:

@@ -91,8 +91,7 @@ def test_slides_fit_and_labs_move(page, lecture, source):
         deck.command("deck:stop")
         page.locator(ON_SCREEN).first.wait_for(state="detached")
         for lab in labs:
-            lab.show().wait_until_it_agrees()
-            lab.move_every_control()
+            lab.show().move_every_control()
             deck.screenshot(f"{source.stem}-{lab.cell}")
     assert "Error displaying widget" not in deck.text()
     assert [fault for fault in deck.faults if fault != KNOWN] == []
