@@ -1,9 +1,11 @@
 """A browser and a JupyterLab server for the tests that need them."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.driver import FLAGS, ROOT, Server, project
 from tools.browser import find_browser, skip_reason
@@ -22,13 +24,20 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def page(browser):
+@contextmanager
+def new_page(browser: Browser) -> Iterator[Page]:
+    """Open a page with an empty profile."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.set_default_timeout(30_000)
     yield page
     context.close()
+
+
+@pytest.fixture
+def page(browser):
+    with new_page(browser) as page:
+        yield page
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import ipywidgets as widgets
 import pytest
 
+from tests.browser.conftest import new_page
 from tests.browser.driver import LabPage, wait_for
 
 # The learner's JupyterLab; the lecturer's, in test_lecture.py, tries the other chapters.
@@ -11,8 +12,15 @@ NOTEBOOK = "00_start_here.ipynb"
 pytestmark = pytest.mark.xdist_group("browser")
 
 
-def test_the_chapter_opens_runs_and_its_labs_move(page, server):
-    chapter = LabPage(page, server, NOTEBOOK)
+@pytest.fixture(scope="module")
+def chapter(browser, running_server):
+    """One page for all these tests: the notebook as it is stored, then as the tests leave it."""
+    with new_page(browser) as page:
+        yield LabPage(page, running_server, NOTEBOOK)
+    running_server.end_kernels()
+
+
+def test_the_chapter_opens_runs_and_its_labs_move(chapter):
     labs = chapter.labs()
     assert labs
     assert chapter.pictures(range(len(chapter.sources()))) >= len(labs)
@@ -27,12 +35,11 @@ def test_the_chapter_opens_runs_and_its_labs_move(page, server):
 
 
 @pytest.fixture
-def lab(page, server):
-    chapter = LabPage(page, server, NOTEBOOK)
+def lab(chapter):
     lab = chapter.labs()[0]
     chapter.execute(chapter.setup())
     chapter.run(lab.cell)
-    lab.show().wait_until_it_agrees()
+    lab.show().check_with_twin()
     yield lab
     assert chapter.faults == []
 

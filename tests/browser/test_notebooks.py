@@ -35,27 +35,22 @@ controls.Lab(slow, draw, depth=controls.depth(1))
 
 
 @pytest.fixture
-def small(tmp_path, browser):
-    """Serve one small notebook, made of these cells; give the page's constructor."""
-    servers = []
+def small(page, server):
+    """Serve one small notebook, made of these cells, and open it."""
 
-    def serve(page, name, cells):
+    def serve(name, cells):
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(source) for source in cells],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
         )
-        path = tmp_path / f"{name}.ipynb"
-        nbformat.write(notebook, path)
-        servers.append(Server(project(tmp_path / "project", path)))
-        return LabPage(page, servers[-1], path.name)
+        nbformat.write(notebook, server.folder / "my_notebooks" / f"{name}.ipynb")
+        return LabPage(page, server, f"{name}.ipynb")
 
-    yield serve
-    for server in servers:
-        server.stop()
+    return serve
 
 
 def test_a_reloaded_page_shows_the_figure_of_its_controls(page, small):
-    notebook = small(page, "reload", ONE_LAB)
+    notebook = small("reload", ONE_LAB)
     notebook.run_all()
     lab = notebook.labs()[0].show()
     lab.wait_until_it_agrees()
@@ -74,7 +69,7 @@ def test_a_reloaded_page_shows_the_figure_of_its_controls(page, small):
 
 def test_the_wheel_over_a_surface_scrolls_the_page(page, small):
     cells = ["from vglib.clipping import labs", "labs.cliff_lab()", "# last", "# " + "\n# " * 60]
-    notebook = small(page, "wheel", cells)
+    notebook = small("wheel", cells)
     notebook.run_all()
     lab = notebook.labs()[0].show()
     room = lab.part(".js-plotly-plot canvas").bounding_box()
@@ -87,7 +82,7 @@ def test_the_wheel_over_a_surface_scrolls_the_page(page, small):
 
 
 def test_a_held_key_on_a_slow_lab_ends_at_the_last_value(page, small):
-    notebook = small(page, "slow", [SLOW_LAB])
+    notebook = small("slow", [SLOW_LAB])
     notebook.run_all()
     notebook.show(0)
     handle = page.locator(".vglib-lab .noUi-handle").first
