@@ -1,8 +1,6 @@
 """A browser and a JupyterLab server for the tests that need them."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -24,20 +22,18 @@ def browser():
         chromium.close()
 
 
-@contextmanager
-def new_page(browser: Browser) -> Iterator[Page]:
+def open_page(browser: Browser, height: int = 900) -> Page:
     """Open a page with an empty profile."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+    page = browser.new_context(viewport={"width": 1280, "height": height}).new_page()
     page.set_default_timeout(30_000)
-    yield page
-    context.close()
+    return page
 
 
 @pytest.fixture
 def page(browser):
-    with new_page(browser) as page:
-        yield page
+    page = open_page(browser)
+    yield page
+    page.context.close()
 
 
 @pytest.fixture

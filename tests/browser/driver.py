@@ -195,6 +195,17 @@ class LabPage:
 
     def open(self) -> None:
         self.page.goto(self.server.url(self.notebook))
+        self._wait_until_open()
+
+    def turn_to(self, notebook: str) -> None:
+        """Close the present notebook, unsaved, and open another on the same page."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.dispose()")
+        self.server.end_kernels()
+        self.notebook, self.faults = notebook, []
+        self.command("docmanager:open", json.dumps({"path": notebook}))
+        self._wait_until_open()
+
+    def _wait_until_open(self) -> None:
         self.wait_js("window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 0")
         self.wait_js(
             "jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status == 'idle'"
@@ -213,7 +224,8 @@ class LabPage:
         wait_for(lambda: self.js(expression), seconds, expression)
 
     def command(self, name: str, arguments: str = "{}") -> None:
-        self.page.evaluate(f"window.jupyterapp.commands.execute('{name}', {arguments})")
+        execute = f"window.jupyterapp.commands.execute('{name}', {arguments})"
+        self.page.evaluate(f"async () => {{ await {execute} }}")
 
     def run_all(self, seconds: float = 120) -> None:
         """Run every cell and wait until the last has run and nothing is left to do."""

@@ -3,7 +3,7 @@
 import ipywidgets as widgets
 import pytest
 
-from tests.browser.conftest import new_page
+from tests.browser.conftest import open_page
 from tests.browser.driver import LabPage, wait_for
 
 # The learner's JupyterLab; the lecturer's, in test_lecture.py, tries the other chapters.
@@ -15,8 +15,9 @@ pytestmark = pytest.mark.xdist_group("browser")
 @pytest.fixture(scope="module")
 def chapter(browser, running_server):
     """One page for all these tests: the notebook as it is stored, then as the tests leave it."""
-    with new_page(browser) as page:
-        yield LabPage(page, running_server, NOTEBOOK)
+    page = open_page(browser)
+    yield LabPage(page, running_server, NOTEBOOK)
+    page.context.close()
     running_server.end_kernels()
 
 

@@ -7,6 +7,7 @@ visit costs half of two.
 import pytest
 
 from tests.browser import test_chapters
+from tests.browser.conftest import open_page
 from tests.browser.driver import ROOT, LabPage, Server, project, wait_for
 from tools import launch
 
@@ -51,35 +52,54 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture(scope="module")
-def running_lecture(tmp_path_factory, browser):
+def lecture(tmp_path_factory, browser):
     server = Server(project(tmp_path_factory.mktemp("lecture"), *CHAPTERS), "lecture")
     yield server
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def kept():
+    """The page for the next chapter; a test that fails keeps none."""
+    return []
+
+
 @pytest.fixture
-def lecture(running_lecture):
-    launch.prepare_lecture(running_lecture.folder)
-    yield running_lecture
-    running_lecture.end_kernels()
+def deck(kept, browser, lecture, source):
+    """A chapter in the lecturer's JupyterLab, as a notebook."""
+    if kept:
+        deck = kept.pop()
+        deck.turn_to(source.name)
+        return deck
+    launch.prepare_lecture(lecture.folder)
+    lecture.end_kernels()
+    deck = LabPage(open_page(browser, height=HEIGHT), lecture, source.name)
+    # What is opened by its address is a deck already.
+    deck.page.locator(ON_SCREEN).first.wait_for()
+    stop_deck(deck)
+    return deck
+
+
+def start_deck(deck):
+    deck.js("nb.activeCellIndex = 0")  # a cell that is on no slide would leave the deck empty
+    deck.command("deck:start")
+    deck.page.locator(ON_SCREEN).first.wait_for()
+
+
+def stop_deck(deck):
+    deck.command("deck:stop")
+    deck.page.locator(ON_SCREEN).first.wait_for(state="detached")
 
 
 @pytest.mark.parametrize("source", CHAPTERS, ids=lambda p: p.stem)
-def test_slides_fit_and_labs_move(page, lecture, source):
-    page.set_viewport_size({"width": 1280, "height": HEIGHT})
-    deck = LabPage(page, lecture, source.name)
-    page.locator(ON_SCREEN).first.wait_for()
+def test_slides_fit_and_labs_move(deck, kept, source):
     labs = deck.labs()
     tried_elsewhere = source.name == test_chapters.NOTEBOOK
     whole = source.stem[:2] in ("01", "02")
     if not tried_elsewhere:
-        deck.command("deck:stop")
-        page.locator(ON_SCREEN).first.wait_for(state="detached")
         cells = range(len(deck.sources())) if whole else [lab.cell for lab in labs]
         assert deck.pictures(cells) >= len(labs)
-        deck.js("nb.activeCellIndex = 0")  # a cell that is on no slide would leave the deck empty
-        deck.command("deck:start")
-        page.locator(ON_SCREEN).first.wait_for()
+    start_deck(deck)
     if whole:
         deck.run_all()
     else:
@@ -87,16 +107,16 @@ def test_slides_fit_and_labs_move(page, lecture, source):
         # nbval runs every chapter whole.
         deck.execute(deck.setup())
     go_through(deck, labs, source.stem, whole)
+    stop_deck(deck)
     if not tried_elsewhere:
-        deck.command("deck:stop")
-        page.locator(ON_SCREEN).first.wait_for(state="detached")
         for lab in labs:
             lab.show().move_every_control()
             deck.screenshot(f"{source.stem}-{lab.cell}")
     assert "Error displaying widget" not in deck.text()
     assert [fault for fault in deck.faults if fault != KNOWN] == []
-    home = lecture.folder / "home"
+    home = deck.server.folder / "home"
     assert not list(home.rglob("*.jupyterlab-settings"))
+    kept.append(deck)
 
 
 def go_through(deck, labs, name, whole):
