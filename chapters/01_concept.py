@@ -178,7 +178,7 @@ labs.learning_speed_lab()
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.data import digits
-from vglib.training import nielsen_cross_entropy
+from vglib.losses import nielsen_cross_entropy
 
 data = digits(standardised=False)
 images, labels = data.x_train[:1000], data.y_train[:1000]

@@ -20,7 +20,12 @@ CORE: dict[str, set[str]] = {
     "networks": {"torch", "vglib.activations"},
     "probe": {"numpy", "torch", "vglib.networks"},
     "data": {"numpy", "torch", "sklearn", "pooch"},
-    "training": {"numpy", "torch", "tqdm", "vglib.probe", "vglib.networks"},
+    "losses": {"torch"},
+    "backprop": {
+        *("numpy", "scipy", "torch"),
+        *("vglib.activations", "vglib.losses", "vglib.networks", "vglib.probe"),
+    },
+    "training": {"numpy", "torch", "tqdm", "vglib.backprop", "vglib.probe", "vglib.networks"},
     "claim": {"numpy", "torch"},
     "exercise": {"numpy", "torch"},
     "doctor": {"numpy", "torch", "vglib.probe"},

@@ -1,7 +1,9 @@
 """`fit` against torch's own optimisers, and what it does when a training goes wrong."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil, inf, log, nan
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vglib.losses import nielsen_cross_entropy, quadratic
 from vglib.networks import MLP, mlp
 from vglib.probe import trace
-from vglib.training import History, fit, nielsen_cross_entropy, quadratic
+from vglib.training import History, fit
 
 pytestmark = pytest.mark.filterwarnings("error")
 F64 = torch.float64
@@ -177,18 +180,29 @@ def by_hand(network: nn.Module, optimizer: torch.optim.Optimizer, batch: int, ep
             optimizer.step()
 
 
-def test_sgd_is_torchs_sgd_to_the_bit() -> None:
-    ours, theirs = net(), net()
-    run(ours, epochs=4)
-    by_hand(theirs, torch.optim.SGD(theirs.parameters(), lr=0.1), 10, 4)
+OPTIMIZERS = [
+    ("sgd", partial(torch.optim.SGD, lr=0.1)),
+    (torch.optim.Adam, partial(torch.optim.Adam, lr=0.1)),
+]
+
+
+@pytest.mark.parametrize(("given", "torchs"), OPTIMIZERS, ids=["sgd", "adam"])
+def test_a_training_is_torchs_to_the_bit(given: Any, torchs: Any) -> None:
+    ours, theirs = (net(activation="gelu") for _ in range(2))
+    run(ours, lr=0.1, optimizer=given, batch=16, epochs=4)
+    by_hand(theirs, torchs(theirs.parameters()), 16, 4)
     assert same(weights(ours), weights(theirs))
 
 
-def test_any_optimiser_may_be_given() -> None:
-    ours, theirs = net(), net()
-    run(ours, lr=0.01, optimizer=torch.optim.Adam, batch=16)
-    by_hand(theirs, torch.optim.Adam(theirs.parameters(), lr=0.01), 16, 3)
-    assert same(weights(ours), weights(theirs))
+@pytest.mark.parametrize(("given", "torchs"), OPTIMIZERS, ids=["sgd", "adam"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_with_gradients_written_out_it_is_torchs_to_rounding(
+    given: Any, torchs: Any, activation: str
+) -> None:
+    ours, theirs = (net(activation=activation) for _ in range(2))
+    run(ours, lr=0.1, optimizer=given, batch=16, epochs=4)
+    by_hand(theirs, torchs(theirs.parameters()), 16, 4)
+    torch.testing.assert_close(weights(ours), weights(theirs), rtol=1e-9, atol=1e-11)
 
 
 def test_every_row_is_seen_once_an_epoch() -> None:

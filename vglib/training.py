@@ -6,15 +6,16 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, isfinite, nan
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm import tqdm
 
+from vglib import backprop
+from vglib.networks import MLP
 from vglib.probe import Loss, Trace, layer_weights, trace
 
 Array = NDArray[np.float64]
@@ -36,30 +37,6 @@ class Data(Protocol):
     def x_test(self) -> Tensor: ...  # noqa: D102
     @property
     def y_test(self) -> Tensor: ...  # noqa: D102
-
-
-def quadratic(output: Tensor, y: Tensor) -> Tensor:
-    """Return the squared error averaged over the outputs and the batch.
-
-    (1 / (batch n_out)) sum_ij (output_ij - [j = y_i])^2; `output: (batch, n_out)`, `y: (batch,)`
-    int64 labels.
-    """
-    return F.mse_loss(output, torch.zeros_like(output).scatter_(1, y.unsqueeze(1), 1.0))
-
-
-def nielsen_cross_entropy(output: Tensor, y: Tensor) -> Tensor:
-    """Return the cross-entropy of independent sigmoid outputs, averaged over the batch.
-
-    -(1 / batch) sum_ij (t_ij ln a_ij + (1 - t_ij) ln(1 - a_ij)), t_ij = [j = y_i]; `output` a:
-    (batch, n_out), already through a sigmoid, `y: (batch,)` int64 labels. Finite where an output is
-    exactly 0 or 1. Source: Nielsen 2015, eq. 63.
-    """
-    target = torch.zeros_like(output, dtype=torch.bool).scatter_(1, y.unsqueeze(1), True)
-    right = torch.where(target, output, 1 - output)
-    # A sigmoid can round to 0 at tiny and to 1 at 1 - eps/2: the values next to the lost ones.
-    limits = torch.finfo(output.dtype)
-    lost = torch.full_like(output, limits.eps / 2).masked_fill(target, limits.tiny)
-    return -torch.log(right + lost * (right == 0)).sum() / len(y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +132,7 @@ def fit(
     if not parameters:
         raise ValueError("The network has no parameter to train; unfreeze one.")
     update = _updater(parameters, optimizer, lr)
+    gradients = _gradients(network, parameters, loss, x, y)
     recorder = _Recorder(network, data, loss, probe_size, per_epoch)
     recorder.record(0)
 
@@ -165,13 +143,10 @@ def fit(
         with tqdm(total=total, disable=not progress, leave=False, delay=1, unit="step") as bar:
             for rows in _batches(len(x), batch, total, seed):
                 inputs, targets = x[rows], y[rows]
-                for parameter in parameters:
-                    parameter.grad = None
-                value = loss(network(inputs), targets)
-                if not isfinite(value.item()):
-                    stopped = _why_not_finite(network, inputs, targets, loss, step, value.item())
+                value = gradients(inputs, targets)
+                if not isfinite(value):
+                    stopped = _why_not_finite(network, inputs, targets, loss, step, value)
                     break
-                value.backward()
                 if before_step is not None:
                     before_step(network)
                 update()
@@ -311,6 +286,23 @@ def _batches(n: int, batch: int, total: int, seed: int) -> Iterator[Tensor]:
                 return
             yield rows
             done += 1
+
+
+def _gradients(
+    network: nn.Module, parameters: list[nn.Parameter], loss: Loss, x: Tensor, y: Tensor
+) -> Callable[[Tensor, Tensor], float]:
+    """Return a function of a batch that leaves the gradients in `.grad` and returns the loss."""
+    if backprop.written_out(network, x, y, loss):
+        return backprop.gradients(cast(MLP, network), loss)
+
+    def by_autograd(inputs: Tensor, targets: Tensor) -> float:
+        for parameter in parameters:
+            parameter.grad = None
+        value = loss(network(inputs), targets)
+        value.backward()
+        return value.item()
+
+    return by_autograd
 
 
 def _updater(

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from vglib.losses import quadratic
 from vglib.networks import mlp
 from vglib.other_remedies import labs
 from vglib.other_remedies import pretraining as module
@@ -24,7 +25,6 @@ from vglib.other_remedies.pretraining import (
     shuffle,
     training_loss,
 )
-from vglib.training import quadratic
 
 
 def net(width=30, depth=3, **more):

@@ -20,9 +20,9 @@ from vglib.chain_rule.experiments import (
     widest_window,
 )
 from vglib.claim import Claim, Tolerance
+from vglib.losses import quadratic
 from vglib.networks import chain
 from vglib.probe import trace
-from vglib.training import quadratic
 
 CHAPTER = 2
 SIGMOID = get_activation("sigmoid")

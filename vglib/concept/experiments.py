@@ -15,9 +15,10 @@ from vglib import theory
 from vglib.activations import get_activation
 from vglib.concept.sgd import descend
 from vglib.data import Dataset, digits
+from vglib.losses import nielsen_cross_entropy
 from vglib.networks import MLP, mlp
 from vglib.probe import Array, Trace, power_of_ten, trace
-from vglib.training import History, nielsen_cross_entropy
+from vglib.training import History
 
 SIGMOID = get_activation("sigmoid")
 # Nielsen 2015, chapter 5, MNIST, before training: ||dC/db_l|| of hidden layers of 30 units.

@@ -11,9 +11,10 @@ import torch
 from scipy.special import expit
 
 from vglib.data import Dataset
+from vglib.losses import nielsen_cross_entropy, quadratic
 from vglib.networks import MLP
 from vglib.probe import Array, Loss, Trace, trace
-from vglib.training import History, nielsen_cross_entropy, one_thread, quadratic
+from vglib.training import History, one_thread
 
 # Outputs a and targets t, (batch, n_out), to delta of the output layer; both losses average over
 # the batch, the quadratic one over the outputs too.

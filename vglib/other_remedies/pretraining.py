@@ -14,10 +14,10 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from vglib.data import Dataset, digits
+from vglib.losses import quadratic
 from vglib.networks import MLP, mlp
 from vglib.other_remedies.rbm import RBM, ascend, contrastive_divergence
 from vglib.probe import Trace, power_of_ten, trace
-from vglib.training import quadratic
 
 Array = NDArray[np.float64]
 

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vglib.data import Dataset, digits
+from vglib.losses import quadratic
 from vglib.networks import mlp, stream
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
 from vglib.probe import power_of_ten, trace
-from vglib.training import fit, one_thread, quadratic
+from vglib.training import fit, one_thread
 
 Array = NDArray[np.float64]
 
