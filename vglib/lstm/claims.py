@@ -170,10 +170,10 @@ PRODUCT_OF_GATES = Claim(
     measure=lambda seed: _measured_exponent(seed, 1.0),
     tolerance=Tolerance.absolute(1.2),
     rival=100 * log10(1 / (1 + np.exp(-1.0))),
-    rival_says="σ(1)^100",
+    rival_says="s(1)^100",
     verdict=lambda exponent: (
         f"holds only if the gates are held still; in full the gradient is 10^{exponent:.1f}, and "
-        "σ(1)^100 is 10^-13.6"
+        "s(1)^100 is 10^-13.6"
         if exponent > -12
         else "holds"
     ),
