@@ -27,7 +27,9 @@ from vglib.initialization import check, experiments, labs
 # Fifty ReLU layers of `torch.nn.Linear`, just created. What share of the squared gradient $\lVert\delta\rVert^2$ of layer 50
 # reaches layer 1?
 #
-# **A** about a half **B** about one part in ten thousand **C** about $10^{-38}$
+# - **A** about a half
+# - **B** about one part in ten thousand
+# - **C** about $10^{-38}$
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION

@@ -31,7 +31,9 @@ from vglib.residuals import check, claims, experiments, labs
 # Twenty such blocks with ReLU and He's weights, at their start. How long is the gradient in front of block 1, compared with behind
 # block 20?
 #
-# **A** about the same **B** about a thousand times shorter **C** about a thousand times longer
+# - **A** about the same
+# - **B** about a thousand times shorter
+# - **C** about a thousand times longer
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -354,7 +356,9 @@ check.flaw(flaw)
 #
 # Predict: one of them does not give a net that learns. Which?
 #
-# **A** clipping **B** batch norm **C** $\alpha = 1/\sqrt L$
+# - **A** clipping
+# - **B** batch norm
+# - **C** $\alpha = 1/\sqrt L$
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION

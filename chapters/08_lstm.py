@@ -29,7 +29,9 @@ from vglib.lstm import check, claims, experiments, labs
 # In some directions $W_h$ does nothing but multiply, by an **eigenvalue** $\lambda$. Take a linear net ($\phi(z) = z$), $T = 100$ and
 # a random $W_h$ whose largest $|\lambda|$ is 0.9. Predict: how much of the gradient at step 100 reaches the start?
 #
-# **A** about 0.9 **B** about $10^{-5}$ **C** about $10^{-50}$
+# - **A** about 0.9
+# - **B** about $10^{-5}$
+# - **C** about $10^{-50}$
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -250,7 +252,9 @@ assert same_as_torch(rnn_step, torch.nn.RNN(3, 7, dtype=torch.float64))
 # Along the cell the step from $c_{t-1}$ to $c_t$ has the factor $f_t$: no weight matrix, no slope. As torch creates it, an LSTM has
 # forget biases of about 0. After 100 steps, how large is $\lVert\partial c_T / \partial c_0\rVert$?
 #
-# **A** about 1 **B** about $10^{-3}$ **C** below $10^{-20}$
+# - **A** about 1
+# - **B** about $10^{-3}$
+# - **C** below $10^{-20}$
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION

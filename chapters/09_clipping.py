@@ -28,7 +28,9 @@ from vglib.clipping import check, claims, labs
 #
 # Descent comes down to the cliff with a fixed step size. What happens there?
 #
-# **A** it slides along the edge **B** it finds the bottom **C** it is thrown far away
+# - **A** it slides along the edge
+# - **B** it finds the bottom
+# - **C** it is thrown far away
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -311,7 +313,9 @@ assert torch.allclose(by_W, sum(torch.outer(d, h) for d, h in zip(deltas, hs)), 
 #
 # The IRNN, 50 time steps, $\eta = 0.01$. Which decay saves it?
 #
-# **A** $\lambda = 0.01$ **B** $\lambda = 1$ **C** neither
+# - **A** $\lambda = 0.01$
+# - **B** $\lambda = 1$
+# - **C** neither
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION

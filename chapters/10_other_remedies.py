@@ -33,7 +33,9 @@ from vglib.other_remedies import check, claims, labs
 #
 # No label is used in 1 and 2. What will the same descent reach in 3?
 #
-# **A** about 10% **B** about half **C** over 90%
+# - **A** about 10%
+# - **B** about half
+# - **C** over 90%
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -174,7 +176,9 @@ assert ratio < 10 and plain[-1] > 0.7
 #
 # Take the pretrained net and put the entries of each weight matrix in random order. The size stays; every direction is gone. Fine-tune it for 40 epochs. Compared with the pretrained net,
 #
-# **A** it stays at 10% **B** it gets nearly as far, later **C** it makes no difference
+# - **A** it stays at 10%
+# - **B** it gets nearly as far, later
+# - **C** it makes no difference
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -426,7 +430,9 @@ for rule, of_torch in ((adam, torch.optim.Adam), (rmsprop, torch.optim.RMSprop))
 #
 # Now **Adam**, 300 steps. What share of the digits does it get right?
 #
-# **A** 10%, guessing **B** about 20% **C** over 90%
+# - **A** 10%, guessing
+# - **B** about 20%
+# - **C** over 90%
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -791,7 +797,9 @@ assert before < 0.4 and after > 0.7
 #
 # Without a measure none learns. How many of the nine bring the deep ReLU net above one in five?
 #
-# **A** initialisation only **B** three or four **C** most of them
+# - **A** initialisation only
+# - **B** three or four
+# - **C** most of them
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION

@@ -29,7 +29,7 @@ from types import ModuleType
 import numpy as np
 
 from tools.spread import spread
-from vglib import activations, data, networks, probe, training
+from vglib import activations, backprop, data, losses, networks, probe, training
 from vglib.claim import table
 from vglib.other_remedies import sick_nets, tournament
 from vglib.other_remedies.tournament import FULL_STEPS, LOOKS, MEASURES, Row, compete, starters
@@ -40,7 +40,9 @@ FULL_SEEDS = 5
 # What a row depends on; a test compares the list with what the tournament imports.
 SOURCES: tuple[ModuleType, ...] = (
     activations,
+    backprop,
     data,
+    losses,
     networks,
     probe,
     sick_nets,
