@@ -29,6 +29,12 @@ def labs() -> dict[str, object]:
 LABS = labs()
 
 
+# Control number i is high in the mixtures of the i-th set, else low. Any two of the sets have a
+# member in common and each one that the other lacks, so with all low the mixtures hold every pair
+# of ends of two controls (Kleitman & Spencer 1973).
+HIGH_IN = list(itertools.combinations(range(5), 3))
+
+
 def settings(lab: Lab) -> list[dict]:
     """One control at a time at each of its corners, then all low, all high, and mixtures.
 
@@ -36,15 +42,17 @@ def settings(lab: Lab) -> list[dict]:
     """
     start = {name: control.value for name, control in lab.controls.items()}
     corners = {name: control.corners for name, control in lab.controls.items()}
+    assert len(corners) <= len(HIGH_IN), "more controls than sets: let combinations give more"
     single = [{name: value} for name, values in corners.items() for value in values]
     ends = [{n: v[i] for n, v in corners.items()} for i in (0, -1)]
-    pairs = [
-        {a: x, b: y}
-        for a, b in itertools.combinations([n for n in corners if n != "seed"], 2)
-        for x in (corners[a][0], corners[a][-1])
-        for y in (corners[b][0], corners[b][-1])
+    mixtures = [
+        {
+            n: v[-1 if row in high else 0]
+            for (n, v), high in zip(corners.items(), HIGH_IN, strict=False)
+        }
+        for row in range(5)
     ]
-    found = [start | s for s in (*single, *ends, *pairs[:: max(1, len(pairs) // 12)])]
+    found = [start | s for s in (*single, *ends, *mixtures)]
     return list({tuple(values.items()): values for values in found}.values())
 
 
@@ -60,6 +68,12 @@ def lab(request):
 
 def test_there_are_labs():
     assert len(LABS) >= 3
+
+
+def test_the_mixtures_hold_every_pair_of_ends():
+    rows = [set(), *({i for i, high in enumerate(HIGH_IN) if row in high} for row in range(5))]
+    for one, other in itertools.combinations(range(len(HIGH_IN)), 2):
+        assert len({(one in row, other in row) for row in rows}) == 4
 
 
 def test_corners(lab):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -15,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DECK_SETTINGS = Path("jupyterlab-slideshow/plugin.jupyterlab-settings")
 THEME_SETTINGS = Path("@jupyterlab/apputils-extension/themes.jupyterlab-settings")
 # Text that is read from the last row; JupyterLab takes font sizes from user settings alone.
-LECTURE_THEME = '{"overrides": {"content-font-size1": "22px", "code-font-size": "17px"}}\n'
+SIZES = {"content-font-size1": "22px", "code-font-size": "17px", "ui-font-size1": "16px"}
+LECTURE_THEME = json.dumps({"overrides": SIZES}) + "\n"
 # The labs' matrices are small: a second thread gains nothing, and while the browser draws the two
 # wait for each other. Networks worth more threads have torch.set_num_threads.
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}

@@ -482,8 +482,8 @@ def _data() -> tuple[Dataset, Tensor, Tensor]:
 
 @torch.no_grad()
 def _add_l2(network: nn.Module, decay: float) -> None:
-    for parameter in network.parameters():
-        if decay and parameter.grad is not None:
+    for parameter in network.parameters() if decay else ():
+        if parameter.grad is not None:
             parameter.grad.add_(parameter, alpha=decay)
 
 

@@ -244,6 +244,8 @@ def wander(
         for seed in range(10)
     ]
     last = depth - 1
-    ratios = [f.trace.log_delta[:depth] - f.trace.log_delta[last] for f in flows]
+    # A gradient that is exactly 0 everywhere has no ratio.
+    with np.errstate(invalid="ignore"):
+        ratios = [f.trace.log_delta[:depth] - f.trace.log_delta[last] for f in flows]
     theory_ratios = flows[0].theory_log_delta - flows[0].theory_log_delta[last]
     return Wander(np.array(ratios), theory_ratios, flows[0].note)
