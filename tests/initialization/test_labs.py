@@ -89,7 +89,7 @@ def test_a_larger_scale_overflows_earlier():
 
 
 def test_the_training_labs_say_what_they_found():
-    assert "critical sigma_w" in labs.trainability_lab().verdict
+    assert "critical σ_w" in labs.trainability_lab().verdict
     assert "epochs to 90%" in labs.speed_lab().set(depth=1).verdict
     assert "steps" in labs.linear_lab().set(depth=3).verdict
 

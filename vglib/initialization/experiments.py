@@ -661,9 +661,9 @@ class Trainability:
         deep, row = self.depths[-1], self.accuracy[-1]
         low, high = row[0], row[-1]
         return (
-            f"at depth {deep}, after {self.steps} steps, the best sigma_w is {self.best[-1]:.2f} "
+            f"at depth {deep}, after {self.steps} steps, the best σ_w is {self.best[-1]:.2f} "
             f"({row.max():.0%}) against {low:.0%} and {high:.0%} at the two ends; theory's "
-            f"critical sigma_w is {self.critical:.3f}."
+            f"critical σ_w is {self.critical:.3f}."
         )
 
 
