@@ -88,6 +88,13 @@ class Mine(MLP):
     pass
 
 
+class Unhashable:
+    __hash__ = None
+
+    def __call__(self, output, y):
+        return F.cross_entropy(output, y)
+
+
 def test_where_autograd_is_needed():
     network, (x, y) = net(activation="tanh"), batch()
     suits = partial(backprop.written_out, loss=F.cross_entropy)
@@ -102,8 +109,29 @@ def test_where_autograd_is_needed():
     own = Mine(network.weights, network.biases, network.activation, network.output)
     assert not suits(own, x, y)
     assert not backprop.written_out(network, x, y, nielsen_cross_entropy)
+    half = net(torch.bfloat16, activation="tanh")
+    assert not suits(half, x.bfloat16(), y)
+    square = [torch.eye(5), torch.eye(5)]
+    shared = torch.nn.Parameter(torch.eye(5))
+    for weights, apart in ((square, True), ([shared, shared], False)):
+        zeros = [torch.zeros(5), torch.zeros(5)]
+        tied = MLP(weights, zeros, network.activation, network.output)
+        assert suits(tied, x.float(), y) == apart
+    assert not backprop.written_out(network, x, y, Unhashable())
     network.register_forward_hook(lambda *_: None)
     assert not suits(network, x, y)
+    clamped = net(activation="tanh")
+    clamped.biases[1].register_hook(lambda g: g.clamp(-0.1, 0.1))
+    assert not suits(clamped, x, y)
+
+
+def test_a_training_takes_any_loss_and_number_type():
+    x, y = batch(n=60)
+    data = Dataset(x[:50], y[:50], x[50:], y[50:], "toy")
+    options = {"lr": 0.05, "epochs": 1, "progress": False}
+    assert fit(net(activation="tanh"), data, loss=Unhashable(), **options).stopped is None
+    half = net(torch.bfloat16, activation="tanh")
+    assert fit(half, data, loss=F.cross_entropy, **options).stopped is None
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", torch.optim.Adam])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vglib.activations import ACTIVATIONS, Activation
@@ -25,15 +26,15 @@ Labels = NDArray[np.int64]
 _LEAK = 0.01
 
 # phi, which may overwrite its argument, and phi'(z) as a function of h = phi(z).
-_PHI: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], NDArray]]] = MappingProxyType(
+_PHI: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Any]]] = MappingProxyType(
     {
-        "identity": (lambda z: z, np.ones_like),
+        "identity": (lambda z: z, lambda h: 1),
         "sigmoid": (lambda z: expit(z, out=z), lambda h: h * (1 - h)),
         "tanh": (lambda z: np.tanh(z, out=z), lambda h: 1 - h * h),
         "relu": (lambda z: np.maximum(z, 0, out=z), lambda h: h > 0),
         "leaky_relu": (
             lambda z: np.maximum(z, _LEAK * z, out=z),
-            lambda h: np.where(h > 0, h.dtype.type(1), h.dtype.type(_LEAK)),
+            lambda h: np.where(h > 0, 1, _LEAK),
         ),
     }
 )
@@ -62,20 +63,33 @@ _LOSSES: Mapping[Loss, Callable[[Array, Labels], tuple[float, Array]]] = Mapping
 )
 
 
-def written_out(network: torch.nn.Module, x: Tensor, y: Tensor, loss: Loss) -> bool:
+# Where torch keeps what a module or a parameter is to do in autograd's course.
+_HOOKS = (
+    *("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"),
+    "_post_accumulate_grad_hooks",
+)
+
+
+def written_out(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> TypeGuard[MLP]:
     """Tell whether `gradients` can do what autograd does, for batches of these inputs and labels.
 
-    It can for an `MLP` on the processor whose activations are among identity, sigmoid, tanh,
-    ReLU and leaky ReLU, labels that name an output, and cross-entropy or `quadratic` as the loss.
+    It can for an `MLP` on the processor in float32 or float64, with no hooks and no parameter in
+    two places, whose activations are among identity, sigmoid, tanh, ReLU and leaky ReLU, for labels
+    that name an output, and with cross-entropy or `quadratic` as the loss.
     """
-    if type(network) is not MLP or loss not in _LOSSES or x.dim() != 2 or y.dtype != torch.int64:
+    if type(network) is not MLP or not any(loss is known for known in _LOSSES):
         return False
-    hooks = network._forward_hooks or network._forward_pre_hooks or network._backward_hooks
+    if x.dim() != 2 or x.requires_grad or x.dtype not in (torch.float32, torch.float64):
+        return False
+    if y.dim() != 1 or y.dtype != torch.int64:
+        return False
     parameters = [*network.weights, *network.biases]
+    hooked = any(getattr(p, hooks, None) for p in (network, *parameters) for hooks in _HOOKS)
     plain = all(p.device.type == "cpu" and p.dtype == x.dtype for p in parameters)
+    apart = len({id(p) for p in parameters}) == len(parameters)
     known = all(_known(phi) for phi in (network.activation, network.output))
-    labels = y.dim() == 1 and int(y.min()) >= 0 and int(y.max()) < len(network.biases[-1])
-    return not hooks and plain and known and labels
+    named = int(y.min()) >= 0 and int(y.max()) < len(network.biases[-1])
+    return not hooked and plain and apart and known and named
 
 
 def gradients(network: MLP, loss: Loss) -> Callable[[Tensor, Tensor], float]:
@@ -93,21 +107,21 @@ def gradients(network: MLP, loss: Loss) -> Callable[[Tensor, Tensor], float]:
 
     def compute(x: Tensor, y: Tensor) -> float:
         with np.errstate(all="ignore"):
+            ws = [weight.detach().numpy() for weight in weights]
             acts: list[Array] = [x.numpy()]
-            for weight, bias, (function, _) in zip(weights, biases, phis, strict=True):
-                z = acts[-1] @ weight.detach().numpy().T
+            for w, bias, (function, _) in zip(ws, biases, phis, strict=True):
+                z = acts[-1] @ w.T
                 z += bias.detach().numpy()
                 acts.append(function(z))
             value, delta = of_loss(acts[-1], y.numpy())
-            for i in reversed(range(len(weights))):
-                if phis[i] is not _PHI["identity"]:
-                    delta *= phis[i][1](acts[i + 1])
+            for i in reversed(range(len(ws))):
+                delta *= phis[i][1](acts[i + 1])
                 if weights[i].requires_grad:
                     weights[i].grad = torch.from_numpy(delta.T @ acts[i])
                 if biases[i].requires_grad:
                     biases[i].grad = torch.from_numpy(delta.sum(0))
                 if i:
-                    delta = delta @ weights[i].detach().numpy()
+                    delta = delta @ ws[i]
         return value
 
     return compute

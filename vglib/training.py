@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, isfinite, nan
-from typing import Literal, NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vglib import backprop
-from vglib.networks import MLP
 from vglib.probe import Loss, Trace, layer_weights, trace
 
 Array = NDArray[np.float64]
@@ -293,14 +292,15 @@ def _gradients(
 ) -> Callable[[Tensor, Tensor], float]:
     """Return a function of a batch that leaves the gradients in `.grad` and returns the loss."""
     if backprop.written_out(network, x, y, loss):
-        return backprop.gradients(cast(MLP, network), loss)
+        return backprop.gradients(network, loss)
 
     def by_autograd(inputs: Tensor, targets: Tensor) -> float:
         for parameter in parameters:
             parameter.grad = None
         value = loss(network(inputs), targets)
-        value.backward()
-        return value.item()
+        if isfinite(number := value.item()):
+            value.backward()
+        return number
 
     return by_autograd
 
