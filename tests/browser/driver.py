@@ -18,7 +18,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-from playwright.sync_api import ElementHandle, Locator, Page
+from playwright.sync_api import Locator, Page
 
 from tools import launch
 from vglib.lab import Lab
@@ -33,12 +33,15 @@ FLAGS = [
     "--disable-sync",
 ]
 VISIBLE = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-# Arrays of a plot may be typed, or hold null for nan.
-PLOTTED = """
-(plot) => plot.data.map(t => {
-  const list = (a) => a == null ? null : Array.from(a, (v) => v && v.length ? Array.from(v) : v);
-  return {x: list(t.x), y: list(t.y), z: list(t.z), visible: t.visible, meta: t.meta, name: t.name};
-})
+# JupyterLab loads another icon each time a kernel starts or stops working, and an editor's cursor
+# blinks: a fifth of the work of a page on which nobody looks at either.
+CALM = """
+addEventListener('DOMContentLoaded', () => {
+  document.querySelectorAll('link.favicon').forEach((icon) => icon.remove());
+  const style = document.createElement('style');
+  style.textContent = '.cm-cursorLayer { animation: none !important }';
+  document.head.append(style);
+});
 """
 EXECUTE = """
 async (code) => {
@@ -55,18 +58,11 @@ async (code) => {
 # A lab as its kernel has it, once every move that the page has sent so far has been dealt with.
 IN_KERNEL = """
 import json, numpy
-lab = Out[{}]
+lab = Out[COUNT]
 print(json.dumps([lab.values, lab.verdict, lab.error, [
-    {{k: numpy.asarray(v).tolist() for k in "xyz" if (v := getattr(t, k, None)) is not None}}
+    {k: numpy.asarray(v).tolist() for k in "xyz" if (v := getattr(t, k, None)) is not None}
     for t in lab.figure.data
 ]]))
-"""
-# How many lines plotly should show, and how many it does.
-LINES = """
-(plot) => [
-  plot._fullData.filter((t) => t.type == 'scatter' && t.visible === true).length,
-  plot.querySelectorAll('.scatterlayer > .trace').length,
-]
 """
 # A lab's controls by their labels; before a check box stands a space of no width.
 CONTROLS = """
@@ -77,10 +73,10 @@ const controls = Object.fromEntries(
     return [named.textContent.replace('\\u200b', '').trim(), control];
   }));
 """
-ONE = f"(box, label) => {{ {CONTROLS} return controls[label] }}"
-# What each control shows, in one question to the page.
+# What a lab shows: its controls, its words, the numbers plotted (arrays may be typed, or hold null
+# for nan), how many lines plotly should show, and how many it does.
 SHOWN = f"""
-(box) => {{ {CONTROLS}
+(box, wanted) => {{ {CONTROLS}
   const shown = (control) => {{
     const select = control.querySelector('select');
     const readout = control.querySelector('.widget-readout');
@@ -89,7 +85,57 @@ SHOWN = f"""
     if (select) return select.options[select.selectedIndex].text;
     return readout ? readout.innerText : input?.value;
   }};
-  return Object.fromEntries(Object.entries(controls).map(([k, v]) => [k, shown(v)]));
+  const text = (part) => box.querySelector(part).innerText.trim();
+  const plot = box.querySelector('.js-plotly-plot');
+  const list = (a) => a == null ? null : Array.from(a, (v) => v && v.length ? Array.from(v) : v);
+  const parts = {{
+    controls: () => Object.fromEntries(Object.entries(controls).map(([k, v]) => [k, shown(v)])),
+    verdict: () => text('.vglib-verdict'),
+    error: () => text('.vglib-error'),
+    plotted: () => plot.data.map((t) => ({{
+      x: list(t.x), y: list(t.y), z: list(t.z), visible: t.visible, meta: t.meta, name: t.name,
+    }})),
+    lines: () => plot._fullData.filter((t) => t.type == 'scatter' && t.visible === true).length,
+    drawn: () => plot.querySelectorAll('.scatterlayer > .trace').length,
+  }};
+  return Object.fromEntries(wanted.map((part) => [part, parts[part]()]));
+}}
+"""
+# Every question to the page passes through four programs, so a move asks few: this is what the
+# kernel has and the page shows, in one.
+COMPARED = f"""
+async (box, [cell, code]) => {{
+  const count = window.jupyterapp.shell.currentWidget.content.widgets[cell].model.executionCount;
+  const [status, printed] = await ({EXECUTE})(code.replace('COUNT', count));
+  return [status, printed, ({SHOWN})(box, ['controls', 'verdict', 'plotted', 'lines', 'drawn'])];
+}}
+"""
+ONE = f"(box, label) => {{ {CONTROLS} return controls[label].querySelector('select') }}"
+FOCUS = f"""
+(box, label) => {{ {CONTROLS}
+  const part = controls[label]?.querySelector('.noUi-handle, select, input');
+  part?.focus();
+  return part != null && part == document.activeElement;
+}}
+"""
+# Where the pointer finds a control; null, and brought into view, if something lies over it there.
+PLACE = f"""
+(box, [label, share]) => {{ {CONTROLS}
+  const part = controls[label]?.querySelector('.noUi-base, select, input');
+  if (!part) return null;
+  const room = part.getBoundingClientRect();
+  const point = {{ x: room.x + share * room.width, y: room.y + room.height / 2 }};
+  const top = document.elementFromPoint(point.x, point.y);
+  if (controls[label].contains(top)) return point;
+  part.scrollIntoView({{ block: 'center' }});
+  return null;
+}}
+"""
+# A slider's place among its stops, and the number of the last.
+STOP = f"""
+(box, label) => {{ {CONTROLS}
+  const handle = controls[label].querySelector('.noUi-handle');
+  return [handle.ariaValueNow, handle.ariaValueMax].map(Number);
 }}
 """
 
@@ -183,6 +229,7 @@ class LabPage:
         page.on("pageerror", lambda error: self._note(f"page error: {error}"))
         page.on("console", lambda m: m.type == "error" and self.faults.append(f"console: {m.text}"))
         page.on("request", lambda request: self._check_request(request.url))
+        page.add_init_script(CALM)
         self.open()
 
     def _note(self, fault: str) -> None:
@@ -328,34 +375,50 @@ class PageLab:
         self.box = box.element_handle()
         return self
 
-    def part(self, selector: str) -> ElementHandle:
-        found = self.box.query_selector(selector)
-        assert found, f"{self.twin!r} has no {selector} on the page"
-        return found
-
-    def control(self, name: str, selector: str) -> ElementHandle:
-        """Find a part of the control with this name."""
-        label = self.twin.widgets[name].description
-        control = self.box.evaluate_handle(ONE, label).as_element()
-        assert control, f"{self.twin!r} has no control {label!r} on the page"
-        part = control.query_selector(selector)
-        assert part, f"{label!r} has no {selector}"
-        return part
-
     def press(self, label: str) -> None:
-        self.part(f"button:text-is('{label}')").click()
+        button = self.box.query_selector(f"button:text-is('{label}')")
+        assert button, f"{self.twin!r} has no button {label!r} on the page"
+        button.click()
+
+    def label(self, name: str) -> str:
+        return str(self.twin.widgets[name].description)
+
+    def focus(self, name: str) -> None:
+        """Give the keys to a control."""
+        assert self.box.evaluate(FOCUS, self.label(name)), f"{name} of {self.twin!r} takes no keys"
+
+    def click(self, name: str, share: float = 0.5) -> None:
+        """Click on a control, at a share of its width."""
+        point = wait_for(
+            lambda: self.box.evaluate(PLACE, [self.label(name), share]), 20, f"{name} to be in view"
+        )
+        self.page.page.mouse.click(point["x"], point["y"])
 
     def shown(self, name: str) -> Any:
         """Read a control's value off the page."""
-        return self._read(name, self.box.evaluate(SHOWN))
+        return self._read(name, self._shown("controls"))
 
     def values(self) -> dict[str, Any]:
-        shown = self.box.evaluate(SHOWN)
+        return self._values(self._shown("controls"))
+
+    def verdict(self) -> str:
+        return self._shown("verdict")
+
+    def error(self) -> str:
+        return self._shown("error")
+
+    def plotted(self) -> list[dict[str, Any]]:
+        return self._shown("plotted")
+
+    def _shown(self, what: str) -> Any:
+        return self.box.evaluate(SHOWN, [what])[what]
+
+    def _values(self, shown: dict[str, Any]) -> dict[str, Any]:
         return {name: self._read(name, shown) for name in self.twin.controls}
 
     def _read(self, name: str, shown: dict[str, Any]) -> Any:
         widget = self.twin.widgets[name]
-        value = shown[widget.description]
+        value = shown[self.label(name)]
         if isinstance(widget, widgets.SelectionSlider):
             found = [stop for label, stop in widget.options if label == value]
             return found[0] if found else float(value)
@@ -363,42 +426,38 @@ class PageLab:
             return value.replace("\xa0", " ")
         return value if isinstance(widget, widgets.Checkbox) else int(value)
 
-    def verdict(self) -> str:
-        return self.part(".vglib-verdict").inner_text().strip()
-
-    def error(self) -> str:
-        return self.part(".vglib-error").inner_text().strip()
-
-    def plotted(self) -> list[dict[str, Any]]:
-        return self.part(".js-plotly-plot").evaluate(PLOTTED)
-
     def agrees(self) -> bool:
         """Whether the page shows what the kernel has, for the values of the page's controls."""
-        count = self.page.js(f"nb.widgets[{self.cell}].model.executionCount")
-        values, verdict, error, traces = json.loads(self.page.execute(IN_KERNEL.format(count)))
-        if error or values != self.values() or words(verdict) != words(self.verdict()):
-            return False
-        expected, drawn = self.part(".js-plotly-plot").evaluate(LINES)
-        return drawn == expected and same(traces, self.plotted())
+        status, printed, shown = self.box.evaluate(COMPARED, [self.cell, IN_KERNEL])
+        assert status == "ok", f"the kernel has no lab of cell {self.cell}"
+        values, verdict, error, traces = json.loads(printed)
+        return (
+            not error
+            and values == self._values(shown["controls"])
+            and words(verdict) == words(shown["verdict"])
+            and shown["lines"] == shown["drawn"]
+            and same(traces, shown["plotted"])
+        )
 
     def wait_until_it_agrees(self) -> None:
-        wait_for(self.agrees, 40, f"{self.twin!r} on the page, which says {self.verdict()!r}")
+        wait_for(self.agrees, 40, f"{self.twin!r} on the page to be what the kernel has")
 
     def check_with_twin(self) -> None:
         """The experiment, run here with the page's values, gives what the page shows."""
         self.wait_until_it_agrees()
-        values, shown = self.values(), self.plotted()
+        shown = self.box.evaluate(SHOWN, ["controls", "verdict", "plotted"])
+        values = self._values(shown["controls"])
         if values != self.twin.values:
             self.twin.set(**values)
         if not self.twin.repeatable:
             return
-        assert words(self.verdict()) == words(self.twin.verdict), values
+        assert words(shown["verdict"]) == words(self.twin.verdict), values
         live = [
             {k: getattr(t, k, None) for k in "xyz"}
             for t in self.twin.figure.data
             if t.meta != "ghost"
         ]
-        assert same(live, [p for p in shown if p["meta"] != "ghost"]), values
+        assert same(live, [p for p in shown["plotted"] if p["meta"] != "ghost"]), values
 
     def move_every_control(self) -> None:
         """Move each control by keyboard and by pointer; the figure must follow each time.
@@ -406,57 +465,54 @@ class PageLab:
         At the start and at the end the same lab in this process must show the same.
         """
         self.check_with_twin()
+        active = self.page.js("nb.activeCellIndex")
         for name in self.twin.controls:
-            before, active = self.shown(name), self.page.js("nb.activeCellIndex")
+            before = self.shown(name)
             self.move_by_keyboard(name)
             wait_for(lambda n=name, v=before: self.shown(n) != v, 20, f"{name} to move")
             self.wait_until_it_agrees()
-            assert self.page.js("nb.activeCellIndex") == active
             self.move_by_pointer(name)
             self.wait_until_it_agrees()
+            assert self.page.js("nb.activeCellIndex") == active
         self.check_with_twin()
 
     def move_by_keyboard(self, name: str) -> None:
         """Move a control one step with keys alone; the notebook must not take them."""
-        widget = self.twin.widgets[name]
+        widget, before = self.twin.widgets[name], self.shown(name)
+        self.focus(name)
         if isinstance(widget, widgets.SelectionSlider):
-            readout = self.control(name, ".widget-readout").inner_text()
-            self.control(name, ".noUi-handle").focus()
-            last = readout == widget.options[-1][0]
+            last = before == widget.options[-1][1]
             self.page.page.keyboard.press("ArrowLeft" if last else "ArrowRight")
         elif isinstance(widget, widgets.Dropdown):
-            select = self.control(name, "select")
-            last = select.evaluate("s => s.selectedIndex == s.options.length - 1")
-            select.focus()
+            last = before == widget.options[-1]
             self.page.page.keyboard.press("ArrowUp" if last else "ArrowDown")
         elif isinstance(widget, widgets.Checkbox):
-            self.control(name, "input").focus()
             self.page.page.keyboard.press("Space")
         else:
-            self.type(name, self.shown(name) + 1)
+            self.type(name, before + 1)
 
     def move_by_pointer(self, name: str) -> None:
         """Move a control with the pointer: click on the track, pick an option, click the box."""
-        widget = self.twin.widgets[name]
+        widget, before = self.twin.widgets[name], self.shown(name)
         if isinstance(widget, widgets.SelectionSlider):
-            track = self.control(name, ".noUi-base")
-            track.scroll_into_view_if_needed()
-            room = track.bounding_box()
-            assert room
-            x = room["x"] + room["width"] * 0.3
-            self.page.page.mouse.click(x, room["y"] + room["height"] / 2)
+            self.click(name, 0.3)
+            stop, last = self.box.evaluate(STOP, self.label(name))
+            near = abs(stop - 0.3 * last) <= 1 + 0.02 * last
+            assert near, f"{name} went to stop {stop} of {last}, not to where the pointer clicked"
         elif isinstance(widget, widgets.Dropdown):
-            select = self.control(name, "select")
-            select.click()
+            self.click(name)
+            # The list that opens is the system's, outside the page.
+            select = self.box.evaluate_handle(ONE, self.label(name)).as_element()
             select.select_option(label=str(widget.options[0]))
         elif isinstance(widget, widgets.Checkbox):
-            self.control(name, "input").click()
+            self.click(name)
+            assert self.shown(name) != before, f"{name} did not take the click"
         else:
-            self.control(name, "input").click()
-            self.type(name, self.shown(name) + 1)
+            self.click(name)
+            self.type(name, before + 1)
 
     def type(self, name: str, value: int) -> None:
-        self.control(name, "input").focus()
+        self.focus(name)
         self.page.page.keyboard.press("Control+a")
         self.page.page.keyboard.type(str(value))
         self.page.page.keyboard.press("Enter")

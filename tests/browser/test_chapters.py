@@ -58,7 +58,7 @@ def test_hold_reseed_reset_and_theory(lab):
     wait_for(lambda: lab.shown("seed") == 1)
     lab.wait_until_it_agrees()
     assert lab.plotted()[0]["y"] != first[0]["y"]
-    lab.control("theory", "input").focus()
+    lab.focus("theory")
     lab.page.page.keyboard.press("Space")
     wait_for(lambda: [t["visible"] for t in lab.plotted() if t["meta"] == "theory"] == [False])
     lab.press("Reset")
@@ -70,10 +70,9 @@ def test_hold_reseed_reset_and_theory(lab):
 
 
 def test_presets_step_by_keyboard(lab):
-    select = lab.control("preset", "select")
     assert isinstance(lab.twin.widgets["preset"], widgets.Dropdown)
     for name, values in list(lab.twin.presets.items())[:2]:
-        select.focus()
+        lab.focus("preset")
         lab.page.page.keyboard.press("ArrowDown")
         wait_for(lambda v=values: all(lab.shown(k) == x for k, x in v.items()), 20, name)
         lab.wait_until_it_agrees()

@@ -71,8 +71,8 @@ def test_the_wheel_over_a_surface_scrolls_the_page(page, small):
     cells = ["from vglib.clipping import labs", "labs.cliff_lab()", "# last", "# " + "\n# " * 60]
     notebook = small("wheel", cells)
     notebook.run_all()
-    lab = notebook.labs()[0].show()
-    room = lab.part(".js-plotly-plot canvas").bounding_box()
+    notebook.labs()[0].show()
+    room = page.locator(".js-plotly-plot canvas").first.bounding_box()
     page.mouse.move(room["x"] + room["width"] / 3, room["y"] + room["height"] / 2)
     page.mouse.wheel(0, 200)
     top = "nb.node.querySelector('.jp-WindowedPanel-outer').scrollTop"
