@@ -4,7 +4,9 @@ VENV := .venv
 PY := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 READY := $(VENV)/.ready
 CHAPTER_OPTION := $(if $(CHAPTER),--chapter $(CHAPTER))
-PYTEST := $(PY) -m pytest -n logical --maxprocesses 4 --dist loadgroup
+# One worker more than cores, up to four: the one with the browser waits for it half of the time.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab lecture fresh build browser check test test-long tournament bench
