@@ -199,7 +199,8 @@ def mlp(
     weights, biases = [], []
     for layer, (fan_in, fan_out) in enumerate(pairwise(fans), start=1):
         place = layer if layer <= len(widths) else 0
-        weight, bias = _draw_layer(scheme, bias_scale, fan_in, fan_out, seed, place)
+        draw = _draw_small if fan_in * fan_out <= _SMALL else _draw_large
+        weight, bias = draw(scheme, bias_scale, fan_in, fan_out, seed, place)
         weights.append((weight * weight_scale).to(dtype))
         biases.append(bias.to(dtype, copy=True))
     return MLP(weights, biases, phi, get_activation(output))
@@ -247,8 +248,6 @@ def sigma_b(init: str | Initialization, width: int, bias_scale: float | None = N
     return sqrt(1 / (3 * width)) if get_initialization(init).name == "torch" else 0.0
 
 
-# A slider that only scales the weights need not wait for the same random numbers again.
-@lru_cache(maxsize=128)
 def _draw_layer(
     scheme: Initialization,
     bias_scale: float | None,
@@ -261,6 +260,13 @@ def _draw_layer(
     generator = stream(seed, place)
     weight = scheme.draw(fan_in, fan_out, generator)
     return weight, _draw_bias(scheme, bias_scale, fan_in, fan_out, generator)
+
+
+# A slider that only scales the weights need not wait for the same random numbers again. The deepest
+# net is kept whole if its layers are small (88 MB at most), of large layers the last 128.
+_SMALL = 100 * 100
+_draw_small = lru_cache(maxsize=MAX_DEPTH + 100)(_draw_layer)
+_draw_large = lru_cache(maxsize=128)(_draw_layer)
 
 
 def _draw_bias(

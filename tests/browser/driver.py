@@ -33,13 +33,13 @@ FLAGS = [
     "--disable-sync",
 ]
 VISIBLE = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-# JupyterLab loads another icon each time a kernel starts or stops working, and an editor's cursor
-# blinks: a fifth of the work of a page on which nobody looks at either.
+# JupyterLab loads another icon each time a kernel starts or stops working, editors' cursors blink,
+# and a slider glides to where it was clicked: much work on a page at which nobody looks.
 CALM = """
 addEventListener('DOMContentLoaded', () => {
   document.querySelectorAll('link.favicon').forEach((icon) => icon.remove());
   const style = document.createElement('style');
-  style.textContent = '.cm-cursorLayer { animation: none !important }';
+  style.textContent = '* { animation: none !important; transition: none !important }';
   document.head.append(style);
 });
 """

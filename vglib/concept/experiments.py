@@ -381,11 +381,19 @@ def train(
     epochs: int = 20,
     seed: int = 0,
     probe_size: int = 300,
+    record_every: int = 1,
 ) -> Training:
     """Train the chapter's net on standardised digits; about a second for 60 epochs of 4 x 30."""
     network, data = sigmoid_net(depth, width, weight_scale, seed), _digits(True)
     history = descend(
-        network, data, loss=loss, lr=lr, epochs=epochs, probe_size=probe_size, seed=seed
+        network,
+        data,
+        loss=loss,
+        lr=lr,
+        epochs=epochs,
+        record_every=record_every,
+        probe_size=probe_size,
+        seed=seed,
     )
     return Training(depth, width, loss, lr, weight_scale, history)
 
