@@ -774,7 +774,7 @@ assert before < 0.4 and after > 0.7
 # published network, which was trained with Adam (Sabour, Frosst and Hinton 2017). Nor is backpropagation to blame: it computes the gradient exactly (chapter 02). What vanishes is the product of the Jacobians.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## What acts on what
+# ## What each of these changes
 #
 # | | changes | does not change |
 # |---|---|---|
