@@ -300,6 +300,10 @@ assert abs(theory.q_map(3.0, tanh.phi, 1.5, 0.3) - q_next(3.0, 1.5, 0.3)) < 0.01
 q_star = theory.q_fixed_point(tanh.phi, 1.5, 0.3)
 assert abs(theory.q_map(q_star, tanh.phi, 1.5, 0.3) - q_star) < 1e-12
 
+# %% [markdown] slideshow={"slide_type": "skip"}
+# In the left panel each layer is a step of the staircase: up or down to the curve gives the next $q$, and across to the
+# diagonal makes it the layer's own. Where curve and diagonal meet, the staircase ends.
+
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.q_map_lab()
 

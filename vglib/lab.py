@@ -276,6 +276,8 @@ class Lab:
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         if os.environ.get("VGLIB_STORE_PNG"):
             return {"text/plain": repr(self), "image/png": self._png()}
+        # plotly garbles a figure that was changed before it is drawn; this is the whole of it anew.
+        self.figure.send_state()
         bundle = self._box._repr_mimebundle_(**kwargs) or {}
         # A saved copy whose kernel is gone falls back to this line instead of to an error.
         line = (

@@ -349,9 +349,13 @@ class LabPage:
         found = []
         for cell, source in enumerate(sources):
             lines = source.strip().splitlines()
-            call = re.fullmatch(r"(\w+)\.(\w+)\(\)", lines[-1].strip()) if lines else None
+            made = r'(\w+)\.(\w+)\(\)(?:\.preset\("(.*)"\))?'
+            call = re.fullmatch(made, lines[-1].strip()) if lines else None
             if call and call[1] in chapters:
-                found.append(PageLab(self, cell, getattr(chapters[call[1]], call[2])()))
+                twin = getattr(chapters[call[1]], call[2])()
+                if call[3]:
+                    twin.preset(call[3])
+                found.append(PageLab(self, cell, twin))
         return found
 
     def screenshot(self, name: str) -> None:
