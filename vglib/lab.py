@@ -276,8 +276,7 @@ class Lab:
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         if os.environ.get("VGLIB_STORE_PNG"):
             return {"text/plain": repr(self), "image/png": self._png()}
-        # plotly garbles a figure that was changed before it is drawn; this is the whole of it anew.
-        self.figure.send_state()
+        self.figure.send_changed()
         bundle = self._box._repr_mimebundle_(**kwargs) or {}
         # A saved copy whose kernel is gone falls back to this line instead of to an error.
         line = (
@@ -524,6 +523,11 @@ class _Figure(go.FigureWidget):
             self._perform_batch_animate(
                 {"transition": {"duration": 0}, "frame": {"duration": 0, "redraw": False}}
             )
+
+    def send_changed(self) -> None:
+        """Send the whole of a figure that has changed, since plotly garbles it in a new view."""
+        if self._last_trace_edit_id or self._last_layout_edit_id:
+            self.send_state()
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         if key is None and "_widget_data" in self._trait_values:

@@ -110,7 +110,7 @@ async (box, [cell, code]) => {{
   return [status, printed, ({SHOWN})(box, ['controls', 'verdict', 'plotted', 'lines', 'drawn'])];
 }}
 """
-ONE = f"(box, label) => {{ {CONTROLS} return controls[label].querySelector('select') }}"
+SELECT = f"(box, label) => {{ {CONTROLS} return controls[label].querySelector('select') }}"
 FOCUS = f"""
 (box, label) => {{ {CONTROLS}
   const part = controls[label]?.querySelector('.noUi-handle, select, input');
@@ -478,9 +478,10 @@ class PageLab:
             self.move_by_keyboard(name)
             wait_for(lambda n=name, v=before: self.shown(n) != v, 20, f"{name} to move")
             self.wait_until_it_agrees()
+            # Before the click that follows, which would make the lab's cell active again.
+            assert self.page.js("nb.activeCellIndex") == active
             self.move_by_pointer(name)
             self.wait_until_it_agrees()
-            assert self.page.js("nb.activeCellIndex") == active
         self.check_with_twin()
 
     def move_by_keyboard(self, name: str) -> None:
@@ -508,7 +509,7 @@ class PageLab:
         elif isinstance(widget, widgets.Dropdown):
             self.click(name)
             # The list that opens is the system's, outside the page.
-            select = self.box.evaluate_handle(ONE, self.label(name)).as_element()
+            select = self.box.evaluate_handle(SELECT, self.label(name)).as_element()
             select.select_option(label=str(widget.options[0]))
         elif isinstance(widget, widgets.Checkbox):
             self.click(name)
