@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import itertools
+import operator
 import pkgutil
 
 import numpy as np
@@ -35,12 +36,20 @@ LABS = labs()
 HIGH_IN = list(itertools.combinations(range(5), 3))
 
 
+def start(lab: Lab) -> dict:
+    return {name: control.value for name, control in lab.controls.items()}
+
+
+def preset_settings(lab: Lab) -> list[dict]:
+    """What the presets set, one after the other from the start; each leaves some controls alone."""
+    return list(itertools.accumulate(lab.presets.values(), operator.or_, initial=start(lab)))[1:]
+
+
 def settings(lab: Lab) -> list[dict]:
     """One control at a time at each of its corners, then all low, all high, and mixtures.
 
-    Each setting is whole, and none comes twice.
+    Each setting is whole, none comes twice, and none is one that the other tests make.
     """
-    start = {name: control.value for name, control in lab.controls.items()}
     corners = {name: control.corners for name, control in lab.controls.items()}
     assert len(corners) <= len(HIGH_IN), "more controls than sets: let combinations give more"
     single = [{name: value} for name, values in corners.items() for value in values]
@@ -52,8 +61,9 @@ def settings(lab: Lab) -> list[dict]:
         }
         for row in range(5)
     ]
-    found = [start | s for s in (*single, *ends, *mixtures)]
-    return list({tuple(values.items()): values for values in found}.values())
+    found = [start(lab) | s for s in (*single, *ends, *mixtures)]
+    elsewhere = [start(lab), *preset_settings(lab)]
+    return [v for i, v in enumerate(found) if v not in elsewhere and v not in found[:i]]
 
 
 # A lab's tests share the lab, so they share the worker.
@@ -83,7 +93,6 @@ def test_the_mixtures_hold_every_pair_of_ends():
 
 
 def test_corners(lab, first):
-    traces = len(lab.figure.data)
     for values in settings(lab):
         before = lab.values
         if complaint := refused(lab, values):
@@ -91,15 +100,20 @@ def test_corners(lab, first):
             assert complaint.strip().endswith("."), values
             assert lab.values == before
             continue
-        assert len(lab.figure.data) == traces, values
-        assert lab.verdict.strip().endswith((".", ")")), values
-        assert "nan" not in lab.verdict.split(), values
-        finite = [plotted(t) for t in lab.figure.data if t.visible is not False]
-        declared = any(word in lab.verdict for word in ("overflow", "dies", "exactly 0", "no "))
-        assert declared or any(np.isfinite(y).any() for y in finite if y.size), values
-        for axis in ("xaxis", "yaxis"):
-            axis_range = lab.figure.layout[axis].range
-            assert axis_range is None or np.isfinite(np.array(axis_range, float)).all(), values
+        check(lab, first)
+
+
+def check(lab: Lab, first: list[np.ndarray]) -> None:
+    """A figure of as many traces as at first, with something to see, and a sentence on it."""
+    assert len(lab.figure.data) == len(first), lab.values
+    assert lab.verdict.strip().endswith((".", ")")), lab.values
+    assert "nan" not in lab.verdict.split(), lab.values
+    finite = [plotted(t) for t in lab.figure.data if t.visible is not False]
+    declared = any(word in lab.verdict for word in ("overflow", "dies", "exactly 0", "no "))
+    assert declared or any(np.isfinite(y).any() for y in finite if y.size), lab.values
+    for axis in ("xaxis", "yaxis"):
+        axis_range = lab.figure.layout[axis].range
+        assert axis_range is None or np.isfinite(np.array(axis_range, float)).all(), lab.values
 
 
 def refused(lab: Lab, values: dict) -> str:
@@ -113,14 +127,19 @@ def refused(lab: Lab, values: dict) -> str:
 def test_same_arguments_same_figure(lab, first):
     """Back at the start after the corners, the lab shows what it showed at first."""
     lab.reset()
+    check(lab, first)
     for one, other in zip(first, [plotted(t) for t in lab.figure.data], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_presets(lab):
-    for name in lab.presets:
-        lab.preset(name)
-        assert lab.verdict
+def test_presets(lab, first):
+    if lab.values != start(lab):
+        lab.reset()
+    for name, values in zip(lab.presets, preset_settings(lab), strict=True):
+        if values != lab.values:
+            lab.preset(name)
+        assert lab.values == values
+        check(lab, first)
 
 
 def test_every_axis_has_a_title(lab):

@@ -24,9 +24,9 @@ def run_nbval(folder: Path, *notebooks: Path) -> subprocess.CompletedProcess[str
         copies.append(shutil.copy(notebook, folder / str(number)))
     dropped = ("VGLIB_STORE_PNG", "PYTEST_ADDOPTS")
     environment = {key: value for key, value in os.environ.items() if key not in dropped}
-    environment["PYTHONPATH"] = str(Path(__file__).parent)  # where `-p conftest` is found
+    environment["PYTHONPATH"] = str(Path(__file__).parent)  # where the plugin is found
     options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={SECONDS // 2}"]
-    plugins = ["-p", "conftest", "-p", "no:cacheprovider"]
+    plugins = ["-p", "nbval_outputs", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--color=no", *plugins, *options]
     return subprocess.run(
         [*command, f"--rootdir={folder}", *copies],

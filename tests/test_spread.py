@@ -74,7 +74,7 @@ def test_workers_started_elsewhere_need_not_have_the_tools(tmp_path):
     quiet = {"cwd": tmp_path, "env": environment, "stderr": subprocess.DEVNULL}
     parts = [
         ["distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"],
-        ["distributed.cli.dask_worker", "--nworkers", "2", "--nthreads", "1", "--no-dashboard"],
+        ["distributed.cli.dask_worker", "--nthreads", "2", "--no-nanny", "--no-dashboard"],
     ]
     processes = [
         subprocess.Popen([*start, *part, "--scheduler-file", place], **quiet) for part in parts
@@ -87,7 +87,7 @@ def test_workers_started_elsewhere_need_not_have_the_tools(tmp_path):
         with open(place, encoding="utf-8") as file:
             address = json.load(file)["address"]
         with Client(address) as client:
-            client.wait_for_workers(2, timeout=30)
+            client.wait_for_workers(1, timeout=30)
         done = subprocess.run(
             [sys.executable, "-c", DRIVER, root],
             cwd=tmp_path,

@@ -55,10 +55,17 @@ async (code) => {
   return [reply.content.status, printed];
 }
 """
-# A lab as its kernel has it, once every move that the page has sent so far has been dealt with.
+# A lab as its kernel has it. Moves are dealt with in a thread of their own, beside what is executed,
+# so this waits for a move that is not done.
 IN_KERNEL = """
-import json, numpy
+import json, numpy, time
 lab = Out[COUNT]
+time.sleep(0.005)
+end = time.monotonic() + 20
+while time.monotonic() < end and not lab.error and any(
+    lab.controls[name].clean(lab.widgets[name].value) != value for name, value in lab.values.items()
+):
+    time.sleep(0.005)
 print(json.dumps([lab.values, lab.verdict, lab.error, [
     {k: numpy.asarray(v).tolist() for k in "xyz" if (v := getattr(t, k, None)) is not None}
     for t in lab.figure.data
@@ -107,6 +114,7 @@ COMPARED = f"""
 async (box, [cell, code]) => {{
   const count = window.jupyterapp.shell.currentWidget.content.widgets[cell].model.executionCount;
   const [status, printed] = await ({EXECUTE})(code.replace('COUNT', count));
+  await new Promise(requestAnimationFrame);
   return [status, printed, ({SHOWN})(box, ['controls', 'verdict', 'plotted', 'lines', 'drawn'])];
 }}
 """
@@ -144,13 +152,15 @@ AWAY = f"""
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
     """Poll until the condition is true, and return its value; fail with what was waited for."""
-    end = time.monotonic() + seconds
+    start = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.05)
+        waited = time.monotonic() - start
+        assert waited < seconds, f"waited {seconds} s in vain for {what}"
+        # Asking costs time too, which what is waited for could use.
+        time.sleep(min(0.05 + 0.05 * waited, 0.5))
 
 
 class Server:
@@ -322,10 +332,11 @@ class LabPage:
         return element
 
     def pictures(self, cells: Iterable[int]) -> int:
-        """Look at stored cells: count their pictures; none may show an error."""
+        """Look at stored cells that show anything: count their pictures; none may be an error."""
         assert "Error displaying widget" not in self.text()
+        showing = self.js("nb.widgets.map(c => (c.model.outputs?.length ?? 0) > 0)")
         count = 0
-        for cell in cells:
+        for cell in (c for c in cells if showing[c]):
             element = self.show(cell)
             count += element.locator(".jp-OutputArea img").count()
             error = element.locator("[data-mime-type='application/vnd.jupyter.stderr']")
