@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,3 +17,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A busy machine is no fault of the code under test, so no example has a time limit.
 settings.register_profile("course", deadline=None)
 settings.load_profile("course")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the whole notebooks first: at the end, one would keep a worker when the rest is done."""
+    notebooks = ROOT / "tests" / "test_notebooks.py"
+    items.sort(key=lambda item: item.path != notebooks)

@@ -1,11 +1,12 @@
 """A browser and a JupyterLab server for the tests that need them."""
 
 import os
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.driver import FLAGS, ROOT, Server, project
+from tests.browser.driver import FLAGS, ROOT, LabPage, Server, project
 from tools.browser import find_browser, skip_reason
 
 
@@ -36,10 +37,43 @@ def page(browser):
     page.context.close()
 
 
+@pytest.fixture(scope="session")
+def kept():
+    """The learner's page, waiting for the next test: to load one takes seven seconds."""
+    return []
+
+
+@contextmanager
+def one_page(request, kept, open_first):
+    """Open notebooks one after the other on a page, which a test that fails does not hand on."""
+    failed = request.session.testsfailed
+
+    def open_notebook(name: str) -> LabPage:
+        if kept:
+            kept[0].turn_to(name)
+        else:
+            kept.append(open_first(name))
+        return kept[0]
+
+    yield open_notebook
+    if request.session.testsfailed > failed and kept:
+        kept.pop().page.context.close()
+
+
+@contextmanager
+def learner_page(request, kept, browser, server):
+    def open_first(name: str) -> LabPage:
+        server.end_kernels()
+        return LabPage(open_page(browser), server, name)
+
+    with one_page(request, kept, open_first) as open_notebook:
+        yield open_notebook
+
+
 @pytest.fixture
-def server(running_server):
-    yield running_server
-    running_server.end_kernels()
+def learner(request, kept, browser, running_server):
+    with learner_page(request, kept, browser, running_server) as open_notebook:
+        yield open_notebook
 
 
 @pytest.fixture(scope="session")

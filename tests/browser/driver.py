@@ -33,13 +33,15 @@ FLAGS = [
     "--disable-sync",
 ]
 VISIBLE = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-# JupyterLab loads another icon each time a kernel starts or stops working, editors' cursors blink,
-# and a slider glides to where it was clicked: much work on a page at which nobody looks.
+# Each time a kernel starts or stops working JupyterLab loads another icon and says so in two more
+# places, which draws the whole page anew; editors' cursors blink, and a slider glides to where it
+# was clicked: much work on a page at which nobody looks.
 CALM = """
 addEventListener('DOMContentLoaded', () => {
   document.querySelectorAll('link.favicon').forEach((icon) => icon.remove());
   const style = document.createElement('style');
-  style.textContent = '* { animation: none !important; transition: none !important }';
+  style.textContent = '* { animation: none !important; transition: none !important }' +
+    '.jp-Notebook-ExecutionIndicator, #jp-main-statusbar { display: none !important }';
   document.head.append(style);
 });
 """
@@ -55,8 +57,8 @@ async (code) => {
   return [reply.content.status, printed];
 }
 """
-# A lab as its kernel has it. Moves are dealt with in a thread of their own, beside what is executed,
-# so this waits for a move that is not done.
+# A lab as its kernel has it. What is executed does not wait for the page's moves, which have a
+# thread of their own in the kernel, so this waits for one that is not done.
 IN_KERNEL = """
 import json, numpy, time
 lab = Out[COUNT]
@@ -334,14 +336,18 @@ class LabPage:
     def pictures(self, cells: Iterable[int]) -> int:
         """Look at stored cells that show anything: count their pictures; none may be an error."""
         assert "Error displaying widget" not in self.text()
-        showing = self.js("nb.widgets.map(c => (c.model.outputs?.length ?? 0) > 0)")
         count = 0
-        for cell in (c for c in cells if showing[c]):
+        for cell in self.showing() & set(cells):
             element = self.show(cell)
             count += element.locator(".jp-OutputArea img").count()
             error = element.locator("[data-mime-type='application/vnd.jupyter.stderr']")
             assert error.count() == 0, f"cell {cell} shows what was written to stderr"
         return count
+
+    def showing(self) -> set[int]:
+        """Return the cells that have an output."""
+        has = self.js("nb.widgets.map(c => (c.model.outputs?.length ?? 0) > 0)")
+        return {cell for cell, shows in enumerate(has) if shows}
 
     def text(self) -> str:
         return self.js("nb.node.innerText")

@@ -3,8 +3,8 @@
 import ipywidgets as widgets
 import pytest
 
-from tests.browser.conftest import open_page
-from tests.browser.driver import LabPage, wait_for
+from tests.browser.conftest import learner_page
+from tests.browser.driver import wait_for
 
 # The learner's JupyterLab; the lecturer's, in test_lecture.py, tries the other chapters.
 NOTEBOOK = "00_start_here.ipynb"
@@ -13,12 +13,10 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture(scope="module")
-def chapter(browser, running_server):
-    """One page for all these tests: the notebook as it is stored, then as the tests leave it."""
-    page = open_page(browser)
-    yield LabPage(page, running_server, NOTEBOOK)
-    page.context.close()
-    running_server.end_kernels()
+def chapter(request, kept, browser, running_server):
+    """The chapter for all these tests: as it is stored, then as the tests leave it."""
+    with learner_page(request, kept, browser, running_server) as open_notebook:
+        yield open_notebook(NOTEBOOK)
 
 
 @pytest.fixture(scope="module")

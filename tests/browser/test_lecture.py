@@ -7,7 +7,7 @@ visit costs half of two.
 import pytest
 
 from tests.browser import test_chapters
-from tests.browser.conftest import open_page
+from tests.browser.conftest import one_page, open_page
 from tests.browser.driver import ROOT, LabPage, Server, project, wait_for
 from tools import launch
 
@@ -59,25 +59,26 @@ def lecture(tmp_path_factory, browser):
 
 
 @pytest.fixture(scope="module")
-def kept():
-    """The page for the next chapter; a test that fails keeps none."""
+def kept_deck():
+    """The lecturer's page, waiting for the next chapter."""
     return []
 
 
 @pytest.fixture
-def deck(kept, browser, lecture, source):
+def deck(request, kept_deck, browser, lecture, source):
     """A chapter in the lecturer's JupyterLab, as a notebook."""
-    if kept:
-        deck = kept.pop()
-        deck.turn_to(source.name)
+
+    def open_first(name: str) -> LabPage:
+        launch.prepare_lecture(lecture.folder)
+        lecture.end_kernels()
+        deck = LabPage(open_page(browser, height=HEIGHT), lecture, name)
+        # What is opened by its address is a deck already.
+        deck.page.locator(ON_SCREEN).first.wait_for()
+        stop_deck(deck)
         return deck
-    launch.prepare_lecture(lecture.folder)
-    lecture.end_kernels()
-    deck = LabPage(open_page(browser, height=HEIGHT), lecture, source.name)
-    # What is opened by its address is a deck already.
-    deck.page.locator(ON_SCREEN).first.wait_for()
-    stop_deck(deck)
-    return deck
+
+    with one_page(request, kept_deck, open_first) as open_notebook:
+        yield open_notebook(source.name)
 
 
 def start_deck(deck):
@@ -92,7 +93,7 @@ def stop_deck(deck):
 
 
 @pytest.mark.parametrize("source", CHAPTERS, ids=lambda p: p.stem)
-def test_slides_fit_and_labs_move(deck, kept, source):
+def test_slides_fit_and_labs_move(deck, source):
     labs = deck.labs()
     tried_elsewhere = source.name == test_chapters.NOTEBOOK
     whole = source.stem[:2] in ("01", "02")
@@ -116,7 +117,6 @@ def test_slides_fit_and_labs_move(deck, kept, source):
     assert [fault for fault in deck.faults if fault != KNOWN] == []
     home = deck.server.folder / "home"
     assert not list(home.rglob("*.jupyterlab-settings"))
-    kept.append(deck)
 
 
 def go_through(deck, labs, name, whole):

@@ -35,7 +35,7 @@ controls.Lab(slow, draw, depth=controls.depth(1))
 
 
 @pytest.fixture
-def small(page, server):
+def small(learner, running_server):
     """Serve one small notebook, made of these cells, and open it."""
 
     def serve(name, cells):
@@ -43,13 +43,13 @@ def small(page, server):
             cells=[nbformat.v4.new_code_cell(source) for source in cells],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
         )
-        nbformat.write(notebook, server.folder / "my_notebooks" / f"{name}.ipynb")
-        return LabPage(page, server, f"{name}.ipynb")
+        nbformat.write(notebook, running_server.folder / "my_notebooks" / f"{name}.ipynb")
+        return learner(f"{name}.ipynb")
 
     return serve
 
 
-def test_a_reloaded_page_shows_the_figure_of_its_controls(page, small):
+def test_a_reloaded_page_shows_the_figure_of_its_controls(small):
     notebook = small("reload", ONE_LAB)
     notebook.run_all()
     lab = notebook.labs()[0].show()
@@ -67,9 +67,10 @@ def test_a_reloaded_page_shows_the_figure_of_its_controls(page, small):
     lab.wait_until_it_agrees()
 
 
-def test_the_wheel_over_a_surface_scrolls_the_page(page, small):
+def test_the_wheel_over_a_surface_scrolls_the_page(small):
     cells = ["from vglib.clipping import labs", "labs.cliff_lab()", "# last", "# " + "\n# " * 60]
     notebook = small("wheel", cells)
+    page = notebook.page
     notebook.run_all()
     notebook.labs()[0].show()
     room = page.locator(".js-plotly-plot canvas").first.bounding_box()
@@ -81,8 +82,9 @@ def test_the_wheel_over_a_surface_scrolls_the_page(page, small):
     wait_for(lambda: notebook.js(top) > before, 10, "the page to scroll")
 
 
-def test_a_held_key_on_a_slow_lab_ends_at_the_last_value(page, small):
+def test_a_held_key_on_a_slow_lab_ends_at_the_last_value(small):
     notebook = small("slow", [SLOW_LAB])
+    page = notebook.page
     notebook.run_all()
     notebook.show(0)
     handle = page.locator(".vglib-lab .noUi-handle").first
@@ -129,7 +131,7 @@ def test_a_learners_answer_survives_a_build_and_a_restart(page, tmp_path, browse
     try:
         notebook = LabPage(page, server, source.name)
         assert "share = lambda r, depth: r ** (depth - 1)" in notebook.sources()
-        for index in range(len(notebook.sources())):
+        for index in notebook.showing():
             element = notebook.show(index)
             wait_for(
                 lambda shown=element: "Error displaying widget" not in shown.inner_text(),
