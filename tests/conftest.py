@@ -20,6 +20,6 @@ settings.load_profile("course")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the whole notebooks first: at the end, one would keep a worker when the rest is done."""
-    notebooks = ROOT / "tests" / "test_notebooks.py"
-    items.sort(key=lambda item: item.path != notebooks)
+    """Put what takes long or waits first: at the end, it would keep one worker when all is done."""
+    first = [ROOT / "tests" / name for name in ("test_notebooks.py", "test_spread.py")]
+    items.sort(key=lambda item: item.path not in first)

@@ -1,6 +1,7 @@
 """The published notebooks: fresh, clean, and each of them runs under nbval."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,10 +25,11 @@ def run_nbval(folder: Path, *notebooks: Path) -> subprocess.CompletedProcess[str
         copies.append(shutil.copy(notebook, folder / str(number)))
     dropped = ("VGLIB_STORE_PNG", "PYTEST_ADDOPTS")
     environment = {key: value for key, value in os.environ.items() if key not in dropped}
-    environment["PYTHONPATH"] = str(Path(__file__).parent)  # where the plugin is found
+    environment["PYTHONPATH"] = str(Path(__file__).parent)  # where our plugin is found
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a quicker start
     options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={SECONDS // 2}"]
-    plugins = ["-p", "nbval_outputs", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--color=no", *plugins, *options]
+    plugins = ["-p", "nbval.plugin", "-p", "nbval_outputs", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "--color=no", *plugins, *options]
     return subprocess.run(
         [*command, f"--rootdir={folder}", *copies],
         cwd=folder,
@@ -53,24 +55,27 @@ def test_both_editions_run(chapter: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("source", "tags", "stored", "passes"),
-    [
-        ("print(1)", ["nbval-check-output"], "1\n", True),
-        ("print(1)", ["nbval-check-output"], "2\n", False),
-        ("print(1)", [], "2\n", True),
-        ("assert 1 == 2", [], "", False),
-    ],
-)
-def test_nbval_tells_a_good_notebook_from_a_bad_one(
-    tmp_path: Path, source: str, tags: list[str], stored: str, passes: bool
-) -> None:
-    output = nbformat.v4.new_output("stream", name="stdout", text=stored)
-    cell = nbformat.v4.new_code_cell(source, execution_count=1, outputs=[output])
-    cell.metadata.tags = tags
-    (tmp_path / "stored").mkdir()
-    path = tmp_path / "stored" / "small.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    before = path.read_bytes()
-    assert (run_nbval(tmp_path, path).returncode == 0) == passes
-    assert path.read_bytes() == before
+SMALL = [
+    ("print(1)", ["nbval-check-output"], "1\n", True),
+    ("print(1)", ["nbval-check-output"], "2\n", False),
+    ("print(1)", [], "2\n", True),
+    ("assert 1 == 2", [], "", False),
+]
+
+
+def test_nbval_tells_a_good_notebook_from_a_bad_one(tmp_path: Path) -> None:
+    paths = []
+    for number, (source, tags, stored, _) in enumerate(SMALL):
+        output = nbformat.v4.new_output("stream", name="stdout", text=stored)
+        cell = nbformat.v4.new_code_cell(source, execution_count=1, outputs=[output])
+        cell.metadata.tags = tags
+        paths.append(tmp_path / f"small{number}.ipynb")
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), paths[-1])
+    before = [path.read_bytes() for path in paths]
+    done = run_nbval(tmp_path, *paths)
+    assert done.returncode == 1
+    for path, (*_, passes) in zip(paths, SMALL, strict=True):
+        failed = re.search(rf"^FAILED \S*{path.name}", done.stdout, re.MULTILINE)
+        assert (failed is None) == passes, done.stdout
+    assert " 2 failed, 2 passed " in f" {done.stdout.splitlines()[-1]} "
+    assert [path.read_bytes() for path in paths] == before

@@ -739,7 +739,9 @@ class Hidden:
 
 
 @lru_cache(maxsize=64)
-def hidden_sigmoids(kind: str = "plain", depth: int = 20, lr: float = 0.2, seed: int = 0) -> Hidden:
+def hidden_sigmoids(
+    kind: str = "plain", depth: int = 20, lr: float = 0.2, seed: int = 0, *, records: int = 10
+) -> Hidden:
     """Train a deep sigmoid net on digits: cross-entropy, SGD, batch 64, 150 steps, width 50."""
     history = fit(
         HiddenSigmoids(kind, depth, HIDDEN_WIDTH, seed),
@@ -748,7 +750,7 @@ def hidden_sigmoids(kind: str = "plain", depth: int = 20, lr: float = 0.2, seed:
         lr=lr,
         batch=64,
         steps=HIDDEN_STEPS,
-        record_at=15,
+        record_at=HIDDEN_STEPS // records,
         probe_size=200,
         seed=seed,
         progress=False,
