@@ -9,7 +9,7 @@ WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lecture fresh build browser check test test-long tournament bench
+.PHONY: help setup lab lecture fresh build browser check test test-long floors tournament bench
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' Makefile
@@ -40,6 +40,7 @@ browser: $(READY) ## find a browser for figures and tests, or try to install one
 
 check: $(READY) ## lint, types, and whether notebooks/ is what chapters/ says (under a minute)
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+	$(PY) -m tools.lint_page
 	$(PY) -m tools.build_notebooks --check
 
 test: browser ## run the fast tests, notebooks and browser included
@@ -47,6 +48,9 @@ test: browser ## run the fast tests, notebooks and browser included
 
 test-long: test ## run the fast tests, then put the slow claims (trainings) on trial
 	$(PY) -m tools.try_claims
+
+floors: $(READY) ## run labs and core with the oldest versions allowed (minutes; in build/floors)
+	$(PY) -m tools.floors -n $(WORKERS)
 
 tournament: $(READY) ## run chapter 10's tournament in full (minutes; goes on where it was stopped)
 	$(PY) -m tools.tournament

@@ -310,7 +310,7 @@ check.six_layers(six_layers)
 # %% tags=["decisive"] slideshow={"slide_type": "subslide"}
 two = experiments.train(depth=2, width=100, epochs=60)
 four = experiments.train(depth=4, width=100, epochs=60)
-labs.draw_two_and_four(two, four)
+labs.two_and_four(two, four)
 
 # %% slideshow={"slide_type": "subslide"}
 print("hidden layers   test accuracy   last / first speed: at the start, at the end   layer 1 has moved")

@@ -391,12 +391,13 @@ labs.width_lab()
 # %% slideshow={"slide_type": "skip"}
 from vglib import theory
 from vglib.activations import get_activation
+from vglib.chain_rule.experiments import unscaled_chi
 
 sigmoid = get_activation("sigmoid")
 q = theory.q_fixed_point(sigmoid.phi, math.sqrt(105), 1.0)
 z = math.sqrt(q) * torch.randn(1_000_000, generator=generator, dtype=torch.float64)
 thrown = 105 * (torch.sigmoid(z) * torch.sigmoid(-z)).square().mean()
-assert abs(thrown / theory.unscaled_chi(105, sigmoid.phi, sigmoid.dphi) - 1) < 0.01
+assert abs(thrown / unscaled_chi(105, sigmoid.phi, sigmoid.dphi) - 1) < 0.01
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["unscaled-normal-weights-vanish"].trial()

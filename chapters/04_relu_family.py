@@ -582,9 +582,9 @@ for widths in ([100], [100, 100], [100, 100, 100]):
 # 100 it has 95.25, 95.87, 96.30, 96.08% for the sigmoid and 97.57, 97.92, 97.90, 97.81% for ReLU, 10,000 images. That
 # gap is beyond doubt. Is the order of the rows?
 #
-# With MNIST's files in a folder, put `data = mnist(folder, standardised=False)` (from `vglib.data`) before the cell, and
-# the same race runs on MNIST in about ten minutes. (Standardised, MNIST's rare pixels become so large that steps of 0.1
-# are too long for ReLU.)
+# With MNIST's files in a folder, put `data = mnist(folder, standardised=False)` (from `vglib.batch_norm.mnist`) before
+# the cell, and the same race runs on MNIST in about ten minutes. (Standardised, MNIST's rare pixels become so large that
+# steps of 0.1 are too long for ReLU.)
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.FASTER.trial()

@@ -337,11 +337,11 @@ assert abs(path[-1] * 2 * 1000 - 1) < 0.02
 
 # %% slideshow={"slide_type": "skip"}
 def c_next(c: float, q: float, sigma_w: float, sigma_b: float) -> float:
-    return (sigma_w**2 * float(theory.pair_mean(tanh.phi, c, q)) + sigma_b**2) / q
+    return (sigma_w**2 * float(experiments.pair_mean(tanh.phi, c, q)) + sigma_b**2) / q
 
 
 for c in (0.0, 0.5, 1.0):
-    assert abs(c_next(c, q_star, 1.5, 0.3) - theory.c_map(c, q_star, tanh.phi, 1.5, 0.3)) < 1e-9
+    assert abs(c_next(c, q_star, 1.5, 0.3) - experiments.c_map(c, q_star, tanh.phi, 1.5, 0.3)) < 1e-9
 assert abs(c_next(1.0, q_star, 1.5, 0.3) - 1) < 1e-9
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
@@ -516,7 +516,7 @@ import numpy as np
 
 for depth in (1, 2, 5, 10):
     largest = [experiments.singular_values("identity", "1/fan_in", depth, 200, s)[0] for s in range(3)]
-    edge = theory.gaussian_product_edge(depth)
+    edge = experiments.gaussian_product_edge(depth)
     print(f"{depth:2} layers: largest s {np.median(largest):.2f}, theory for infinite width {edge:.2f}")
     assert abs(np.median(largest) / edge - 1) < 0.15
 for share in (0.25, 0.5, 0.75):

@@ -832,7 +832,7 @@ Markdown("\n".join(rows))
 # %% tags=["decisive"] slideshow={"slide_type": "subslide"}
 runs = starters(pairs=False, seeds=1)
 rows = list(tqdm(quick_rows(steps=150), total=len(runs), unit="run", leave=False))
-labs.draw_table(table(rows))
+labs.measures_table(table(rows))
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Six minutes. Read the left panel by rows, then by columns. Ask for a measure that helps all three (batch norm; the right start does too, but in the full table one of its five starts ends in NaN, with the ReLU net and with the recurrent one). Then the middle panel: *which rows

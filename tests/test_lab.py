@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vglib import figures
-from vglib import lab as controls
-from vglib.figures import THEORY, Curve, Panel
-from vglib.lab import Lab
+from vglib.figures import THEORY, Curve, Drawing, Panel
+from vglib.lab import Lab, Still, controls
+from vglib.lab.live import LAYOUT, Numbers, changes
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def test_set_computes_draws_and_says(lab):
     assert lab.set(depth=5, weight_scale=2.0) is lab
     np.testing.assert_allclose(y(lab), 2.0 * np.arange(1, 6))
     assert lab.verdict == "slope 2."
-    assert "slope 2." in lab._verdict_line.value
+    assert lab._view.words["verdict"] == "slope 2."
     assert lab.values["depth"] == 5
     assert repr(lab).startswith("Lab(depth=5, weight_scale=2")
     assert repr(lab).endswith(": slope 2.")
@@ -136,7 +136,7 @@ def test_first_computation_raises():
 def test_a_failing_callback_shows_one_line_and_recovers(lab):
     before = y(lab).copy()
     lab.widgets["kind"].value = "broken"
-    assert "this kind &lt;cannot&gt; be computed" in lab.error
+    assert "this kind <cannot> be computed" in lab.error
     assert "still shows" in lab.error
     np.testing.assert_array_equal(y(lab), before)
     lab.widgets["kind"].value = "plain"
@@ -156,7 +156,6 @@ def test_hold_keeps_a_ghost_of_measured_curves_only(lab):
     lab.hold().set(weight_scale=5.0)
     ghosts = [t for t in lab.figure.data if t.meta == figures.GHOST]
     assert len(ghosts) == 1
-    assert ghosts[0].visible is True
     np.testing.assert_array_equal(np.asarray(ghosts[0].y), before)
     assert "weight_scale=1" in ghosts[0].name
     low, high = lab.figure.layout.yaxis.range
@@ -177,7 +176,7 @@ def test_reseed_and_reset(lab):
     lab.hold().set(depth=7)
     lab.reset()
     np.testing.assert_array_equal(y(lab), start)
-    assert not any(t.visible for t in lab.figure.data if t.meta == figures.GHOST)
+    assert not [t for t in lab.figure.data if t.meta == figures.GHOST]
     assert lab.values["seed"] == 0
 
 
@@ -198,7 +197,7 @@ def test_theory_can_be_switched_off(lab):
     lab.set(depth=30)
     assert [t.visible for t in lab.figure.data if t.meta == THEORY] == [False]
     lab.reset()
-    assert [t.visible for t in lab.figure.data if t.meta == THEORY] == [True]
+    assert [t.visible for t in lab.figure.data if t.meta == THEORY] == [None]
 
 
 def test_register_keeps_score(lab):
@@ -223,65 +222,122 @@ def test_preset_of_an_unknown_control_is_refused():
             presets={"x": {"breadth": 1}})  # fmt: skip
 
 
+def test_a_preset_is_the_start_and_what_it_names_but_keeps_the_seed(lab):
+    lab.set(depth=999, weight_scale=0.05, bent=True, seed=7)
+    lab.preset("deep")
+    assert lab.values == lab.start | {"depth": 137, "seed": 7}
+
+
+def growing(depth, weight_scale, fail_at=0):
+    for part in range(1, 4):
+        if part == fail_at:
+            raise ArithmeticError("broke on the way")
+        yield Line(part * weight_scale, depth, 0)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    monkeypatch.setattr("vglib.lab._LOOK", 0.0)
+    fail = controls.ladder("fail at", 0, [0, 3], "where it breaks")
+    options = {"depth": controls.depth(4), "weight_scale": controls.weight_scale()}
+    return Lab(growing, draw, **options, fail_at=fail)
+
+
+def test_a_training_is_watched_and_ends_at_its_last_result(watched, monkeypatch):
+    shown = []
+    show = watched._view.show
+
+    def spy(drawing, verdict, busy=False):
+        shown.append((verdict, busy))
+        show(drawing, verdict, busy=busy)
+
+    monkeypatch.setattr(watched._view, "show", spy)
+    assert watched.verdict == "slope 3."
+    watched.set(weight_scale=2.0)
+    assert shown == [*((f"slope {s}.", True) for s in (2, 4, 6)), ("slope 6.", False)]
+    assert watched.verdict == "slope 6."
+    np.testing.assert_allclose(y(watched), 6.0 * np.arange(1, 5))
+
+
+def test_a_training_that_breaks_leaves_what_was_shown(watched):
+    before = y(watched).copy()
+    with pytest.raises(ArithmeticError):
+        watched.set(weight_scale=5.0, fail_at=3)
+    np.testing.assert_array_equal(y(watched), before)
+    assert watched.verdict == watched._view.words["verdict"] == "slope 3."
+    assert watched._view.words["busy"] is False
+    assert watched.values == watched.start
+
+
 def test_only_what_changed_is_sent(lab):
     sent = messages(lab)
     lab.set(weight_scale=1.01)
     (message,) = sent
-    assert "'name'" not in str(message)
+    # The measured line, and the range of its axis; nothing of the theory.
+    assert {(target, path) for target, path, _ in message["changes"]} <= {
+        (0, "y"),
+        (LAYOUT, "yaxis.range"),
+    }
+    assert message["words"]["verdict"] == "slope 1.01."
 
 
-@pytest.mark.parametrize(
-    ("change", "kind"),
-    [
-        ({"weight_scale": 1.01}, "_send_animate_msg"),  # points move, and the axis follows
-        ({"depth": 60}, "_send_update_msg"),  # so many points are drawn without markers
-    ],
-)
-def test_only_moves_take_the_short_way(lab, change, kind):
-    sent = messages(lab)
-    lab.set(**change)
-    assert [name for name, _ in sent] == [kind]
-
-
-def test_a_panel_that_stays_is_sent_with_the_one_that_moves():
-    def two_panels(line):
-        x = np.arange(1.0, line.depth + 1)
-        return figures.panels(
-            [
-                Panel("moves", [Curve("y", x, line.slope * x)]),
-                Panel("moves with the depth alone", [Curve("y", x, -x)]),
-            ]
-        )
-
-    lab = Lab(
-        experiment, two_panels, depth=controls.depth(20), weight_scale=controls.weight_scale()
+def test_numbers_travel_as_one_block():
+    numbers = Numbers()
+    tree = {"x": np.arange(3), "z": np.array([[1.5, np.nan], [0, 4]]), "text": ["a", float("inf")]}
+    packed = numbers.pack(tree)
+    assert packed == {
+        "x": {"numbers": [0, [3]]},
+        "z": {"numbers": [3, [2, 2]]},
+        "text": ["a", None],
+    }
+    np.testing.assert_array_equal(
+        np.frombuffer(numbers.bytes(), "<f8"), [0, 1, 2, 1.5, np.nan, 0, 4]
     )
-    sent = messages(lab)
-    lab.set(weight_scale=1.5)
-    lab.set(depth=19)
-    assert [name for name, _ in sent] == ["_send_update_msg", "_send_animate_msg"]
+
+
+def test_changes_between_drawings_of_other_traces_are_none():
+    one, other = ({"type": kind, "x": np.arange(2)} for kind in ("scatter", "bar"))
+    assert changes(Drawing([one], {}), Drawing([one], {})) == []
+    assert changes(Drawing([one], {}), Drawing([other], {})) is None
+    assert changes(Drawing([one], {}), Drawing([one, one], {})) is None
+    moved = one | {"x": np.arange(3)}
+    ((target, path, value),) = changes(Drawing([one], {}), Drawing([moved], {}))
+    assert (target, path) == (0, "x")
+    assert value is moved["x"]
+    gone = changes(Drawing([one], {"a": {"b": 1}}), Drawing([one], {"a": {}}))
+    assert gone == [(LAYOUT, "a.b", None)]
 
 
 def messages(lab):
-    """Collect what the figure sends to the page, as (name of the sender, its arguments)."""
+    """Collect what the figure sends to the page."""
     sent = []
-    for name in ("_send_update_msg", "_send_animate_msg"):
-        setattr(lab.figure, name, lambda *a, name=name, **k: sent.append((name, (a, k))))
+    lab._view.send = lambda content, buffers=None: sent.append(content)
     return sent
 
 
-def test_reload_gets_the_present_figure(lab):
+def test_a_page_that_asks_gets_the_present_figure(lab):
     lab.set(weight_scale=7.0)
-    assert lab.figure._widget_data[0]["y"][0] == 1.0
-    lab.figure.get_state()
-    np.testing.assert_allclose(lab.figure._widget_data[0]["y"], 7.0 * np.arange(1, 21))
+    state = lab._view.get_state()["state"]
+    assert state["number"] == lab._view.number
+    assert state["words"]["verdict"] == "slope 7."
+    start, (length,) = state["tree"]["data"][0]["y"]["numbers"]
+    block = np.frombuffer(state["bytes"], "<f8")[start : start + length]
+    np.testing.assert_allclose(block, 7.0 * np.arange(1, 21))
+
+
+def test_a_page_that_missed_a_message_is_sent_the_whole(lab, monkeypatch):
+    sent = []
+    monkeypatch.setattr(lab._view, "send_state", sent.append)
+    lab._view._answer(lab._view, {"ask": "state"}, [])
+    lab._view._answer(lab._view, {"other": 1}, [])
+    assert sent == ["state"]
 
 
 def test_labs_share_one_copy_of_plotly(lab):
     other = Lab(experiment, draw, depth=controls.depth(20), weight_scale=controls.weight_scale())
-    state = lab.figure.get_state()
-    assert len(state["_esm"]) < 2000
-    assert state["_shared"] == other.figure.get_state()["_shared"]
+    one, two = lab._view.get_state(), other._view.get_state()
+    assert len(str(one["_esm"])) < 20_000
+    assert one["plotly"] == two["plotly"]
 
 
 def test_mime_bundle_always_has_text(lab, monkeypatch):
@@ -291,17 +347,47 @@ def test_mime_bundle_always_has_text(lab, monkeypatch):
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
-def test_nothing_can_upload_the_figure(lab):
-    assert "sendChartToCloud" in lab.figure._config["modeBarButtonsToRemove"]
-    assert lab.figure._config["displaylogo"] is False
-
-
 def test_every_control_has_a_tooltip(lab):
     for widget in lab.widgets.values():
         assert widget.tooltip
 
 
-def test_dark_theme_repaints(lab):
-    light = lab.figure.layout.template.layout.paper_bgcolor
-    lab._show_theme(dark=True)
-    assert lab.figure.layout.template.layout.paper_bgcolor != light
+def test_both_themes_go_to_the_page(lab):
+    papers = [t["layout"]["paper_bgcolor"] for t in lab._view.templates.values()]
+    assert papers == ["#ffffff", "#111111"]
+
+
+def test_a_still_is_a_figure_without_controls():
+    still = Still(draw(Line(1.0, 3, 0)), "three layers.")
+    assert len(still.figure.data) == 2
+    assert "three layers." in still._repr_mimebundle_()["text/html"]
+    assert repr(still) == "Still: three layers."
+
+
+class Shell:
+    """A kernel's shell that runs a cell."""
+
+    def __init__(self):
+        self.parent = {}
+
+    def run(self, cell, run):
+        self.parent = {"metadata": {"cellId": cell}, "header": {"msg_id": run}}
+        return Lab(experiment, draw, depth=controls.depth(), weight_scale=controls.weight_scale())
+
+    def get_parent(self):
+        return self.parent
+
+
+def test_a_cell_that_is_run_again_frees_what_it_made_before(monkeypatch):
+    shell = Shell()
+    monkeypatch.setattr("vglib.lab.live.get_ipython", lambda: shell)
+    first, second = shell.run("a", "run 1"), shell.run("a", "run 1")
+    other = shell.run("b", "run 2")
+    assert all(lab._view.comm for lab in (first, second, other))
+    again = shell.run("a", "run 3")
+    widgets = [first._box, first._view, *first.widgets.values(), second._view]
+    looks = [w.layout for w in widgets] + [w.style for w in first.widgets.values()]
+    assert [w for w in widgets + looks if w.comm is not None] == []
+    assert other._view.comm
+    assert again._view.comm
+    assert first.verdict == "slope 1."

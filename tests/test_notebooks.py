@@ -25,7 +25,8 @@ def run_nbval(folder: Path, *notebooks: Path) -> subprocess.CompletedProcess[str
         copies.append(shutil.copy(notebook, folder / str(number)))
     dropped = ("VGLIB_STORE_PNG", "PYTEST_ADDOPTS")
     environment = {key: value for key, value in os.environ.items() if key not in dropped}
-    environment["PYTHONPATH"] = str(Path(__file__).parent)  # where our plugin is found
+    # Where our plugin is found, and the package of this very checkout.
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(ROOT)])
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a quicker start
     options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={SECONDS // 2}"]
     plugins = ["-p", "nbval.plugin", "-p", "nbval_outputs", "-p", "no:cacheprovider"]

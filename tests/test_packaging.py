@@ -1,8 +1,11 @@
 """pyproject.toml, requirements.lock and environment.yml agree; the Makefile has its targets."""
 
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,12 +19,14 @@ CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
 }
 TARGETS = ["setup", "lab", "lecture", "fresh", "build", "check", "test", "test-long", "bench"]
-TARGETS += ["tournament"]
+TARGETS += ["tournament", "floors"]
+SHIPPED = {"vglib", "pyproject.toml", "README.md", "LICENSE"}
 
 
-def wanted() -> list[Requirement]:
+def wanted(*without: str) -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    extras = project["optional-dependencies"].items()
+    groups = [project["dependencies"], *(group for name, group in extras if name not in without)]
     found = [Requirement(line) for group in groups for line in group]
     return [r for r in found if r.name != project["name"]]
 
@@ -47,7 +52,7 @@ def test_the_lock_holds_a_version_in_range(requirement):
     assert requirement.specifier.contains(version)
 
 
-@pytest.mark.parametrize("requirement", wanted(), ids=str)
+@pytest.mark.parametrize("requirement", wanted("page"), ids=str)
 def test_conda_has_the_same_range(requirement):
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     name = CONDA_NAMES.get(requirement.name, requirement.name)
@@ -56,8 +61,8 @@ def test_conda_has_the_same_range(requirement):
 
 def test_conda_names_nothing_else():
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
-    named = set(re.findall(r"^  - ([a-z0-9-]+)>=", text, re.MULTILINE))
-    assert named == {CONDA_NAMES.get(r.name, r.name) for r in wanted()}
+    named = set(re.findall(r"^  - ([a-z0-9-]+)[<>]", text, re.MULTILINE))
+    assert named == {CONDA_NAMES.get(r.name, r.name) for r in wanted("page")}
 
 
 def test_torch_is_pinned_without_a_build_label():
@@ -82,3 +87,16 @@ def test_make_help_lists_every_target():
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in TARGETS:
         assert f"make {target} " in done.stdout
+
+
+def test_the_wheel_brings_the_pages_files(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "-w", str(tmp_path), "."]
+    source = shutil.copytree(
+        ROOT,
+        tmp_path / "source",
+        ignore=lambda _, names: {n for n in names if n not in SHIPPED} if _ == str(ROOT) else set(),
+    )
+    subprocess.run([*build, "--no-build-isolation"], cwd=source, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"vglib/lab/{name}" for name in ("figure.js", "page.js", "page.css")} <= names

@@ -29,7 +29,17 @@ from types import ModuleType
 import numpy as np
 
 from tools.spread import spread
-from vglib import activations, backprop, data, losses, networks, probe, training
+from vglib import (
+    activations,
+    backprop,
+    data,
+    losses,
+    networks,
+    probe,
+    results,
+    scaled,
+    training,
+)
 from vglib.claim import table
 from vglib.other_remedies import sick_nets, tournament
 from vglib.other_remedies.tournament import FULL_STEPS, LOOKS, MEASURES, Row, compete, starters
@@ -45,6 +55,8 @@ SOURCES: tuple[ModuleType, ...] = (
     losses,
     networks,
     probe,
+    results,
+    scaled,
     sick_nets,
     tournament,
     training,

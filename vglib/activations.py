@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import pi, sqrt
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +30,10 @@ class Activation:
     name: str
     function: Callable[[Tensor], Tensor]
     derivative: Callable[[Tensor], Tensor]
-    latex: str
-    latex_derivative: str
     gain: float
     max_slope: float
+    latex: str
+    latex_derivative: str
     source: str
 
     def phi(self, z: ArrayLike) -> NDArray[np.float64]:
@@ -64,12 +65,12 @@ def _tanh_slope(z: Tensor) -> Tensor:
     return 4 * _sigmoid_slope(2 * z)
 
 
-def _kinked(slope: float) -> Mapping[str, Callable[[Tensor], Tensor]]:
+def _kinked(slope: float) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     """Return function and derivative of max(0, z) + slope min(0, z); torch's slope at 0."""
-    return {
-        "function": lambda z: F.leaky_relu(z, slope),
-        "derivative": lambda z: torch.where(z > 0, torch.ones_like(z), slope),
-    }
+    return (
+        lambda z: F.leaky_relu(z, slope),
+        lambda z: torch.where(z > 0, torch.ones_like(z), slope),
+    )
 
 
 def _exponential_slope(z: Tensor, scale: float, alpha: float) -> Tensor:
@@ -98,149 +99,109 @@ def _hardswish_slope(z: Tensor) -> Tensor:
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
-_CATALOGUE = (
-    Activation(
-        name="identity",
-        function=lambda z: z,
-        derivative=torch.ones_like,
-        latex=r"\phi(z) = z",
-        latex_derivative=r"\phi'(z) = 1",
-        gain=1.0,
-        max_slope=1.0,
-        source="Saxe, McClelland & Ganguli 2014 (deep linear networks)",
+# phi and phi' as LaTeX, and who brought it up.
+_KNOWN = {
+    "identity": (
+        r"\phi(z) = z",
+        r"\phi'(z) = 1",
+        "Saxe, McClelland & Ganguli 2014 (deep linear networks)",
     ),
-    Activation(
-        name="sigmoid",
-        function=torch.sigmoid,
-        derivative=_sigmoid_slope,
-        latex=r"s(z) = \frac{1}{1 + e^{-z}}",
-        latex_derivative=r"s'(z) = s(z)\,(1 - s(z)) \le \tfrac14",
-        gain=1.0,
-        max_slope=0.25,
-        source="Rumelhart, Hinton & Williams 1986",
+    "sigmoid": (
+        r"s(z) = \frac{1}{1 + e^{-z}}",
+        r"s'(z) = s(z)\,(1 - s(z)) \le \tfrac14",
+        "Rumelhart, Hinton & Williams 1986",
     ),
-    Activation(
-        name="tanh",
-        function=torch.tanh,
-        derivative=_tanh_slope,
-        latex=r"\tanh(z) = \frac{e^{z} - e^{-z}}{e^{z} + e^{-z}}",
-        latex_derivative=r"\tanh'(z) = 1 - \tanh^2(z) \le 1",
-        gain=5 / 3,
-        max_slope=1.0,
-        source="LeCun, Bottou, Orr & Müller 1998",
+    "tanh": (
+        r"\tanh(z) = \frac{e^{z} - e^{-z}}{e^{z} + e^{-z}}",
+        r"\tanh'(z) = 1 - \tanh^2(z) \le 1",
+        "LeCun, Bottou, Orr & Müller 1998",
     ),
-    Activation(
-        name="relu",
-        function=torch.relu,
-        derivative=lambda z: (z > 0).to(z.dtype),
-        latex=r"\phi(z) = \max(0, z)",
-        latex_derivative=r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0",
-        gain=sqrt(2.0),
-        max_slope=1.0,
-        source="Nair & Hinton 2010; Glorot, Bordes & Bengio 2011",
+    "relu": (
+        r"\phi(z) = \max(0, z)",
+        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0",
+        "Nair & Hinton 2010; Glorot, Bordes & Bengio 2011",
     ),
-    Activation(
-        name="leaky_relu",
-        **_kinked(0.01),
-        latex=r"\phi(z) = \max(0, z) + 0.01 \min(0, z)",
-        latex_derivative=r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0.01",
-        gain=sqrt(2 / (1 + 0.01**2)),
-        max_slope=1.0,
-        source="Maas, Hannun & Ng 2013",
+    "leaky_relu": (
+        r"\phi(z) = \max(0, z) + 0.01 \min(0, z)",
+        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0.01",
+        "Maas, Hannun & Ng 2013",
     ),
-    Activation(
-        name="prelu",
-        **_kinked(0.25),
-        latex=r"\phi(z) = \max(0, z) + a \min(0, z), \quad a = \tfrac14 \text{ at the start}",
-        latex_derivative=r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } a",
-        gain=sqrt(2 / (1 + 0.25**2)),
-        max_slope=1.0,
-        source="He, Zhang, Ren & Sun 2015",
+    "prelu": (
+        r"\phi(z) = \max(0, z) + a \min(0, z), \quad a = \tfrac14 \text{ at the start}",
+        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } a",
+        "He, Zhang, Ren & Sun 2015",
     ),
-    Activation(
-        name="rrelu",
-        **_kinked(11 / 48),
-        latex=r"\phi(z) = \max(0, z) + \tfrac{11}{48} \min(0, z) \text{ in evaluation}",
-        latex_derivative=r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } \tfrac{11}{48}",
-        gain=sqrt(2 / (1 + (11 / 48) ** 2)),
-        max_slope=1.0,
-        source="Xu, Wang, Chen & Li 2015",
+    "rrelu": (
+        r"\phi(z) = \max(0, z) + \tfrac{11}{48} \min(0, z) \text{ in evaluation}",
+        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } \tfrac{11}{48}",
+        "Xu, Wang, Chen & Li 2015",
     ),
-    Activation(
-        name="elu",
-        function=F.elu,
-        derivative=lambda z: _exponential_slope(z, 1.0, 1.0),
-        latex=r"\phi(z) = z \text{ if } z > 0 \text{ else } e^{z} - 1",
-        latex_derivative=r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } e^{z}",
-        gain=1.2451983007007066,
-        max_slope=1.0,
-        source="Clevert, Unterthiner & Hochreiter 2016",
+    "elu": (
+        r"\phi(z) = z \text{ if } z > 0 \text{ else } e^{z} - 1",
+        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } e^{z}",
+        "Clevert, Unterthiner & Hochreiter 2016",
     ),
-    Activation(
-        name="softplus",
-        function=F.softplus,
-        derivative=torch.sigmoid,
-        latex=r"\phi(z) = \ln(1 + e^{z})",
-        latex_derivative=r"\phi'(z) = s(z)",
-        gain=1.0418668355353016,
-        max_slope=1.0,
-        source="Dugas, Bengio, Bélisle, Nadeau & Garcia 2001",
+    "softplus": (
+        r"\phi(z) = \ln(1 + e^{z})",
+        r"\phi'(z) = s(z)",
+        "Dugas, Bengio, Bélisle, Nadeau & Garcia 2001",
     ),
-    Activation(
-        name="selu",
-        function=F.selu,
-        derivative=lambda z: _exponential_slope(z, _SELU_SCALE, _SELU_ALPHA),
-        latex=r"\phi(z) = \lambda z \text{ if } z > 0 \text{ else } \lambda\alpha(e^{z} - 1), "
+    "selu": (
+        r"\phi(z) = \lambda z \text{ if } z > 0 \text{ else } \lambda\alpha(e^{z} - 1), "
         r"\quad \lambda = 1.0507,\ \alpha = 1.6733",
-        latex_derivative=r"\phi'(z) = \lambda \text{ if } z > 0 \text{ else } \lambda\alpha e^{z}",
-        gain=0.75,
-        max_slope=_SELU_SCALE * _SELU_ALPHA,
-        source="Klambauer, Unterthiner, Mayr & Hochreiter 2017",
+        r"\phi'(z) = \lambda \text{ if } z > 0 \text{ else } \lambda\alpha e^{z}",
+        "Klambauer, Unterthiner, Mayr & Hochreiter 2017",
     ),
-    Activation(
-        name="gelu",
-        function=F.gelu,
-        derivative=_gelu_slope,
-        latex=r"\phi(z) = z\,\Phi(z), \quad \Phi(z) = P(u \le z),\ u \sim N(0, 1)",
-        latex_derivative=r"\phi'(z) = \Phi(z) + z\,\frac{e^{-z^2/2}}{\sqrt{2\pi}}",
-        gain=1.5335304411955353,
-        max_slope=1.1289041451851547,
-        source="Hendrycks & Gimpel 2016",
+    "gelu": (
+        r"\phi(z) = z\,\Phi(z), \quad \Phi(z) = P(u \le z),\ u \sim N(0, 1)",
+        r"\phi'(z) = \Phi(z) + z\,\frac{e^{-z^2/2}}{\sqrt{2\pi}}",
+        "Hendrycks & Gimpel 2016",
     ),
-    Activation(
-        name="silu",
-        function=F.silu,
-        derivative=_silu_slope,
-        latex=r"\phi(z) = z\,s(z)",
-        latex_derivative=r"\phi'(z) = s(z)\,(1 + z\,s(-z))",
-        gain=1.6765324703310909,
-        max_slope=1.099839320128867,
-        source="Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017 (Swish)",
+    "silu": (
+        r"\phi(z) = z\,s(z)",
+        r"\phi'(z) = s(z)\,(1 + z\,s(-z))",
+        "Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017 (Swish)",
     ),
-    Activation(
-        name="mish",
-        function=F.mish,
-        derivative=_mish_slope,
-        latex=r"\phi(z) = z \tanh(\ln(1 + e^{z}))",
-        latex_derivative=r"\phi'(z) = t + z\,s(z)\,(1 - t^2), \quad t = \tanh(\ln(1 + e^{z}))",
-        gain=1.486847581273208,
-        max_slope=1.088498161251728,
-        source="Misra 2019",
+    "mish": (
+        r"\phi(z) = z \tanh(\ln(1 + e^{z}))",
+        r"\phi'(z) = t + z\,s(z)\,(1 - t^2), \quad t = \tanh(\ln(1 + e^{z}))",
+        "Misra 2019",
     ),
-    Activation(
-        name="hardswish",
-        function=F.hardswish,
-        derivative=_hardswish_slope,
-        latex=r"\phi(z) = z\,\frac{\min(\max(z + 3, 0), 6)}{6}",
-        latex_derivative=r"\phi'(z) = \tfrac{z}{3} + \tfrac12 \text{ if } \lvert z\rvert < 3, "
+    "hardswish": (
+        r"\phi(z) = z\,\frac{\min(\max(z + 3, 0), 6)}{6}",
+        r"\phi'(z) = \tfrac{z}{3} + \tfrac12 \text{ if } \lvert z\rvert < 3, "
         r"\text{ else } 0 \text{ or } 1",
-        gain=1.7366572127665416,
-        max_slope=1.5,
-        source="Howard et al. 2019",
+        "Howard et al. 2019",
     ),
+}
+
+# Name, function, derivative, gain, max_slope.
+_COMPUTED: tuple[tuple[Any, ...], ...] = (
+    ("identity", lambda z: z, torch.ones_like, 1.0, 1.0),
+    ("sigmoid", torch.sigmoid, _sigmoid_slope, 1.0, 0.25),
+    ("tanh", torch.tanh, _tanh_slope, 5 / 3, 1.0),
+    ("relu", torch.relu, lambda z: (z > 0).to(z.dtype), sqrt(2.0), 1.0),
+    ("leaky_relu", *_kinked(0.01), sqrt(2 / (1 + 0.01**2)), 1.0),
+    ("prelu", *_kinked(0.25), sqrt(2 / (1 + 0.25**2)), 1.0),
+    ("rrelu", *_kinked(11 / 48), sqrt(2 / (1 + (11 / 48) ** 2)), 1.0),
+    ("elu", F.elu, lambda z: _exponential_slope(z, 1.0, 1.0), 1.2451983007007066, 1.0),
+    ("softplus", F.softplus, torch.sigmoid, 1.0418668355353016, 1.0),
+    (
+        "selu",
+        F.selu,
+        lambda z: _exponential_slope(z, _SELU_SCALE, _SELU_ALPHA),
+        0.75,
+        _SELU_SCALE * _SELU_ALPHA,
+    ),
+    ("gelu", F.gelu, _gelu_slope, 1.5335304411955353, 1.1289041451851547),
+    ("silu", F.silu, _silu_slope, 1.6765324703310909, 1.099839320128867),
+    ("mish", F.mish, _mish_slope, 1.486847581273208, 1.088498161251728),
+    ("hardswish", F.hardswish, _hardswish_slope, 1.7366572127665416, 1.5),
 )
 
-ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({a.name: a for a in _CATALOGUE})
+ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
+    {n: Activation(n, f, df, gain, slope, *_KNOWN[n]) for n, f, df, gain, slope in _COMPUTED}
+)
 
 
 def get_activation(name: str | Activation) -> Activation:

@@ -1,44 +1,14 @@
-"""The data the course trains on: digits (bundled, the default), two toy tasks, MNIST (optional)."""
+"""The data the course trains on: the digits that are bundled with scikit-learn."""
 
-import gzip
-import math
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
-import pooch
 import torch
-from sklearn.datasets import load_digits, make_circles, make_moons
+from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-MNIST_URLS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
-MNIST_SHA256 = (
-    (
-        "train-images-idx3-ubyte.gz",
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    ),
-    (
-        "train-labels-idx1-ubyte.gz",
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    ),
-    (
-        "t10k-images-idx3-ubyte.gz",
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    ),
-    (
-        "t10k-labels-idx1-ubyte.gz",
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    ),
-)
-
-
-class DataError(RuntimeError):
-    """Data could not be read or fetched; the message says why and what to do."""
+_PARTS = ("x_train", "y_train", "x_test", "y_test")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,168 +50,28 @@ def digits(
     With `standardised`, x <- (x - mean) / std for each pixel, mean and std taken over the training
     part; a pixel that is constant there becomes 0. Without, pixels lie in [0, 1].
     """
+    kept = _digits(dtype, standardised, seed)
+    return replace(kept, **{name: getattr(kept, name).clone() for name in _PARTS})
+
+
+# The same images are wanted at every move of a slider; each who asks gets copies of their own.
+@lru_cache(maxsize=8)
+def _digits(dtype: torch.dtype, standardised: bool, seed: int) -> Dataset:
     bunch = load_digits()
-    return _split(bunch.data / 16, bunch.target, "digits", dtype, standardised, seed)
+    return split(bunch.data / 16, bunch.target, "digits", dtype, standardised, seed)
 
 
-def two_moons(
-    n: int = 500, noise: float = 0.1, seed: int = 0, dtype: torch.dtype = torch.float64
-) -> Dataset:
-    """Draw n points of two interleaved half circles, noise their standard deviation around them."""
-    x, y = make_moons(_enough(n), noise=noise, random_state=seed)
-    return _split(x, y, "two moons", dtype, False, seed)
-
-
-def circles(
-    n: int = 500, noise: float = 0.05, seed: int = 0, dtype: torch.dtype = torch.float64
-) -> Dataset:
-    """Draw n points of two circles, radius 1 and 1/2: no straight line tells them apart."""
-    x, y = make_circles(_enough(n), noise=noise, factor=0.5, random_state=seed)
-    return _split(x, y, "circles", dtype, False, seed)
-
-
-def mnist(
-    folder: str | Path | None = None,
-    *,
-    test_only: bool = False,
-    standardised: bool = True,
-    dtype: torch.dtype = torch.float64,
-    seed: int = 0,
-    base_urls: Sequence[str] = MNIST_URLS,
-    cache: str | Path | None = None,
-) -> Dataset:
-    """Load MNIST, 28x28, from a folder with its IDX files (plain or .gz), or fetch it once.
-
-    `test_only` needs the t10k pair alone and splits these 10,000 images 80/20 by class (`seed`).
-    `standardised` is as for `digits`. All 70,000 images in float64 take 440 MB.
-    Fetched files are checked by SHA-256 and kept in `cache` (pooch's folder for vglib).
-    Raises DataError where a file is missing, damaged, or cannot be fetched.
-    """
-    files = [
-        _in_folder(Path(folder), name)
-        if folder is not None
-        else download(name, sha256, base_urls, cache)
-        for name, sha256 in (MNIST_SHA256[2:] if test_only else MNIST_SHA256)
-    ]
-    pairs = [_pair(images, labels) for images, labels in zip(files[::2], files[1::2], strict=True)]
-    if test_only:
-        name = "MNIST's test images"
-        return _split(*pairs[0], name, dtype, standardised, seed)
-    return _dataset(*pairs[0], *pairs[1], "MNIST", dtype, standardised)
-
-
-def download(
-    name: str, sha256: str, base_urls: Sequence[str], cache: str | Path | None = None
-) -> Path:
-    """Fetch a file from the first of `base_urls` that has it whole, and keep it in `cache`.
-
-    A file already there with the right checksum is not fetched again; nothing partial is kept.
-    Raises DataError when no address gave the file.
-    """
-    folder = Path(cache) if cache is not None else Path(pooch.os_cache("vglib"))
-    failures = []
-    for base in base_urls:
-        url = base.rstrip("/") + "/" + name
-        try:
-            downloader = pooch.HTTPDownloader(timeout=20)
-            return Path(pooch.retrieve(url, f"sha256:{sha256}", name, folder, None, downloader))
-        except ValueError as error:
-            wrong = "hash" in str(error)
-            failures.append(f"{base} {'sent a file with a wrong checksum' if wrong else error}")
-        except OSError as error:
-            failures.append(f"{base} failed ({type(error).__name__})")
-    raise DataError(
-        f"{name} could not be fetched: {'; '.join(failures) or 'no address was given'}; check the "
-        "network, or put the file in a folder and pass that folder."
-    )
-
-
-def read_idx(path: str | Path) -> np.ndarray:
-    """Read an IDX file, plain or gzipped, as the array that its header describes.
-
-    Header: two zero bytes, a type code, the number of dimensions, then each as a big-endian uint32.
-    Raises DataError where the file is missing, is not IDX, or is not as long as its header says.
-    """
-    path = Path(path)
-    raw = _read(path)
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _idx_types():
-        raise DataError(
-            f"{path.name} is not an IDX file: it starts with {raw[:4].hex() or 'nothing'}, "
-            "not with 0000 and a type code; get the file again."
-        )
-    start = 4 + 4 * raw[3]
-    if len(raw) < start:
-        raise DataError(f"{path.name} ends inside its header: it is cut short; get it again.")
-    shape = tuple(int(size) for size in np.frombuffer(raw, ">u4", raw[3], 4))
-    dtype = np.dtype(_idx_types()[raw[2]])
-    expected = start + math.prod(shape) * dtype.itemsize
-    if len(raw) != expected:
-        raise DataError(
-            f"{path.name} has {len(raw)} bytes where its header announces {expected}: it is "
-            f"{'cut short' if len(raw) < expected else 'damaged'}; get it again."
-        )
-    return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
-
-
-def _idx_types() -> dict[int, str]:
-    return {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}; check the path.") from None
-    if raw[:2] != b"\x1f\x8b":
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (EOFError, OSError, zlib.error):
-        raise DataError(
-            f"{path.name} cannot be unpacked: the gzip file is cut short or damaged; get it again."
-        ) from None
-
-
-def _in_folder(folder: Path, name: str) -> Path:
-    plain = name.removesuffix(".gz")
-    for candidate in (folder / plain, folder / name):
-        if candidate.is_file():
-            return candidate
-    raise DataError(f"{folder} holds neither {plain} nor {name}; put one of them there.")
-
-
-def _pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = read_idx(images_path), read_idx(labels_path)
-    for path, array, ndim in ((images_path, images, 3), (labels_path, labels, 1)):
-        if array.ndim != ndim or array.dtype != np.uint8 or not array.size:
-            raise DataError(
-                f"{path.name} holds a {array.dtype} array of shape {array.shape}, not "
-                f"{'images' if ndim == 3 else 'labels'}; check that no files are exchanged."
-            )
-    if len(images) != len(labels):
-        raise DataError(
-            f"{images_path.name} holds {len(images)} images, {labels_path.name} {len(labels)} "
-            "labels; take both files from the same source."
-        )
-    return images.reshape(len(images), -1) / np.float32(255), labels
-
-
-def _enough(n: int) -> int:
-    if n < 10:
-        raise ValueError(f"n = {n} points cannot be split 80/20 by class; take n >= 10.")
-    return n
-
-
-def _split(
+def split(
     x: np.ndarray, y: np.ndarray, name: str, dtype: torch.dtype, standardised: bool, seed: int
 ) -> Dataset:
+    """Split examples (n, n_in) and their labels (n,) 80/20 by class into a `Dataset`."""
     x_train, x_test, y_train, y_test = train_test_split(
         x, y, test_size=0.2, stratify=y, random_state=seed
     )
-    return _dataset(x_train, y_train, x_test, y_test, name, dtype, standardised)
+    return dataset(x_train, y_train, x_test, y_test, name, dtype, standardised)
 
 
-def _dataset(
+def dataset(
     x_train: np.ndarray,
     y_train: np.ndarray,
     x_test: np.ndarray,
@@ -250,6 +80,7 @@ def _dataset(
     dtype: torch.dtype,
     standardised: bool,
 ) -> Dataset:
+    """Make a `Dataset` of two parts, perhaps standardised as for `digits`, by the training part."""
     train = torch.as_tensor(x_train, dtype=dtype)
     test = torch.as_tensor(x_test, dtype=dtype)
     if standardised:

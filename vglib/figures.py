@@ -1,16 +1,21 @@
-"""Figures of the course: one theme, one palette, one vocabulary of axes."""
+"""Figures of the course: one theme, one palette, one vocabulary of axes.
+
+A draw function turns a result into `panels([Panel(title, [Curve(...), ...]), ...])`. What comes out
+is a `Drawing`, plotly's description of a figure in plain dicts, which a lab moves on the page.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import ceil, floor
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 # Okabe & Ito's colours, the darker ones lightened until they stand out from white and from black.
 BLUE, ORANGE, GREEN, PINK, SKY, GREY = (
@@ -24,6 +29,7 @@ BLUE, ORANGE, GREEN, PINK, SKY, GREY = (
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, GREY)
 DIVERGING = ((0.0, BLUE), (0.5, "#f2f2f2"), (1.0, ORANGE))
 SEQUENTIAL = "Cividis"
+INK = ((0.0, "#ffffff"), (1.0, "#1f1f1f"))
 
 LAYER = "layer (1 is nearest the input)"
 EPOCH = "epoch"
@@ -33,17 +39,29 @@ WEIGHT_GRADIENT = "‖∂L/∂W‖"
 BIAS_GRADIENT = "‖∂L/∂b‖"
 SPREAD = "spread of h over the data"
 
-MEASURED, THEORY, GHOST = "measured", "theory", "ghost"
+# What a trace stands for: MEASURED can be held, THEORY switched off, ASIDE is neither (a mark, a
+# thing drawn to read by, a number quoted), GHOST is what is held.
+MEASURED, THEORY, ASIDE, GHOST = "measured", "theory", "aside", "ghost"
+
+# What the y values are: numbers on a plain axis; natural logarithms, or numbers, on an axis of
+# powers of ten.
+Scale = Literal["linear", "ln", "log"]
+Ticks = Sequence[float] | Mapping[float, str]
 
 _LN10 = float(np.log(10.0))
+# Pixels: around all panels, between two rows of them (axis title, next title), at least between
+# two columns (ticks), and beside a colour bar.
+_MARGIN = {"l": 60, "r": 10, "t": 44, "b": 84}
+_BETWEEN_ROWS, _BETWEEN_COLUMNS, _COLOR_BAR = 95, 62, 48
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
-    """One line of a panel; `role` is what it stands for: MEASURED (can be held) or THEORY.
+    """One line of a panel; `role` is what it stands for: MEASURED (can be held), THEORY or ASIDE.
 
     Theory is a dashed line without points over the measurement; a measurement has points where
-    there are few.
+    there are few. `scale` is that of its y values where it is not the panel's; `style` holds
+    further properties of plotly's trace, and `legend=False` keeps its name out of the legend.
     """
 
     name: str
@@ -52,25 +70,126 @@ class Curve:
     color: str = BLUE
     role: str = MEASURED
     mode: str | None = None
+    scale: Scale | None = None
+    legend: bool = True
+    style: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+def theory(name: str, x: ArrayLike, y: ArrayLike, color: str = ORANGE, **options: Any) -> Curve:
+    """Make a line that theory predicts."""
+    return Curve(name, x, y, color, THEORY, **options)
+
+
+def level(name: str, y: float, ends: Sequence[float], color: str = GREY, **options: Any) -> Curve:
+    """Make a horizontal line to compare with, such as the accuracy of guessing."""
+    return Curve(name, [ends[0], ends[-1]], [y, y], color, THEORY, **options)
+
+
+def mark(
+    name: str, x: ArrayLike, y: ArrayLike, color: str = PINK, size: int = 11, **marker: Any
+) -> Curve:
+    """Make a point that says where the controls stand; `marker` holds more of plotly's marker."""
+    style = {"marker": {"size": size, **marker}}
+    return Curve(name, np.atleast_1d(x), np.atleast_1d(y), color, ASIDE, "markers", style=style)
+
+
+def histogram(
+    name: str, edges: ArrayLike, heights: ArrayLike, color: str = BLUE, **options: Any
+) -> Curve:
+    """Make the outline of a histogram; `edges` has one entry more than `heights`."""
+    outline = np.concatenate([[0.0], np.repeat(np.asarray(heights, dtype=float), 2), [0.0]])
+    return Curve(name, np.repeat(np.asarray(edges), 2), outline, color, mode="lines", **options)
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """A table of numbers as colours, from `low` to `high`; an entry that is nan stays blank.
+
+    `x`, `y` place its columns and rows, by numbers or names. `bar` are the ticks of a colour bar,
+    none without; `digits`, such as ".0f", writes each number into its field; `style` holds further
+    properties of plotly's trace.
+    """
+
+    z: ArrayLike
+    low: float
+    high: float
+    x: ArrayLike | None = None
+    y: ArrayLike | None = None
+    colors: Any = SEQUENTIAL
+    bar: Sequence[float] = ()
+    digits: str = ""
+    hover: str = "%{z:.3g}"
+    style: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Panel:
     """One pair of axes with its curves; `title` says what the y axis shows, with its unit.
 
-    With `powers` the y values are decimal exponents and the axis reads 10^y, which also shows what
-    float64 cannot hold. Where a curve of such a panel has y = -inf, a cross on the floor of the
-    panel stands for a value that is exactly 0. `y_range` and `x_range` are rounded out from the
-    data unless given.
+    `content` holds curves, `Heat`s, and whatever else plotly draws, as dicts. With scale "ln" the y
+    values are natural logarithms and with "log" plain numbers, and the axis reads in powers of ten,
+    which also shows what float64 cannot hold; there a cross on the floor of the panel stands for a
+    value that is exactly 0, and `y_range` is in decimal exponents. `x_range` and `y_range` are
+    rounded out from the data unless given; with `clip` a value beyond them is drawn at the edge.
+    `x_ticks`, `y_ticks`: where the ticks are, perhaps with a text each. `square`: a unit is as long
+    on both axes. `x_axis`, `y_axis`: further properties of plotly's axes; `notes` its annotations,
+    placed by the panel's axes.
     """
 
     title: str
-    curves: Sequence[Curve]
+    content: Sequence[Curve | Heat | Mapping[str, Any]]
     x_title: str = LAYER
-    powers: bool = False
+    scale: Scale = "linear"
     x_log: bool = False
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
+    clip: bool = False
+    x_ticks: Ticks | None = None
+    y_ticks: Ticks | None = None
+    square: bool = False
+    x_axis: Mapping[str, Any] = field(default_factory=dict)
+    y_axis: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def powers(self) -> bool:
+        """Whether the axis reads in powers of ten."""
+        return self.scale != "linear"
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """A box with three axes; `content` holds plotly's 3-D traces as dicts.
+
+    `axes` are plotly's axes x, y and z: a title and perhaps a range each; `camera` and `aspect` say
+    from where it is seen, and its proportions.
+    """
+
+    content: Sequence[Mapping[str, Any]]
+    axes: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]
+    camera: Mapping[str, Any] = field(default_factory=dict)
+    aspect: tuple[float, float, float] = (1.0, 1.0, 0.7)
+    title: str = ""
+
+
+def space_axis(title: str, low: float, high: float, **more: Any) -> dict[str, Any]:
+    """Make one axis of a `Space`."""
+    return {"title": {"text": title}, "range": [low, high], "tickfont": {"size": 12}, **more}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """plotly's description of a figure: its traces and its layout, in plain dicts, no theme yet.
+
+    `layout["meta"]` holds the other arrangements of the panels, for a page that is too narrow.
+    """
+
+    data: Sequence[dict[str, Any]]
+    layout: dict[str, Any]
+
+    def figure(self, dark: bool = False) -> go.Figure:
+        """Return a figure in the course's theme, each property checked by plotly."""
+        return go.Figure(list(self.data), {**self.layout, "template": template(dark)})
 
 
 def theme(dark: bool = False) -> Mapping[str, Any]:
@@ -106,13 +225,58 @@ def theme(dark: bool = False) -> Mapping[str, Any]:
     )
 
 
-def figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> go.Figure:
-    """Build a figure in the course's theme from plain dicts of traces and layout."""
-    base = {
-        "template": {"layout": dict(theme())},
-        "height": 420,
+def template(dark: bool = False) -> dict[str, Any]:
+    """Return the theme as plotly's template."""
+    return {"layout": dict(theme(dark))}
+
+
+def panels(
+    content: Sequence[Panel | Space],
+    *,
+    height: int = 420,
+    columns: int | None = None,
+    shares: Sequence[float] | None = None,
+    legend: bool = True,
+) -> Drawing:
+    """Draw panels side by side (or in rows of `columns`), one legend below them.
+
+    `shares` are the widths of one row's panels, in proportion. Curves of one name share one entry
+    of the legend, which names no curve without data. The number of traces depends on the panels
+    and what they hold alone, never on the data.
+    """
+    columns = columns or len(content)
+    places = _places(content)
+    data: list[dict[str, Any]] = []
+    axes: dict[str, Any] = {}
+    notes: list[dict[str, Any]] = []
+    named: set[str] = set()
+    for panel, place in zip(content, places, strict=True):
+        if isinstance(panel, Space):
+            axes[place] = _scene(panel)
+            data += [{**trace, "scene": place} for trace in panel.content]
+            continue
+        curves = _on_axis(panel)
+        axes |= _axes(panel, place, curves)
+        notes += [_title(panel.title, place), *(_note(note, place) for note in panel.notes)]
+        data += _traces(panel, place, curves, axes[f"yaxis{place}"]["range"][0], named)
+        axes |= {
+            f"coloraxis{place}": _color_axis(heat)
+            for heat in panel.content
+            if isinstance(heat, Heat) and heat.bar
+        }
+    arrangements = [
+        _arrangement(content, places, height, columns, k, shares) for k in range(columns, 0, -1)
+    ]
+    for path, value in arrangements[0]["layout"].items():
+        axis, *inner = path.split(".")
+        spot = axes[axis]
+        for key in inner[:-1]:
+            spot = spot[key]
+        spot[inner[-1]] = value
+    layout = {
+        "height": height,
         "autosize": True,
-        "margin": {"l": 10, "r": 10, "t": 44, "b": 84},
+        "margin": dict(_MARGIN),
         "legend": {
             "orientation": "h",
             "x": 0,
@@ -120,104 +284,172 @@ def figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> go.F
             "y": 0.01,
             "yanchor": "bottom",
         },
+        "showlegend": legend,
         "hovermode": "closest",
+        "annotations": notes,
+        "meta": {"arrangements": arrangements},
+        **axes,
     }
-    # Checking each property takes longer than the rest of a redraw; a Lab checks its first figure.
-    return go.Figure(list(data), {**base, **layout}, _validate=False)
+    return Drawing(data, layout)
 
 
-def panels(
-    content: Sequence[Panel],
-    *,
-    height: int = 420,
-    columns: int | None = None,
-    layout: Mapping[str, Any] | None = None,
-) -> go.Figure:
-    """Draw panels side by side (or in rows of `columns`), one legend above them.
+def _on_axis(panel: Panel) -> list[Curve]:
+    """Return a panel's curves with y as its axis counts: numbers, or decimal exponents."""
+    curves = []
+    for curve in panel.content:
+        if not isinstance(curve, Curve):
+            continue
+        y = np.asarray(curve.y, dtype=float)
+        scale = curve.scale or panel.scale
+        if scale == "ln":
+            y = y / _LN10
+        elif scale == "log":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                y = np.log10(y)
+        if panel.clip and panel.y_range:
+            y = np.where((y == -np.inf) & panel.powers, y, np.clip(y, *panel.y_range))
+        curves.append(replace(curve, x=np.asarray(curve.x), y=y))
+    return curves
 
-    Curves of one name share one legend entry. The number of traces depends on the panels and their
-    curves alone, never on the data.
-    """
-    columns = columns or len(content)
-    rows = ceil(len(content) / columns)
-    data: list[dict[str, Any]] = []
-    axes: dict[str, Any] = {}
-    titles: list[dict[str, Any]] = []
-    named: set[str] = set()
-    for index, panel in enumerate(content):
-        suffix = "" if index == 0 else str(index + 1)
-        row, column = divmod(index, columns)
-        y_range = panel.y_range or _y_range(panel)
-        axes["xaxis" + suffix] = {
-            "domain": _domain(column, columns, 0.075),
-            "anchor": "y" + suffix,
-            "title": {"text": panel.x_title},
-            **_x_axis(panel),
-        }
-        axes["yaxis" + suffix] = {
-            "domain": _domain(rows - 1 - row, rows, 0.2),
-            "anchor": "x" + suffix,
-            "range": list(y_range),
-            # Measuring labels to make room for them would take plotly half of every repaint.
-            "automargin": False,
-            **(_power_ticks(y_range) if panel.powers else {}),
-        }
-        titles.append(_title(panel.title, suffix))
-        for curve in panel.curves:
-            data.append(_line(curve, panel, suffix, curve.name not in named))
+
+def _places(content: Sequence[Panel | Space]) -> list[str]:
+    """Return the suffix of each panel's axes ("", "2", ...), and the name of a space's scene."""
+    suffixes = chain([""], map(str, range(2, len(content) + 2)))
+    scenes = chain(["scene"], (f"scene{number}" for number in range(2, len(content) + 2)))
+    return [next(scenes) if isinstance(panel, Space) else next(suffixes) for panel in content]
+
+
+def _axes(panel: Panel, suffix: str, curves: Sequence[Curve]) -> dict[str, Any]:
+    y_range = panel.y_range or _y_range(curves, panel.powers)
+    x_axis = {
+        "anchor": "y" + suffix,
+        "title": {"text": panel.x_title},
+        **_x_axis(panel, curves),
+        **_ticks(panel.x_ticks),
+        **panel.x_axis,
+    }
+    y_axis = {
+        "anchor": "x" + suffix,
+        "range": list(y_range),
+        # Measuring labels to make room for them would take plotly half of every repaint.
+        "automargin": False,
+        **(_power_ticks(y_range) if panel.powers else {}),
+        **_ticks(panel.y_ticks),
+        **panel.y_axis,
+    }
+    if panel.square:
+        x_axis["constrain"] = y_axis["constrain"] = "domain"
+        y_axis["scaleanchor"] = "x" + suffix
+    return {f"xaxis{suffix}": x_axis, f"yaxis{suffix}": y_axis}
+
+
+def _traces(
+    panel: Panel, suffix: str, curves: Sequence[Curve], floor_: float, named: set[str]
+) -> Iterator[dict[str, Any]]:
+    """Make the traces of a panel: what lies below its curves first, zeros last."""
+    axes = {"xaxis": "x" + suffix, "yaxis": "y" + suffix}
+    for part in panel.content:
+        if isinstance(part, Heat):
+            yield {**_heat(part, suffix), **axes}
+        elif not isinstance(part, Curve):
+            yield {**part, **axes}
+    for curve in curves:
+        line = _line(curve, panel)
+        shows = curve.legend and curve.name not in named and not np.isnan(curve.y).all()
+        if shows:
             named.add(curve.name)
-        if panel.powers:
-            data.append(_zeros(panel, suffix, y_range[0], "exactly 0" not in named))
+        yield {**line, **axes, "showlegend": shows}
+    if panel.powers:
+        zeros = _zeros(curves, floor_)
+        zeros["showlegend"] = "exactly 0" not in named and len(zeros["x"]) > 0
+        if zeros["showlegend"]:
             named.add("exactly 0")
-    room = {"l": 60, "r": 10, "t": 44, "b": 84}
-    base = {"height": height, "annotations": titles, "margin": room}
-    return figure(data, {**base, **axes, **(layout or {})})
+        yield {**zeros, **axes}
 
 
-def log10(ln: ArrayLike) -> NDArray[np.float64]:
-    """Turn natural logarithms into decimal ones, for a panel with `powers`."""
-    return np.asarray(ln, dtype=float) / _LN10
+def _arrangement(
+    content: Sequence[Panel | Space],
+    places: Sequence[str],
+    height: int,
+    usual: int,
+    columns: int,
+    shares: Sequence[float] | None,
+) -> dict[str, Any]:
+    """Lay panels out in so many columns: the pixels needed, the height, and what that sets."""
+    rows, usual_rows = ceil(len(content) / columns), ceil(len(content) / usual)
+    around = _MARGIN["t"] + _MARGIN["b"]
+    row_height = (height - around - (usual_rows - 1) * _BETWEEN_ROWS) / usual_rows
+    # Where panels are stacked, the whole should not be too long.
+    row_height = row_height if columns == usual else min(row_height, 270.0)
+    inner = rows * row_height + (rows - 1) * _BETWEEN_ROWS
+    parts = np.array(shares if shares and columns == usual else [1.0] * columns)
+    parts = parts / parts.sum()
+    wanted = np.array([_width(panel) for panel in content])
+    # A panel's share of the room, with the gap on one side of it, holds what it wants.
+    room = max(w / parts[i % columns] for i, w in enumerate(wanted)) - _BETWEEN_COLUMNS
+    gap = max(0.075, _BETWEEN_COLUMNS / room)
+    widths = parts * (1 - gap * (columns - 1))
+    layout: dict[str, Any] = {}
+    for index, (panel, place) in enumerate(zip(content, places, strict=True)):
+        row, column = divmod(index, columns)
+        left = float(widths[:column].sum()) + column * gap
+        right = left + float(widths[column])
+        top = 1 - row * (row_height + _BETWEEN_ROWS) / inner
+        bottom = max(0.0, top - row_height / inner)
+        if isinstance(panel, Space):
+            layout |= {f"{place}.domain.x": [left, right], f"{place}.domain.y": [bottom, top]}
+            continue
+        if any(isinstance(part, Heat) and part.bar for part in panel.content):
+            right -= _COLOR_BAR / room
+            layout |= {
+                f"coloraxis{place}.colorbar.{key}": value
+                for key, value in (("x", right + 0.01), ("y", bottom), ("len", top - bottom))
+            }
+        layout |= {f"xaxis{place}.domain": [left, right], f"yaxis{place}.domain": [bottom, top]}
+    needs = 0 if columns == 1 else round(room + _MARGIN["l"] + _MARGIN["r"])
+    return {"needs": needs, "height": round(inner + around), "layout": layout}
 
 
-def _line(curve: Curve, panel: Panel, suffix: str, first: bool) -> dict[str, Any]:
-    x, y = np.asarray(curve.x), np.asarray(curve.y, dtype=float)
-    y = np.where(np.isfinite(y), y, np.nan)
+def _width(panel: Panel | Space) -> float:
+    """Return the pixels below which a panel is too narrow for its titles, gap included."""
+    if isinstance(panel, Space):
+        return 400.0
+    bars = sum(isinstance(part, Heat) and len(part.bar) > 0 for part in panel.content)
+    letters = max(len(panel.title), len(panel.x_title))
+    return min(max(220.0, 8.2 * letters), 420.0) + _COLOR_BAR * bars
+
+
+def _line(curve: Curve, panel: Panel) -> dict[str, Any]:
+    y = np.where(np.isfinite(curve.y), curve.y, np.nan)
     theory = curve.role == THEORY
-    mode = curve.mode or ("lines" if theory or len(x) > 40 else "lines+markers")
-    return {
+    mode = curve.mode or ("lines" if theory or np.size(y) > 40 else "lines+markers")
+    line: dict[str, Any] = {
         "type": "scatter",
-        "x": x,
+        "x": curve.x,
         "y": y,
-        "xaxis": "x" + suffix,
-        "yaxis": "y" + suffix,
         "name": curve.name,
         "legendgroup": curve.name,
-        "showlegend": first,
         "mode": mode,
         "meta": curve.role,
         "line": {"color": curve.color, "width": 2.5, "dash": "dash" if theory else "solid"},
         "marker": {"color": curve.color, "size": 7},
         "hovertemplate": "%{x}: " + ("10^%{y:.2f}" if panel.powers else "%{y:.4g}"),
     }
+    for key, value in curve.style.items():
+        line[key] = {**line[key], **value} if isinstance(line.get(key), dict) else value
+    return line
 
 
-def _zeros(panel: Panel, suffix: str, floor_: float, first: bool) -> dict[str, Any]:
+def _zeros(curves: Sequence[Curve], floor_: float) -> dict[str, Any]:
     """Mark on the panel's floor what is exactly 0, since a log axis has no place for it."""
-    where = [
-        np.asarray(c.x)[np.isneginf(np.asarray(c.y, dtype=float))]
-        for c in panel.curves
-        if c.role == MEASURED
-    ]
+    where = [np.asarray(c.x)[np.asarray(c.y) == -np.inf] for c in curves if c.role == MEASURED]
     x = np.concatenate(where) if where else np.array([])
     return {
         "type": "scatter",
         "x": x,
         "y": np.full(len(x), floor_),
-        "xaxis": "x" + suffix,
-        "yaxis": "y" + suffix,
         "name": "exactly 0",
         "legendgroup": "exactly 0",
-        "showlegend": first and len(x) > 0,
         "mode": "markers",
         "marker": {"symbol": "x", "size": 9, "color": ORANGE},
         "cliponaxis": False,
@@ -225,33 +457,67 @@ def _zeros(panel: Panel, suffix: str, floor_: float, first: bool) -> dict[str, A
     }
 
 
-def _domain(index: int, count: int, gap: float) -> list[float]:
-    size = (1 - gap * (count - 1)) / count
-    start = index * (size + gap)
-    return [start, start + size]
+def _heat(heat: Heat, suffix: str) -> dict[str, Any]:
+    trace: dict[str, Any] = {
+        "type": "heatmap",
+        "z": np.asarray(heat.z, dtype=float),
+        "hovertemplate": f"{heat.hover}<extra></extra>",
+    }
+    trace |= {key: np.asarray(v) for key, v in (("x", heat.x), ("y", heat.y)) if v is not None}
+    if heat.bar:
+        trace["coloraxis"] = f"coloraxis{suffix}"
+    else:
+        trace |= {"zmin": heat.low, "zmax": heat.high, "showscale": False}
+        trace["colorscale"] = _colors(heat)
+    if heat.digits:
+        trace["texttemplate"] = f"%{{z:{heat.digits}}}"
+    return {**trace, **heat.style}
 
 
-def _x_axis(panel: Panel) -> dict[str, Any]:
-    xs = [np.asarray(c.x, dtype=float) for c in panel.curves if len(np.asarray(c.x))]
-    low, high = panel.x_range or (
-        (min(x.min() for x in xs), max(x.max() for x in xs)) if xs else (0.0, 1.0)
-    )
+def _color_axis(heat: Heat) -> dict[str, Any]:
+    bar = {"thickness": 10, "tickvals": list(heat.bar), "xanchor": "left", "yanchor": "bottom"}
+    return {"cmin": heat.low, "cmax": heat.high, "colorscale": _colors(heat), "colorbar": bar}
+
+
+def _colors(heat: Heat) -> Any:
+    return heat.colors if isinstance(heat.colors, str) else [list(stop) for stop in heat.colors]
+
+
+def _scene(space: Space) -> dict[str, Any]:
+    x, y, z = space.axes
+    scene = {"xaxis": dict(x), "yaxis": dict(y), "zaxis": dict(z), "domain": {}}
+    scene |= {"aspectratio": dict(zip("xyz", space.aspect, strict=True))}
+    return scene | ({"camera": dict(space.camera)} if space.camera else {})
+
+
+def _ticks(ticks: Ticks | None) -> dict[str, Any]:
+    if ticks is None:
+        return {}
+    texts = list(ticks.values()) if isinstance(ticks, Mapping) else [f"{t:g}" for t in ticks]
+    return {"tickvals": [float(t) for t in ticks], "ticktext": texts}
+
+
+def _x_axis(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
+    xs = [np.asarray(c.x, dtype=float) for c in curves if np.size(c.x)]
+    if panel.x_range is None and not xs:
+        return {}
+    low, high = panel.x_range or (min(x.min() for x in xs), max(x.max() for x in xs))
     if panel.x_log:
-        return {"type": "log", "range": [np.log10(low), np.log10(high)]}
+        return {"type": "log", "range": [float(np.log10(low)), float(np.log10(high))]}
     pad = 0.02 * (high - low) or 0.5
-    return {"range": [low - pad, high + pad]}
+    return {"range": [float(low - pad), float(high + pad)]}
 
 
-def _y_range(panel: Panel) -> tuple[float, float]:
+def _y_range(curves: Sequence[Curve], powers: bool) -> tuple[float, float]:
     """Round the data's range out to whole steps, so that a small change leaves the axis alone."""
-    values = np.concatenate([np.asarray(c.y, dtype=float).ravel() for c in panel.curves])
+    values = np.concatenate([np.array([]), *(np.ravel(c.y) for c in curves)])
     values = values[np.isfinite(values)]
     if not len(values):
         return (-1.0, 1.0)
     low, high = float(values.min()), float(values.max())
     # A flat curve still needs an axis with two ends, which rounding must not make one.
     step = _nice_step(max(high - low, 1e-6 * max(-low, high)) / 4)
-    if panel.powers:
+    if powers:
         step = max(step, 1.0)
     low, high = floor(low / step) * step, ceil(high / step) * step
     return (low, high) if high > low else (low - step, high + step)
@@ -288,3 +554,7 @@ def _title(text: str, suffix: str) -> dict[str, Any]:
         "showarrow": False,
         "font": {"size": 17},
     }
+
+
+def _note(note: Mapping[str, Any], suffix: str) -> dict[str, Any]:
+    return {"xref": f"x{suffix}", "yref": f"y{suffix}", "showarrow": False, **note}

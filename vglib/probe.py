@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isnan, log, nan
+from math import inf, isnan, nan
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vglib.networks import MLP
+from vglib.results import result
+from vglib.scaled import Scaled, log_norm, norm
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Array = NDArray[np.float64]
@@ -21,7 +23,7 @@ Array = NDArray[np.float64]
 _SMALL, _LARGE = 1e-140, 1e140
 
 
-@dataclass(frozen=True, eq=False)
+@result
 class Trace:
     """What one forward and one backward pass showed, layer by layer; every array is (n_layers,).
 
@@ -53,11 +55,6 @@ class Trace:
     log_weight_grad: Array
     log_bias_grad: Array
     weight_norm: Array
-
-    def __post_init__(self) -> None:
-        for value in vars(self).values():
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
 
     @property
     def delta_norm(self) -> Array:
@@ -114,16 +111,6 @@ def trace(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     )
 
 
-def power_of_ten(ln: float) -> str:
-    """Write exp(ln) also where float64 cannot hold it: "3.1e-09", "10^-633", "0"."""
-    if np.isneginf(ln):
-        return "0"
-    if not np.isfinite(ln):
-        return "not a finite number"
-    exponent = ln / log(10)
-    return f"{np.exp(ln):.2g}" if abs(exponent) < 300 else f"10^{exponent:.0f}"
-
-
 def layer_weights(network: nn.Module) -> dict[str, Tensor]:
     """Return the weight of every layer that `trace` measures, by the layer's name in `Trace.names`.
 
@@ -134,6 +121,7 @@ def layer_weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: module.weight for name, module in _layers(network)}  # type: ignore[misc]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 @torch.no_grad()
 def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     weights, biases = list(network.weights), list(network.biases)
@@ -141,24 +129,23 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     pres: list[Tensor] = []
     acts: list[Tensor] = [x]
     for weight, bias, phi in zip(weights, biases, activations, strict=True):
-        pres.append(torch.addmm(bias, acts[-1], weight.T))
+        pres.append(_product(acts[-1], weight.T).add_(bias))
         acts.append(phi.function(pres[-1]))
     value, unit = _loss_and_gradient(loss, acts[-1], y)
 
     saturated, log_delta, log_dw, log_db = np.full((4, len(weights)), nan)
-    unit, log_norm = _normalise(unit, 0.0)
+    delta = Scaled(unit)
     for i in reversed(range(len(weights))):
-        # Where the forward pass has overflowed there is no gradient to carry further down.
-        if isnan(log_norm):
-            break
         slope = activations[i].derivative(pres[i])
         saturated[i] = _share(activations[i].saturated(_array(slope)))
-        unit, log_norm = _normalise(unit.mul_(slope), log_norm)
-        log_delta[i] = log_norm
-        log_dw[i] = log_norm + _log_norm(unit.T @ acts[i])
-        log_db[i] = log_norm + _log_norm(unit.sum(0))
+        delta, log_delta[i] = Scaled(delta.unit.mul_(slope), delta.log).measured()
+        # Where the forward pass has overflowed there is no gradient to carry further down.
+        if isnan(log_delta[i]):
+            break
+        log_dw[i] = delta.log + log_norm(_product(delta.unit.T, acts[i]))
+        log_db[i] = delta.log + log_norm(delta.unit.sum(0))
         if i:
-            unit = unit @ weights[i]
+            delta = Scaled(_product(delta.unit, weights[i]), delta.log)
     return Trace(
         names=_mlp_names(network),
         loss=value,
@@ -167,8 +154,15 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
         log_delta=log_delta,
         log_weight_grad=log_dw,
         log_bias_grad=log_db,
-        weight_norm=_norms(weights),
+        weight_norm=np.array([norm(w) for w in weights]),
     )
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Return the matrix product; on a processor NumPy takes a third less time for it than torch."""
+    if left.device.type != "cpu" or left.dtype != torch.float64:
+        return left @ right
+    return torch.from_numpy(left.numpy() @ right.numpy())
 
 
 @dataclass(frozen=True)
@@ -222,10 +216,10 @@ def _trace_any(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Trace:
         loss=float(value.detach()),
         **_forward_statistics([c.output for c in calls], received),
         saturated=np.full(len(calls), nan),
-        log_delta=np.array([_log_norm(g) for g in gradients[: len(calls)]]),
-        log_weight_grad=np.array([_log_norm(by_parameter.get(id(c.weight))) for c in calls]),
-        log_bias_grad=np.array([_log_norm(by_parameter.get(id(c.bias))) for c in calls]),
-        weight_norm=_norms([c.weight for c in calls]),
+        log_delta=np.array([log_norm(g) for g in gradients[: len(calls)]]),
+        log_weight_grad=np.array([log_norm(by_parameter.get(id(c.weight))) for c in calls]),
+        log_bias_grad=np.array([log_norm(by_parameter.get(id(c.bias))) for c in calls]),
+        weight_norm=np.array([norm(c.weight) for c in calls]),
     )
 
 
@@ -269,49 +263,46 @@ def _loss_and_gradient(loss: Loss, output: Tensor, y: Tensor) -> tuple[float, Te
 
 
 def _forward_statistics(pres: list[Tensor], acts: list[Tensor]) -> dict[str, Array]:
-    pre_mean, pre_std, _ = _moments(pres)
-    act_mean, act_std, spread = _moments(acts)
+    after = [_array(h) for h in acts]
+    with np.errstate(over="ignore", invalid="ignore"):
+        pre_mean, pre_std, _ = np.array([_moments(_array(z)) for z in pres]).T
+        act_mean, act_std, spread = np.array([_moments(h) for h in after]).T
     return {
         "pre_mean": pre_mean,
         "pre_std": pre_std,
         "act_mean": act_mean,
         "act_std": act_std,
         "spread": spread,
-        "zero": np.array([_share(_array(h) == 0) for h in acts]),
+        "zero": np.array([_share(h == 0) for h in after]),
     }
 
 
-def _moments(tensors: list[Tensor]) -> tuple[Array, Array, Array]:
-    """Return mean and standard deviation over all entries, and the mean over units of the std.
-
-    A pass over each (batch, units) tensor leaves per-unit sums; the rest is done for all layers at
-    once, since one call of torch.std costs as much as a layer's matrix product.
-    """
-    flat = [t.detach().reshape(len(t), -1).to("cpu", torch.float64) for t in tensors]
-    moments = _raw_moments(flat)
-    std = moments[1]
-    for i in np.flatnonzero(~((std > _SMALL) & (std < _LARGE))):
-        largest = float(flat[i].abs().max())
+def _moments(values: Array) -> tuple[float, float, float]:
+    """Return mean and standard deviation over all entries, and the mean over units of the std."""
+    values = values.reshape(len(values), -1)
+    moments = _raw_moments(values)
+    if not _SMALL < moments[1] < _LARGE:
+        largest = float(np.abs(values).max())
         if 0 < largest < inf:
-            moments[:, i] = largest * _raw_moments([flat[i] / largest])[:, 0]
-    return moments[0], moments[1], moments[2]
+            mean, std, spread = _raw_moments(values / largest)
+            return largest * mean, largest * std, largest * spread
+    return moments
 
 
-def _raw_moments(flat: list[Tensor]) -> Array:
-    unit_means, unit_vars = [], []
-    for t in flat:
-        mean = t.sum(0).div_(len(t))
-        unit_means.append(mean)
-        unit_vars.append((t - mean).square_().sum(0).div_(len(t)))
-    units = np.array([len(m) for m in unit_means])
-    starts = np.concatenate([[0], np.cumsum(units)[:-1]])
-    all_means, all_vars = torch.cat(unit_means).numpy(), torch.cat(unit_vars).numpy()
-    with np.errstate(invalid="ignore", over="ignore"):
-        mean = np.add.reduceat(all_means, starts) / units
-        between = np.add.reduceat((all_means - np.repeat(mean, units)) ** 2, starts) / units
-        within = np.add.reduceat(all_vars, starts) / units
-        spread = np.add.reduceat(np.sqrt(all_vars), starts) / units
-        return np.stack([mean, np.sqrt(within + between), spread])
+def _raw_moments(values: Array) -> tuple[float, float, float]:
+    # Products with a row of ones: sums along the first axis take numpy three times as long.
+    count, units = values.shape
+    ones = np.ones(count)
+    unit_means = ones @ values / count
+    away = values - unit_means
+    # What rounding has left in the means is taken out, or it would be the floor of a small spread.
+    left = ones @ away / count
+    np.multiply(away, away, out=away)
+    unit_vars = np.maximum(ones @ away / count - left * left, 0.0)
+    mean = np.add.reduce(unit_means) / units
+    between = unit_means - mean
+    variance = (np.add.reduce(unit_vars) + between @ between) / units
+    return float(mean), float(np.sqrt(variance)), float(np.add.reduce(np.sqrt(unit_vars)) / units)
 
 
 def _array(tensor: Tensor) -> Array:
@@ -320,29 +311,3 @@ def _array(tensor: Tensor) -> Array:
 
 def _share(mask: NDArray[np.bool_]) -> float:
     return np.count_nonzero(mask) / mask.size
-
-
-def _norms(tensors: list[Tensor]) -> Array:
-    return np.array([float(torch.linalg.vector_norm(t.detach())) for t in tensors])
-
-
-def _normalise(tensor: Tensor, log_norm: float) -> tuple[Tensor, float]:
-    """Split c * tensor, c = exp(log_norm), into a unit array and the ln of the norm."""
-    norm = float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
-    if not _SMALL < norm < _LARGE:
-        largest = float(tensor.abs().max())
-        if largest == 0:
-            return tensor, -inf
-        if not largest < inf:
-            return torch.full_like(tensor, nan), nan
-        tensor = tensor / largest
-        log_norm += log(largest)
-        norm = float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
-    return tensor / norm, log_norm + log(norm)
-
-
-def _log_norm(tensor: Tensor | None) -> float:
-    if tensor is None:
-        return nan
-    norm = float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64))
-    return log(norm) if _SMALL < norm < _LARGE else _normalise(tensor.detach(), 0.0)[1]

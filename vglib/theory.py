@@ -1,4 +1,4 @@
-"""Mean-field theory of signal and gradient propagation, and small exact results.
+"""Mean-field theory of signal and gradient propagation.
 
 Setting of the maps: a fully connected network, wide, with weights N(0, sigma_w^2 / fan_in) and
 biases N(0, sigma_b^2). Its pre-activations are then Gaussian; `q` is their variance in a layer and
@@ -7,8 +7,7 @@ and `dphi` its derivative, both elementwise on numpy arrays.
 
 Sources: Poole et al. 2016, "Exponential expressivity in deep neural networks through transient
 chaos"; Schoenholz et al. 2017, "Deep information propagation"; Pennington, Schoenholz & Ganguli
-2017, "Resurrecting the sigmoid in deep learning through dynamical isometry"; Nielsen 2015, "Neural
-networks and deep learning", chapter 5.
+2017, "Resurrecting the sigmoid in deep learning through dynamical isometry".
 """
 
 import math
@@ -16,9 +15,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import erf, expit
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 
 Function = Callable[[NDArray], NDArray]
 
@@ -230,17 +228,6 @@ def critical_sigma_w(phi: Function, dphi: Function, sigma_b: float) -> float:
     return root
 
 
-def critical_line(phi: Function, dphi: Function, sigma_bs: ArrayLike) -> NDArray:
-    """Return the critical weight scale for each bias scale: the edge of chaos.
-
-    sigma_bs: any shape, and so the result.
-    Raises ValueError as `critical_sigma_w` does.
-    """
-    sigma_b = np.asarray(sigma_bs, dtype=np.float64)
-    line = [critical_sigma_w(phi, dphi, float(value)) for value in sigma_b.ravel()]
-    return np.array(line, dtype=np.float64).reshape(sigma_b.shape)
-
-
 def gradient_log_ratios(
     q_first: float, phi: Function, dphi: Function, sigma_w: float, sigma_b: float, depth: int
 ) -> NDArray:
@@ -276,271 +263,6 @@ def last_to_first_ratio(chi: float, hidden_layers: int) -> float:
     _check_depth(hidden_layers)
     with np.errstate(over="ignore", under="ignore"):
         return float(np.exp(-0.5 * (hidden_layers - 1) * np.log(chi)))
-
-
-def unscaled_chi(width: float, phi: Function, dphi: Function) -> float:
-    """Return chi of a network whose weights and biases are all N(0, 1), not scaled by fan-in.
-
-    chi at the fixed point of sigma_w^2 = width, sigma_b = 1
-
-    Raises ValueError for a width that is not positive and finite.
-    """
-    if not 0 < width < np.inf:
-        raise ValueError(f"width is {width}, but must be positive and finite.")
-    return chi_at_fixed_point(phi, dphi, float(np.sqrt(width)), 1.0)
-
-
-def critical_width(phi: Function, dphi: Function) -> float:
-    """Return the width at which N(0, 1) weights and biases pass from vanishing to exploding.
-
-    unscaled_chi(width) = 1: the square of the critical sigma_w at sigma_b = 1. Sigmoid: 105.4.
-
-    Raises ValueError where there is none.
-    """
-    return critical_sigma_w(phi, dphi, 1.0) ** 2
-
-
-def c_map(c: ArrayLike, q: float, phi: Function, sigma_w: float, sigma_b: float) -> NDArray:
-    """Return the correlation of two inputs' pre-activations from that of the layer before.
-
-    c_(l+1) = (sigma_w^2 E phi(z_1) phi(z_2) + sigma_b^2) / q_map(q), z_1 and z_2 of variance q and
-    correlation c
-
-    Its slope at c = 1 is chi where q is the fixed point. c: any shape, and so the result.
-    Raises ValueError for a c outside [-1, 1], a q that is not positive and finite, sigma_w <= 0 or
-    sigma_b < 0.
-    Source: Poole et al. 2016, eq. 5.
-    """
-    _check_scales(sigma_w, sigma_b)
-    together = sigma_w**2 * pair_mean(phi, c, q) + sigma_b**2
-    return together / _q_map(np.asarray(q, dtype=np.float64), phi, sigma_w, sigma_b)
-
-
-def pair_mean(f: Function, c: ArrayLike, q: float, nodes: int = 10) -> NDArray:
-    """Return E f(z_1) f(z_2) of two centred Gaussians with variance q and correlation c.
-
-    c: any shape, and so the result. f as for `gaussian_mean`. Relative error about 1e-10.
-    Raises ValueError for a c outside [-1, 1], a q that is not positive and finite, or nodes < 1.
-    """
-    correlation = np.asarray(c, dtype=np.float64)
-    if not np.all(np.abs(correlation) <= 1):
-        raise ValueError("c contains a number outside [-1, 1] or nan, but must be a correlation.")
-    if not 0 < q < np.inf:
-        raise ValueError(f"q is {q}, but must be positive and finite.")
-    if not nodes >= 1:
-        raise ValueError(f"nodes is {nodes}, but must be at least 1.")
-    # In polar coordinates z_1 and z_2 are the radius times two cosines, so the kinks at z_1 = 0 and
-    # z_2 = 0 lie at fixed angles: panels that halve towards these ends see each of them exactly.
-    halvings = min(max(math.ceil(math.log2(max(_CUT * math.sqrt(q), 1.0))), 3), 20)
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    steps = 2.0 ** np.arange(-halvings, 1)
-    radius, by_radius = _panel_rule(x, w, _CUT * np.concatenate([[0.0], steps]))
-    by_radius *= radius * np.exp(-(radius**2) / 2)
-    by_radius /= by_radius.sum()
-    half = np.concatenate([[0.0], steps / 2])
-    part, by_part = _panel_rule(x, w, np.concatenate([half, 1 - half[-2::-1]]))
-    means = []
-    for value in correlation.ravel():
-        angle = math.acos(value)
-        ends = np.array([angle - np.pi / 2, np.pi / 2, angle + np.pi / 2, 3 * np.pi / 2])
-        lengths = np.array([np.pi - angle, angle, np.pi - angle, angle])
-        theta = (ends[:, None] + lengths[:, None] * part).ravel()
-        by_theta = (lengths[:, None] * by_part).ravel() / (2 * np.pi)
-        z = math.sqrt(q) * radius[:, None]
-        both = f(z * np.cos(theta)) * f(z * np.cos(theta - angle))
-        means.append(by_radius @ both @ by_theta)
-    return np.array(means, dtype=np.float64).reshape(correlation.shape)
-
-
-def _panel_rule(x: NDArray, w: NDArray, edges: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the nodes and weights of a Gauss rule in each of the panels between the edges."""
-    half_width = np.diff(edges)[:, None] / 2
-    return (edges[:-1, None] + half_width * (1 + x)).ravel(), (half_width * w).ravel()
-
-
-def c_fixed_point(phi: Function, dphi: Function, sigma_w: float, sigma_b: float) -> float:
-    """Return the correlation c* that two different inputs tend to with depth.
-
-    c* = c_map(c*), at q*: 1 in the ordered phase and on the critical line, below 1 in the chaotic
-
-    Where q* is 0 or inf, the limit of small or large q.
-    Raises ValueError for sigma_w <= 0 or sigma_b < 0.
-    Source: Poole et al. 2016, section 3.
-    """
-    q = min(max(q_fixed_point(phi, sigma_w, sigma_b), 1e-12), 1e12)
-
-    def rise(c: float) -> float:
-        return float(c_map(c, q, phi, sigma_w, sigma_b)) - c
-
-    if _c_slope(1.0, q, phi, dphi, sigma_w, sigma_b) <= 1 + 1e-9 or rise(1 - 1e-9) >= 0:
-        return 1.0
-    return 0.0 if rise(0.0) <= 1e-12 else float(brentq(rise, 0.0, 1 - 1e-9, xtol=1e-12))
-
-
-def correlation_depth_scale(phi: Function, dphi: Function, sigma_w: float, sigma_b: float) -> float:
-    """Return xi_c, the layers over which the distance of c to c* falls by a factor e.
-
-    xi_c = -1 / ln(sigma_w^2 E phi'(z_1) phi'(z_2)), at q* and c*
-
-    inf where the slope of the c map is 1. In the ordered phase it is `depth_scale(chi)`.
-    Raises ValueError for sigma_w <= 0 or sigma_b < 0.
-    Source: Schoenholz et al. 2017, eq. 9.
-    """
-    q = min(max(q_fixed_point(phi, sigma_w, sigma_b), 1e-12), 1e12)
-    c = c_fixed_point(phi, dphi, sigma_w, sigma_b)
-    return float(depth_scale(min(_c_slope(c, q, phi, dphi, sigma_w, sigma_b), 1.0)))
-
-
-def _c_slope(
-    c: float, q: float, phi: Function, dphi: Function, sigma_w: float, sigma_b: float
-) -> float:
-    variance = np.asarray(q, dtype=np.float64)
-    mean = _mean(lambda z: dphi(z) ** 2, variance) if c == 1 else pair_mean(dphi, c, q)
-    # At a fixed point the quotient is 1; where q runs away to 0 or inf it is what remains finite.
-    return float(sigma_w**2 * mean * variance / _q_map(variance, phi, sigma_w, sigma_b))
-
-
-def jacobian_spread(depth: int, dphi: Function, q: float, orthogonal: bool = False) -> float:
-    """Return Var(s^2) / mean(s^2)^2 of the singular values s of a deep net's Jacobian.
-
-    L (mu_2 / mu_1^2 - 1 - s_1), mu_k = E phi'(sqrt(q) u)^(2k), s_1 = -1 for Gaussian weights and 0
-    for orthogonal ones
-
-    Wide layers of one width, all at variance q. Linear: L Gaussian, 0 orthogonal; ReLU: 2L and L.
-    Raises ValueError for depth < 1 or a q that is negative or nan.
-    Source: Pennington, Schoenholz & Ganguli 2017, eq. 21.
-    """
-    _check_depth(depth)
-    variance = np.maximum(_checked_variance(q), 1e-300)
-    return depth * (_square_ratio(dphi, variance) - 1 + (0 if orthogonal else 1))
-
-
-def gaussian_product_edge(depth: int) -> float:
-    """Return the largest singular value of a product of wide square N(0, 1/n) matrices.
-
-    sqrt((L + 1)^(L + 1) / L^L): 2 for one matrix, about sqrt(e L) for many. Needs n >> L.
-
-    Raises ValueError for depth < 1.
-    Source: Pennington, Schoenholz & Ganguli 2017, section 2.
-    """
-    _check_depth(depth)
-    return float(np.exp(0.5 * ((depth + 1) * np.log(depth + 1) - depth * np.log(depth))))
-
-
-def gaussian_product_log_quantile(share: ArrayLike, depth: int) -> NDArray:
-    """Return ln s below which a share of the singular values of a deep Gaussian product lies.
-
-    (L / 2) ln p, for a product of L square N(0, 1/n) matrices, L large: the median is 2^(-L/2)
-
-    share: any shape, and so the result.
-    Raises ValueError for a share outside (0, 1] or depth < 1.
-    Source: Newman 1986.
-    """
-    _check_depth(depth)
-    p = np.asarray(share, dtype=np.float64)
-    if not np.all((p > 0) & (p <= 1)):
-        raise ValueError("share contains a number that is no share; it must lie in (0, 1].")
-    return 0.5 * depth * np.log(p)
-
-
-def log_norm_variance(phi: Function, depth: int, width: int) -> float:
-    """Return the variance of ln ||h_depth||^2 over fresh Gaussian weights at finite width.
-
-    (L / n) (E phi(u)^4 / (E phi(u)^2)^2 - 1): 5 L/n for ReLU, 2 L/n for a linear net
-
-    To first order in L/n, for a phi with phi(c z) = c phi(z), c > 0, and no biases.
-    Raises ValueError for depth < 1 or width < 1.
-    Source: Hanin & Nica 2020, theorem 1.
-    """
-    _check_depth(depth)
-    if not width >= 1:
-        raise ValueError(f"width is {width}, but must be at least 1.")
-    return depth / width * (_square_ratio(phi, np.ones(())) - 1)
-
-
-def _square_ratio(f: Function, q: NDArray) -> float:
-    """Return E f^4 / (E f^2)^2 under a centred Gaussian of variance q."""
-    return float(_mean(lambda z: f(z) ** 4, q) / _mean(lambda z: f(z) ** 2, q) ** 2)
-
-
-def nielsen_window(w: ArrayLike) -> NDArray:
-    """Return the width of the interval of inputs a on which |w sigmoid'(w a + b)| >= 1.
-
-    (2 / |w|) ln(|w| (1 + sqrt(1 - 4/|w|)) / 2 - 1); 0 for |w| <= 4; the bias only shifts it
-
-    w: any shape, and so the result.
-    Raises ValueError for a w that is not finite.
-    Source: Nielsen 2015, chapter 5, problem on the unstable gradient.
-    """
-    size = np.abs(np.asarray(w, dtype=np.float64))
-    if not np.all(np.isfinite(size)):
-        raise ValueError("w contains inf or nan, but must be finite.")
-    # max(|w|, 4) turns the formula into 2/4 ln(1) = 0 where there is no interval.
-    size = np.maximum(size, 4.0)
-    return 2 / size * np.log(size * (1 + np.sqrt(1 - 4 / size)) / 2 - 1)
-
-
-def widest_nielsen_window() -> tuple[float, float]:
-    """Return the |w| with the widest window of `nielsen_window`, and that width: 6.894, 0.4477."""
-    best = minimize_scalar(
-        lambda w: -float(nielsen_window(w)),
-        bounds=(4, 40),
-        method="bounded",
-        options={"xatol": 1e-9},
-    )
-    return float(best.x), -float(best.fun)
-
-
-def probability_weight_below_one() -> float:
-    """Return P(|w| < 1) for w ~ N(0, 1): erf(1 / sqrt(2)) = 0.6827."""
-    return float(erf(1 / np.sqrt(2)))
-
-
-def expected_factor(incoming: ArrayLike = 0.0) -> NDArray:
-    """Return the mean size of the chain rule's factor in a chain of one sigmoid neuron a layer.
-
-    E |w sigmoid'(w a + b)|, w and b ~ N(0, 1) independent, a = incoming
-
-    incoming: any shape, and so the result. At a = 0 the derivative does not contain w, so the mean
-    is E|w| E sigmoid'(b) = 0.7979 x 0.2066 = 0.1649, the value for independent factors. In a chain
-    a is the neuron's output before: `gaussian_mean(lambda u: expected_factor(expit(u)), 1.0)` is
-    0.1521 for a = sigmoid(u), u ~ N(0, 1).
-    Raises ValueError for an incoming that is not finite.
-    """
-    a = np.asarray(incoming, dtype=np.float64)[..., None]
-    if not np.all(np.isfinite(a)):
-        raise ValueError("incoming contains inf or nan, but must be finite.")
-    # w given z = w a + b is Gaussian, and E|w| of a Gaussian is known: one integral is left.
-    spread = np.sqrt(1 + a**2)
-
-    def factor(u: NDArray) -> NDArray:
-        z = spread * u
-        mean, std = a * z / spread**2, 1 / spread
-        size = std * np.sqrt(2 / np.pi) * np.exp(-0.5 * (mean / std) ** 2)
-        size = size + mean * erf(mean / (std * np.sqrt(2)))
-        return size * expit(z) * expit(-z)
-
-    return gaussian_mean(factor, 1.0)
-
-
-def underflow_depth(factor: float, dtype: DTypeLike) -> int:
-    """Return the smallest n for which factor^n, multiplied up in a float type, is exactly 0.
-
-    dtype: a numpy float type. Sigmoid's largest derivative, 0.25: n = 13 in float16, 75 in float32
-    and 538 in float64.
-    Raises ValueError for a factor outside (0, 0.5] (a larger one sticks at the smallest number
-    above 0, which rounding restores) and for a dtype that is no float type.
-    """
-    if not 0 < factor <= 0.5:
-        raise ValueError(f"factor is {factor}, but must lie above 0 and not above 0.5.")
-    if not np.issubdtype(dtype, np.floating):
-        raise ValueError(f"dtype is {dtype}, but must be a float type such as numpy.float32.")
-    step, product, n = np.asarray(factor, dtype), np.ones((), dtype), 0
-    with np.errstate(under="ignore"):
-        while product != 0:
-            product = product * step
-            n += 1
-    return n
 
 
 def _checked_variance(q: ArrayLike) -> NDArray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import wraps
 from math import ceil, isfinite, nan
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, ParamSpec, Protocol, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vglib import backprop
+from vglib.networks import MLP
 from vglib.probe import Loss, Trace, layer_weights, trace
+from vglib.results import last, result
 
 Array = NDArray[np.float64]
 MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
@@ -38,7 +40,7 @@ class Data(Protocol):
     def y_test(self) -> Tensor: ...  # noqa: D102
 
 
-@dataclass(frozen=True, eq=False)
+@result
 class History:
     """What a training showed: one record before it, one at each step asked for, one at its end.
 
@@ -57,11 +59,6 @@ class History:
     traces: tuple[Trace, ...]
     moved: Array
     stopped: str | None = None
-
-    def __post_init__(self) -> None:
-        for value in vars(self).values():
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,7 +81,7 @@ class History:
         return np.stack([t.log_bias_grad for t in self.traces])
 
 
-def fit(
+def fitting(
     network: nn.Module,
     data: Data,
     *,
@@ -97,9 +94,9 @@ def fit(
     record_at: Literal["epochs"] | int | Sequence[int] = "epochs",
     probe_size: int = 1000,
     seed: int = 0,
-    progress: bool = True,
+    progress: bool = False,
     before_step: Callable[[nn.Module], object] | None = None,
-) -> History:
+) -> Iterator[Training]:
     """Train a network in place, on batches in random order, and record its layers on the way.
 
     The length is `epochs` or `steps`, exactly one of them. An epoch goes through all the training
@@ -111,6 +108,9 @@ def fit(
     `before_step(network)` is called when the gradients are there and the step is not yet taken:
     the place for clipping. `seed` sets the order of the batches. Inputs are cast to the network's
     number type.
+
+    `fit` takes the same arguments, shows its progress, and returns the `History`; `fitting` yields
+    the `Training` at its start, at each record and at its end, the same each time, further on.
 
     The training stops at the first loss that is not finite, and at Ctrl-C; `History.stopped` says
     so. Raises ValueError where an argument is out of range or the network has no layer to measure.
@@ -130,34 +130,46 @@ def fit(
     parameters = [p for p in network.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("The network has no parameter to train; unfreeze one.")
-    update = _updater(parameters, optimizer, lr)
-    gradients = _gradients(network, parameters, loss, x, y)
-    recorder = _Recorder(network, data, loss, probe_size, per_epoch)
-    recorder.record(0)
+    training = Training(network, data, loss, probe_size, per_epoch)
+    training.record()
+    yield training
 
-    stopped = None
-    step = 0
-    try:
-        # The delay keeps a short training from flashing a bar.
-        with tqdm(total=total, disable=not progress, leave=False, delay=1, unit="step") as bar:
+    step, end = _stepper(network, parameters, loss, (x, y), lr, optimizer, before_step)
+    # The delay keeps a short training from flashing a bar.
+    with tqdm(total=total, disable=not progress, leave=False, delay=1, unit="step") as bar:
+        try:
             for rows in _batches(len(x), batch, total, seed):
-                inputs, targets = x[rows], y[rows]
-                value = gradients(inputs, targets)
+                value = step(rows)
                 if not isfinite(value):
-                    stopped = _why_not_finite(network, inputs, targets, loss, step, value)
+                    training.broke(x[rows], y[rows], value)
                     break
-                if before_step is not None:
-                    before_step(network)
-                update()
-                step += 1
-                if step in wanted:
-                    recorder.record(step)
+                training.step += 1
                 bar.update()
-            recorder.record(step)
-    except KeyboardInterrupt:
-        stopped = f"The training was interrupted after step {step}."
-    network.zero_grad()
-    return recorder.history(stopped)
+                if training.step in wanted:
+                    training.record()
+                    if training.step < total:
+                        yield training
+            training.record()
+        except KeyboardInterrupt:
+            training.stopped = f"The training was interrupted after step {training.step}."
+        finally:
+            end()
+    yield training
+
+
+P = ParamSpec("P")
+
+
+def _to_the_end(watched: Callable[P, Iterator[Training]]) -> Callable[P, History]:
+    @wraps(watched)
+    def train(*arguments: P.args, **options: P.kwargs) -> History:
+        options.setdefault("progress", True)
+        return last(watched(*arguments, **options)).history()
+
+    return train
+
+
+fit = _to_the_end(fitting)
 
 
 @contextmanager
@@ -183,26 +195,32 @@ class _Record(NamedTuple):
     moved: Array
 
 
-class _Recorder:
-    """Measure a network in training, without a trace of having done so."""
+class Training:
+    """A training under way: `step` steps are taken; `history()` is what it has shown so far.
+
+    It measures the network without a trace of having done so.
+    """
 
     def __init__(
         self, network: nn.Module, data: Data, loss: Loss, probe_size: int, per_epoch: int
     ) -> None:
         self.network, self.loss, self.per_epoch = network, loss, per_epoch
+        self.step = 0
+        self.stopped: str | None = None
         self.probe = _cast(data.x_train[:probe_size], network), data.y_train[:probe_size]
         self.test = _cast(data.x_test, network), data.y_test
         self.start = {n: w.detach().clone() for n, w in layer_weights(network).items()}
         self.records: list[_Record] = []
 
-    def record(self, step: int) -> None:
-        if self.records and self.records[-1].step == step:
+    def record(self) -> None:
+        """Measure the network as it is now, unless that is done."""
+        if self.records and self.records[-1].step == self.step:
             return
         with _undisturbed(self.network):
             seen = trace(self.network, self.probe[0], _cast(self.probe[1], self.network), self.loss)
             self.network.eval()
             train, test = (_accuracy(self.network, *pair) for pair in (self.probe, self.test))
-        self.records.append(_Record(step, train, test, seen, self._moved(seen.names)))
+        self.records.append(_Record(self.step, train, test, seen, self._moved(seen.names)))
 
     def _moved(self, names: Sequence[str]) -> Array:
         now = layer_weights(self.network)
@@ -210,7 +228,12 @@ class _Recorder:
         # A layer called twice has two entries in the trace, "name" and "name (call 2)".
         return np.array([change[name.partition(" (call ")[0]] for name in names])
 
-    def history(self, stopped: str | None) -> History:
+    def broke(self, x: Tensor, y: Tensor, value: float) -> None:
+        """Note that the loss of this batch is not finite, and where that came from."""
+        self.stopped = _why_not_finite(self.network, x, y, self.loss, self.step, value)
+
+    def history(self) -> History:
+        """Return what the records show so far."""
         steps = np.array([r.step for r in self.records])
         return History(
             steps=steps,
@@ -220,7 +243,7 @@ class _Recorder:
             test_accuracy=np.array([r.test_accuracy for r in self.records]),
             traces=tuple(r.trace for r in self.records),
             moved=np.stack([r.moved for r in self.records]),
-            stopped=stopped,
+            stopped=self.stopped,
         )
 
 
@@ -287,38 +310,60 @@ def _batches(n: int, batch: int, total: int, seed: int) -> Iterator[Tensor]:
             done += 1
 
 
-def _gradients(
-    network: nn.Module, parameters: list[nn.Parameter], loss: Loss, x: Tensor, y: Tensor
-) -> Callable[[Tensor, Tensor], float]:
-    """Return a function of a batch that leaves the gradients in `.grad` and returns the loss."""
-    if backprop.written_out(network, x, y, loss):
-        return backprop.gradients(network, loss)
+def _stepper(
+    network: nn.Module,
+    parameters: list[nn.Parameter],
+    loss: Loss,
+    data: tuple[Tensor, Tensor],
+    lr: float,
+    optimizer: Literal["sgd"] | MakeOptimizer,
+    before_step: Callable[[nn.Module], object] | None,
+) -> tuple[Callable[[Tensor], float], Callable[[], None]]:
+    """Return a function that takes a step on a batch's rows and gives its loss, and one to end."""
+    if not callable(optimizer):
+        known = "'sgd' or a function of (parameters, lr)"
+        _check("optimizer", optimizer, optimizer == "sgd", known)
+    x, y = data
+    # Whoever looks at gradients before a step may keep them, and `Flat` writes on its own anew.
+    if before_step is None and backprop.written_out(network, x, y, loss):
+        flat = backprop.Flat(cast(MLP, network), loss, apart=callable(optimizer))
+        inputs, labels = flat.rows(x.numpy()), y.numpy()
+        end = flat.release
 
-    def by_autograd(inputs: Tensor, targets: Tensor) -> float:
-        for parameter in parameters:
-            parameter.grad = None
-        value = loss(network(inputs), targets)
-        if isfinite(number := value.item()):
-            value.backward()
-        return number
+        def gradients(rows: Tensor) -> float:
+            return flat(inputs[rows.numpy()], labels[rows.numpy()])
 
-    return by_autograd
+        def descend() -> None:
+            flat.theta -= lr * flat.gradient
 
+    else:
+        end = network.zero_grad
 
-def _updater(
-    parameters: list[nn.Parameter], optimizer: Literal["sgd"] | MakeOptimizer, lr: float
-) -> Callable[[], object]:
-    if callable(optimizer):
-        return optimizer(parameters, lr).step
-    _check("optimizer", optimizer, optimizer == "sgd", "'sgd' or a function of (parameters, lr)")
+        def gradients(rows: Tensor) -> float:
+            network.zero_grad()
+            value = loss(network(x[rows]), y[rows])
+            if isfinite(number := value.item()):
+                value.backward()
+            return number
 
-    @torch.no_grad()
-    def descend() -> None:
-        for parameter in parameters:
-            if parameter.grad is not None:
-                parameter.add_(parameter.grad, alpha=-lr)
+        @torch.no_grad()
+        def descend() -> None:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.add_(parameter.grad, alpha=-lr)
 
-    return descend
+    update = optimizer(parameters, lr).step if callable(optimizer) else descend
+
+    def step(rows: Tensor) -> float:
+        value = gradients(rows)
+        # No step is taken where the loss broke.
+        if isfinite(value):
+            if before_step is not None:
+                before_step(network)
+            update()
+        return value
+
+    return step, end
 
 
 def _total(epochs: int | None, steps: int | None, per_epoch: int) -> int:

@@ -32,6 +32,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Pixels by which a drawn line may miss: plotly leaves out points that nobody would see.
+APART = 2.5
 VISIBLE = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 # Each time a kernel starts or stops working JupyterLab loads another icon and says so in two more
 # places, which draws the whole page anew; editors' cursors blink, and a slider glides to where it
@@ -69,8 +71,8 @@ while time.monotonic() < end and not lab.error and any(
 ):
     time.sleep(0.005)
 print(json.dumps([lab.values, lab.verdict, lab.error, [
-    {k: numpy.asarray(v).tolist() for k in "xyz" if (v := getattr(t, k, None)) is not None}
-    for t in lab.figure.data
+    {k: numpy.asarray(v).tolist() for k in "xyz" if (v := t.get(k)) is not None}
+    for t in lab._view.drawing.data
 ]]))
 """
 # A lab's controls by their labels; before a check box stands a space of no width.
@@ -82,10 +84,72 @@ const controls = Object.fromEntries(
     return [named.textContent.replace('\\u200b', '').trim(), control];
   }));
 """
-# What a lab shows: its controls, its words, the numbers plotted (arrays may be typed, or hold null
-# for nan), how many lines plotly should show, and how many it does.
+# How far what is drawn lies from what it should be, in pixels: each corner of a trace's lines and
+# each of its points from the line through its numbers, and each number from the line drawn. The
+# places are reckoned here from the range and the size of the axes, not by the code under test.
+DRAWN = """
+const drawnApart = (figure) => {
+  const full = figure.plot._fullLayout;
+  const place = (axis, up) => (value) => {
+    const [low, high] = axis.range.map(Number);
+    const number = axis.type == 'log' ? Math.log10(value) : Number(value);
+    const share = (number - low) / (high - low);
+    return axis._length * (up ? 1 - share : share);
+  };
+  const toSegment = ([x, y], [ax, ay], [bx, by]) => {
+    const [dx, dy] = [bx - ax, by - ay];
+    const along = Math.min(1, Math.max(0, ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy)));
+    return Math.hypot(x - ax - (along || 0) * dx, y - ay - (along || 0) * dy);
+  };
+  const toLines = (point, runs) => Math.min(...runs.map((run) => run.length == 1
+    ? toSegment(point, run[0], run[0])
+    : Math.min(...run.slice(1).map((end, i) => toSegment(point, run[i], end)))));
+  let apart = 0;
+  for (const trace of figure.data) {
+    const straight = (trace.line?.shape ?? 'linear') == 'linear';
+    if (trace.type != 'scatter' || trace.visible === false || !straight) continue;
+    const [across, up] = [trace.xaxis, trace.yaxis].map((n) => full[n.replace(/^(.)/, '$1axis')]);
+    if (across.type == 'category') continue;
+    const [toX, toY] = [place(across, false), place(up, true)];
+    const runs = [[]];
+    Array.from(trace.y, (y, i) => [toX(trace.x[i]), toY(y)]).forEach((point) => {
+      if (point.every((number) => Number.isFinite(number) && Math.abs(number) < 5e4)) {
+        runs.at(-1).push(point);
+      } else if (runs.at(-1).length) runs.push([]);
+    });
+    if (!runs.at(-1).length) runs.pop();
+    const shows = ([x, y]) => x >= 0 && x <= across._length && y >= 0 && y <= up._length;
+    const group = figure.plot.querySelector(`.scatterlayer .trace${trace.uid}`);
+    const numbers = (text) => [...text.matchAll(/-?[\\d.]+(?:e-?\\d+)?/g)].map(Number);
+    const pairs = (list) => list.flatMap((n, i) => i % 2 ? [] : [[n, list[i + 1]]]);
+    const lines = [...(group?.querySelectorAll('.js-line') ?? [])]
+      .flatMap((line) => (line.getAttribute('d') ?? '').split('M').slice(1))
+      .map((part) => pairs(numbers(part))).filter((run) => run.length > 1);
+    const points = [...(group?.querySelectorAll('.points > path') ?? [])]
+      .map((point) => numbers(point.getAttribute('transform')));
+    if (!runs.length) {
+      apart = Math.max(apart, lines.length + points.length ? Infinity : 0);
+      continue;
+    }
+    // What a line does outside its panel, where plotly cuts it, nobody sees.
+    for (const corner of [...lines.flat(), ...points].filter(shows)) {
+      apart = Math.max(apart, toLines(corner, runs));
+    }
+    const dots = points.map((point) => [point]);
+    for (const [run, point] of runs.flatMap((r) => r.filter(shows).map((p) => [r, p]))) {
+      if (trace.mode.includes('markers')) apart = Math.max(apart, toLines(point, dots));
+      if (trace.mode.includes('lines') && run.length > 1) {
+        apart = Math.max(apart, toLines(point, lines));
+      }
+    }
+  }
+  return apart;
+};
+"""
+# What a lab shows: its controls, its words, the numbers of its figure, what plotly knows of them
+# (arrays may be typed, or hold null for nan), and how far off the drawing is.
 SHOWN = f"""
-(box, wanted) => {{ {CONTROLS}
+(box, wanted) => {{ {CONTROLS} {DRAWN}
   const shown = (control) => {{
     const select = control.querySelector('select');
     const readout = control.querySelector('.widget-readout');
@@ -95,17 +159,18 @@ SHOWN = f"""
     return readout ? readout.innerText : input?.value;
   }};
   const text = (part) => box.querySelector(part).innerText.trim();
-  const plot = box.querySelector('.js-plotly-plot');
+  const figure = box.querySelector('.vglib-figure').figure;
   const list = (a) => a == null ? null : Array.from(a, (v) => v && v.length ? Array.from(v) : v);
+  const numbers = (traces) => traces.map((t) => ({{
+    x: list(t.x), y: list(t.y), z: list(t.z), visible: t.visible, meta: t.meta, name: t.name,
+  }}));
   const parts = {{
     controls: () => Object.fromEntries(Object.entries(controls).map(([k, v]) => [k, shown(v)])),
     verdict: () => text('.vglib-verdict'),
     error: () => text('.vglib-error'),
-    plotted: () => plot.data.map((t) => ({{
-      x: list(t.x), y: list(t.y), z: list(t.z), visible: t.visible, meta: t.meta, name: t.name,
-    }})),
-    lines: () => plot._fullData.filter((t) => t.type == 'scatter' && t.visible === true).length,
-    drawn: () => plot.querySelectorAll('.scatterlayer > .trace').length,
+    plotted: () => numbers(figure.data),
+    settled: () => figure.moved.size ? null : numbers(figure.plot.data),
+    apart: () => figure.drawn ? drawnApart(figure) : Infinity,
   }};
   return Object.fromEntries(wanted.map((part) => [part, parts[part]()]));
 }}
@@ -117,7 +182,7 @@ async (box, [cell, code]) => {{
   const count = window.jupyterapp.shell.currentWidget.content.widgets[cell].model.executionCount;
   const [status, printed] = await ({EXECUTE})(code.replace('COUNT', count));
   await new Promise(requestAnimationFrame);
-  return [status, printed, ({SHOWN})(box, ['controls', 'verdict', 'plotted', 'lines', 'drawn'])];
+  return [status, printed, ({SHOWN})(box, ['controls', 'verdict', 'plotted', 'apart'])];
 }}
 """
 SELECT = f"(box, label) => {{ {CONTROLS} return controls[label].querySelector('select') }}"
@@ -464,7 +529,7 @@ class PageLab:
             not error
             and values == self._values(shown["controls"])
             and words(verdict) == words(shown["verdict"])
-            and shown["lines"] == shown["drawn"]
+            and shown["apart"] < APART
             and same(traces, shown["plotted"])
         )
 
@@ -472,9 +537,12 @@ class PageLab:
         wait_for(self.agrees, 40, f"{self.twin!r} on the page to be what the kernel has")
 
     def check_with_twin(self) -> None:
-        """The experiment, run here with the page's values, gives what the page shows."""
+        """The experiment, run here with the page's values, gives what the page shows, at rest."""
         self.wait_until_it_agrees()
-        shown = self.box.evaluate(SHOWN, ["controls", "verdict", "plotted"])
+        wait_for(lambda: self._shown("settled") is not None, 20, f"{self.twin!r} to settle")
+        shown = self.box.evaluate(SHOWN, ["controls", "verdict", "plotted", "settled", "apart"])
+        assert shown["apart"] < APART, self.twin
+        assert same(shown["plotted"], shown["settled"]), self.twin
         values = self._values(shown["controls"])
         if values != self.twin.values:
             self.twin.set(**values)
@@ -482,9 +550,9 @@ class PageLab:
             return
         assert words(shown["verdict"]) == words(self.twin.verdict), values
         live = [
-            {k: getattr(t, k, None) for k in "xyz"}
-            for t in self.twin.figure.data
-            if t.meta != "ghost"
+            {k: t.get(k) for k in "xyz"}
+            for t in self.twin._view.drawing.data
+            if t.get("meta") != "ghost"
         ]
         assert same(live, [p for p in shown["plotted"] if p["meta"] != "ghost"]), values
 

@@ -50,7 +50,7 @@ def lab(chapter, labs):
 def test_hold_reseed_reset_and_theory(lab):
     first = lab.plotted()
     lab.press("Hold")
-    ghosts = wait_for(lambda: [t for t in lab.plotted() if t["meta"] == "ghost" and t["visible"]])
+    ghosts = wait_for(lambda: [t for t in lab.plotted() if t["meta"] == "ghost"])
     assert ghosts[0]["y"] == first[0]["y"]
     lab.press("Reseed")
     wait_for(lambda: lab.shown("seed") == 1)
@@ -64,7 +64,54 @@ def test_hold_reseed_reset_and_theory(lab):
     lab.wait_until_it_agrees()
     assert lab.plotted()[0]["y"] == first[0]["y"]
     assert [t["visible"] for t in lab.plotted() if t["meta"] == "theory"] != [False]
-    assert not [t for t in lab.plotted() if t["meta"] == "ghost" and t["visible"]]
+    assert not [t for t in lab.plotted() if t["meta"] == "ghost"]
+
+
+HELD_MS = 3000
+# The place of a trace's point on the screen, and the two ends of a panel's axis.
+POINT = """
+(box, [trace, point]) => {
+  const figure = box.querySelector('.vglib-figure').figure;
+  const points = figure.plot.querySelectorAll(`.trace${figure.data[trace].uid} .points > path`);
+  const room = points[point].getBoundingClientRect();
+  return { x: room.x + room.width / 2, y: room.y + room.height / 2 };
+}
+"""
+RANGE = "box => box.querySelector('.js-plotly-plot').layout.xaxis.range.map(Number)"
+
+
+def test_a_held_key_ends_at_rest_and_hover_and_zoom_work_afterwards(lab):
+    page = lab.page.page
+    lab.focus("weight_scale")
+    for _ in range(HELD_MS // 33):
+        page.keyboard.down("ArrowRight")
+        page.wait_for_timeout(33)
+    page.keyboard.up("ArrowRight")
+    assert lab.shown("weight_scale") > 1.5
+    lab.check_with_twin()
+
+    point = lab.box.evaluate(POINT, [0, 4])
+    page.mouse.move(point["x"], point["y"])
+    y = lab.plotted()[0]["y"][4]
+    label = wait_for(
+        lambda: [t.text_content() for t in lab.box.query_selector_all(".hoverlayer .hovertext")]
+    )
+    assert f"5: 10^{y:.2f}".replace("-", "−") in " ".join(label).replace("-", "−")
+
+    whole = lab.box.evaluate(RANGE)
+    end = lab.box.evaluate(POINT, [0, 12])
+    page.mouse.move(point["x"], point["y"])
+    page.mouse.down()
+    page.mouse.move(end["x"], end["y"], steps=5)
+    page.mouse.up()
+    zoomed = wait_for(lambda: (r := lab.box.evaluate(RANGE)) != whole and r, 5, "a zoomed axis")
+    assert whole[0] < zoomed[0] < zoomed[1] < whole[1]
+    # The reader's zoom is theirs until they take it back, however the lab moves.
+    lab.move_by_keyboard("weight_scale")
+    lab.check_with_twin()
+    assert lab.box.evaluate(RANGE) == zoomed
+    page.mouse.dblclick(point["x"] + 40, point["y"])
+    wait_for(lambda: lab.box.evaluate(RANGE) == whole, 5, "the whole axis")
 
 
 def test_presets_step_by_keyboard(lab):
@@ -90,10 +137,14 @@ def test_an_impossible_value_shows_its_line_and_recovers(lab):
 
 
 def test_the_theme_follows_jupyterlab(lab):
-    paper = "document.querySelector('.vglib-lab .js-plotly-plot')._fullLayout.paper_bgcolor"
-    light = lab.page.js(paper)
+    def paper():
+        return lab.box.evaluate(
+            "box => box.querySelector('.js-plotly-plot')._fullLayout.paper_bgcolor"
+        )
+
+    light = paper()
     lab.page.command("apputils:change-theme", "{theme: 'JupyterLab Dark'}")
-    wait_for(lambda: lab.page.js(paper) != light, 20, "a dark figure")
+    wait_for(lambda: paper() != light, 20, "a dark figure")
     lab.page.screenshot("dark")
     lab.page.command("apputils:change-theme", "{theme: 'JupyterLab Light'}")
-    wait_for(lambda: lab.page.js(paper) == light, 20, "a light figure")
+    wait_for(lambda: paper() == light, 20, "a light figure")

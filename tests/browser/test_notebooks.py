@@ -15,8 +15,9 @@ ONE_LAB = ["from vglib.start_here import labs", "labs.gradient_flow_lab()"]
 SLOW_LAB = """
 import time
 from dataclasses import dataclass
-from vglib import figures, lab as controls
+from vglib import figures
 from vglib.figures import Curve, Panel
+from vglib.lab import Lab, controls
 
 @dataclass
 class Slow:
@@ -30,7 +31,7 @@ def slow(depth):
     return Slow(depth, f"depth {depth}, computed {len(calls)} times.")
 def draw(result):
     return figures.panels([Panel("depth", [Curve("depth", [1, 2], [0, result.depth])])])
-controls.Lab(slow, draw, depth=controls.depth(1))
+Lab(slow, draw, depth=controls.depth(1))
 """
 
 
@@ -100,8 +101,92 @@ def test_a_held_key_on_a_slow_lab_ends_at_the_last_value(small):
     wait_for(lambda: f"depth {last}," in verdict.inner_text(), 5, "the last value")
     computed = int(verdict.inner_text().split("computed ")[1].split()[0])
     assert computed <= 15
-    plotted = page.locator(".vglib-lab .js-plotly-plot").evaluate("p => Array.from(p.data[0].y)")
+    settled = "e => e.figure.moved.size ? null : Array.from(e.figure.plot.data[0].y)"
+    plotted = wait_for(
+        lambda: page.locator(".vglib-figure").evaluate(settled), 5, "a figure at rest"
+    )
     assert plotted == [0, 31]
+
+
+def test_a_lab_says_that_its_kernel_has_ended(small):
+    notebook = small("ended", ONE_LAB)
+    notebook.run_all()
+    lab = notebook.labs()[0].show()
+    gone = ".vglib-lab > .vglib-gone"
+    assert notebook.page.locator(gone).count() == 0
+    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    notebook.page.evaluate(f"() => {kernel}.restart()")
+    said = wait_for(lambda: notebook.page.locator(gone).all_inner_texts(), 20, "the lab to say so")
+    assert "run this cell again" in said[0]
+    notebook.screenshot("kernel-ended")
+    notebook.run_all()
+    assert notebook.page.locator(gone).count() == 0
+    lab.show().move_by_keyboard("depth")
+    lab.wait_until_it_agrees()
+
+
+def test_running_a_cell_again_frees_what_the_run_before_had_made(small):
+    notebook = small("again", ONE_LAB)
+    notebook.run_all()
+    count = "from ipywidgets.widgets.widget import _instances\nprint(len(_instances))"
+    before = int(notebook.execute(count))
+    for _ in range(4):
+        notebook.run(1)
+    assert int(notebook.execute(count)) == before
+    lab = notebook.labs()[0].show()
+    lab.move_by_keyboard("depth")
+    lab.wait_until_it_agrees()
+    assert notebook.faults == []
+
+
+# The width and height of a window, and how far its page is zoomed.
+NARROW = {"1024x768": (1024, 768, 1.0), "200%": (1280, 900, 2.0)}
+# What lies over what: the boxes of panels and of the words on them, in the figure's own pixels.
+OVERLAPS = """
+(box) => {
+  const plot = box.querySelector('.js-plotly-plot');
+  const inner = (selector) => [...plot.querySelectorAll(selector)]
+    .map((e) => [e.textContent.slice(0, 30), e.getBoundingClientRect()])
+    .filter(([, r]) => r.width && r.height);
+  const whole = plot.getBoundingClientRect();
+  const titles = ['.annotation', '[class^="x"][class$="title"]', '.legend'].flatMap(inner);
+  const faults = titles.filter(([, r]) => r.left < whole.left - 1 || r.right > whole.right + 1 ||
+    r.top < whole.top - 1 || r.bottom > whole.bottom + 1).map(([text]) => `cut off: ${text}`);
+  titles.forEach(([text, a], i) => titles.slice(i + 1).forEach(([other, b]) => {
+    const over = Math.min(Math.min(a.right, b.right) - Math.max(a.left, b.left),
+      Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
+    if (over > 2) faults.push(`${text} lies on ${other}`);
+  }));
+  return faults;
+}
+"""
+
+
+ROWS = """
+(box) => new Set([...box.querySelectorAll('[class^="x"][class$="title"]')]
+  .map((title) => title.getAttribute('y'))).size
+"""
+
+
+@pytest.mark.parametrize("window", NARROW)
+def test_panels_stack_where_the_page_is_narrow(browser, running_server, small, window):
+    width, height, zoom = NARROW[window]
+    small("narrow", ONE_LAB)  # writes the file
+    viewport = {"width": int(width / zoom), "height": int(height / zoom)}
+    context = browser.new_context(viewport=viewport, device_scale_factor=zoom)
+    try:
+        running_server.end_kernels()
+        notebook = LabPage(context.new_page(), running_server, "narrow.ipynb")
+        notebook.run_all()
+        lab = notebook.labs()[0].show()
+        lab.check_with_twin()
+        notebook.screenshot(f"narrow-{window}")
+        assert lab.box.evaluate(OVERLAPS) == []
+        assert lab.box.evaluate(ROWS) > 1
+        lab.move_by_keyboard("depth")
+        lab.wait_until_it_agrees()
+    finally:
+        context.close()
 
 
 def test_a_learners_answer_survives_a_build_and_a_restart(learner, running_server, page):

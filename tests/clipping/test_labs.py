@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from vglib.clipping import labs
+from vglib.clipping.rules import cosine
 
 
 @pytest.mark.parametrize(
@@ -19,12 +20,12 @@ def test_the_presets_of_the_cliff(preset, words):
 
 def test_the_wall_gets_steeper_with_time():
     lab = labs.cliff_lab()
-    peaks = [lab.set(steps=t, b=-2.0).result.plain_norms.max() for t in (2, 10, 30)]
+    peaks = [lab.set(steps=t, b=-2.0).result.plain.norms.max() for t in (2, 10, 30)]
     assert peaks == sorted(peaks)
 
 
 def test_a_path_that_leaves_the_map_ends_at_its_border():
-    shown = labs._on_the_map(np.array([[5.0, -2.0], [5.0, 3.0], [5.0, 8.0], [9.0, -2.0]]))
+    shown = labs.on_the_map(np.array([[5.0, -2.0], [5.0, 3.0], [5.0, 8.0], [9.0, -2.0]]))
     np.testing.assert_allclose(shown[1], [5.0, labs.REGION[1][1]])
     assert np.isnan(shown[2:]).all()
 
@@ -32,9 +33,9 @@ def test_a_path_that_leaves_the_map_ends_at_its_border():
 def test_a_smaller_threshold_turns_more_by_value_only():
     lab = labs.angle_lab()
     found = [lab.set(threshold=c).result for c in (100.0, 10.0, 1.0)]
-    cosines = [labs.ex.cosine(f.g, f.value) for f in found]
+    cosines = [cosine(f.g, f.value) for f in found]
     assert cosines == sorted(cosines, reverse=True)
-    assert all(labs.ex.cosine(f.g, f.norm) == pytest.approx(1) for f in found)
+    assert all(cosine(f.g, f.norm) == pytest.approx(1) for f in found)
 
 
 def test_the_presets_of_the_scopes():

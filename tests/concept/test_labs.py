@@ -3,7 +3,7 @@ import pytest
 
 from vglib import figures
 from vglib.concept import labs
-from vglib.concept.experiments import train
+from vglib.concept.epochs import train
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +65,18 @@ def test_larger_weights_bring_the_layers_together(speed):
 def test_nielsens_numbers_stand_beside_the_measurement(speed):
     for k in (2, 3, 4):
         speed.preset(f"Nielsen, {k} hidden layers")
-        quoted = next(t for t in speed.figure.data if t.meta == "quoted")
+        quoted = next(t for t in speed.figure.data if t.meta == figures.ASIDE)
         assert len(quoted.x) == k
         assert quoted.showlegend
     speed.preset("30 hidden layers")
-    assert not next(t for t in speed.figure.data if t.meta == "quoted").showlegend
+    assert not next(t for t in speed.figure.data if t.meta == figures.ASIDE).showlegend
     speed.reset()
 
 
 def test_both_directions_fall_alike():
     lab = labs.two_way_lab()
     for depth in (4, 12):
-        run = lab.set(depth=depth).result.run
+        run = lab.set(depth=depth).result
         forward = np.log(run.spread[-1] / run.spread[0])
         assert forward == pytest.approx(-np.log(run.ratio), rel=0.15)
     assert "float64 rounds" in lab.set(depth=40).verdict
@@ -122,6 +122,9 @@ def test_one_path_shows_two_panels_of_four_layers():
 
 def test_two_and_four_have_the_same_axes():
     two, four = (train(depth, 10, epochs=3) for depth in (2, 4))
-    layout = labs.draw_two_and_four(two, four).layout
+    still = labs.two_and_four(two, four)
+    assert "2 hidden layers name" in repr(still)
+    assert "4 hidden layers name" in repr(still)
+    layout = still.figure.layout
     assert layout.yaxis.range == layout.yaxis3.range
     assert layout.yaxis2.range == layout.yaxis4.range

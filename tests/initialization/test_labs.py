@@ -100,3 +100,28 @@ def test_theory_can_be_switched_off_everywhere():
         assert any(t.meta == "theory" for t in figure.data)
         assert any(t.meta == "measured" for t in figure.data)
         assert all(np.isfinite(np.array(figure.layout.yaxis.range, float)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        labs.speed_lab,
+        labs.trainability_lab,
+        labs.spectrum_lab,
+        labs.linear_lab,
+        labs.fluctuation_lab,
+        labs.overflow_lab,
+    ],
+)
+def test_a_training_is_watched_on_one_figure(make):
+    lab = make()
+    x_axes = [key for key in lab._drawn.layout if key.startswith("xaxis")]
+    seen = list(lab._experiment(**lab.values | {"seed": 17}))
+    assert len(seen) > 3
+    for one in seen[:4]:
+        drawing = lab._draw(one)
+        assert [t["type"] for t in drawing.data] == [t["type"] for t in lab._drawn.data]
+        assert one.verdict.endswith(".")
+        # The x axes are those of the last result from the first on.
+        for key in x_axes:
+            assert drawing.layout[key]["range"] == lab._draw(seen[-1]).layout[key]["range"]

@@ -20,9 +20,9 @@ def test_adam_evens_the_steps_out_and_sgd_does_not():
 
 def test_deeper_layers_know_less_of_the_labels():
     lab = labs.step_lab()
-    parts = [lab.set(depth=d).result.log_part[-2] for d in (3, 6, 12)]
+    parts = [lab.set(depth=d).result.shuffled.log_part[-2] for d in (3, 6, 12)]
     assert parts == sorted(parts, reverse=True)
-    healthy = lab.preset("ReLU at He's scale").result.log_part
+    healthy = lab.preset("ReLU at He's scale").result.shuffled.log_part
     assert healthy.min() > np.log(0.1)
 
 
@@ -47,7 +47,7 @@ def test_the_presets_of_the_schedule():
 
 def test_a_larger_scale_lowers_the_first_limit():
     lab = labs.schedule_lab()
-    limits = [lab.set(weight_scale=s, warm=20).result.limits[0] for s in (1.0, 1.5, 2.0)]
+    limits = [lab.set(weight_scale=s, warm=20).result.scheduled.probed[0] for s in (1.0, 1.5, 2.0)]
     assert limits == sorted(limits, reverse=True)
 
 

@@ -5,8 +5,6 @@ from torch.nn import functional as F
 
 from vglib.losses import quadratic
 from vglib.networks import mlp
-from vglib.other_remedies import labs
-from vglib.other_remedies import pretraining as module
 from vglib.other_remedies.pretraining import (
     Layer,
     accuracy,
@@ -18,11 +16,12 @@ from vglib.other_remedies.pretraining import (
     layer_of,
     learn_by_contrast,
     learn_to_copy,
+    learning,
     measure,
     pretrain,
-    pretraining,
     reconstruct,
     shuffle,
+    started,
     training_loss,
 )
 
@@ -50,9 +49,9 @@ def test_the_gradients_of_copying_are_autograds(linear):
     y = z if linear else torch.sigmoid(z)
     np.testing.assert_allclose(layer.decode(layer.encode(x)), y.detach().numpy(), rtol=1e-12)
     loss = ((y - torch.tensor(x)) ** 2).sum() / len(x)
-    for found, wanted in zip(
-        copy_gradients(layer, x), torch.autograd.grad(loss, (W, b, c)), strict=True
-    ):
+    value, gradients = copy_gradients(layer, x)
+    assert value == pytest.approx(loss.item(), rel=1e-12)
+    for found, wanted in zip(gradients, torch.autograd.grad(loss, (W, b, c)), strict=True):
         np.testing.assert_allclose(found, wanted.numpy(), atol=1e-12)
 
 
@@ -94,6 +93,16 @@ def test_an_rbm_wants_probabilities(data):
     pixels = lab_data("RBM").x_train.numpy()
     errors = learn_by_contrast(layer_of(network, 0, pixels), pixels, epochs=3)
     assert errors[-1] < 0.6 * errors[0]
+
+
+@pytest.mark.parametrize("method", ["autoencoder", "RBM"])
+def test_a_layer_is_watched_from_epoch_to_epoch(method):
+    x = lab_data(method).x_train.numpy()[:100]
+    watched, whole = (layer_of(net(), 0, x) for _ in range(2))
+    errors = [layer.error(x) for layer in learning(watched, x, method, epochs=4, seed=2)]
+    learn = learn_to_copy if method == "autoencoder" else learn_by_contrast
+    np.testing.assert_array_equal(learn(whole, x, epochs=4, seed=2)[1:], errors)
+    np.testing.assert_array_equal(whole.weight, watched.weight)
 
 
 def test_weights_that_overflow_are_told_in_a_sentence(data):
@@ -164,79 +173,11 @@ def test_what_pretraining_does_to_a_start(data):
     assert after.spread[3] > 0.2
 
 
-def test_the_cached_nets_stay_as_they_are():
-    first = pretraining(epochs=7)
-    other = pretraining(epochs=3)
-    again = pretraining(epochs=7)
-    np.testing.assert_array_equal(first.accuracy, again.accuracy)
-    np.testing.assert_array_equal(first.accuracy[:4], other.accuracy)
-    np.testing.assert_array_equal(first.log_delta, again.log_delta)
-    module._tuned.cache_clear()
-    np.testing.assert_array_equal(pretraining(epochs=7).accuracy, first.accuracy)
-
-
-def test_the_first_layers_do_not_depend_on_the_depth():
-    one, other = pretraining(depth=3, layers=3, epochs=1), pretraining(layers=3, epochs=1)
-    np.testing.assert_allclose(one.spread, other.spread[:3], rtol=1e-12)
-    np.testing.assert_allclose(one.pictures, other.pictures[:4], rtol=1e-12)
-
-
-def test_pretraining_by_copying_in_the_notebook_is_the_labs():
-    network = net(module.LAB_WIDTH, 4)
-    stack = pretrain(network, lab_data().x_train.numpy(), epochs=2)
-    result = pretraining(pretraining_epochs=2, epochs=1)
-    assert last_over_first(measure(network, lab_data())) == pytest.approx(
-        float(np.exp(result.log_delta[-1] - result.log_delta[0]))
-    )
-    assert len(stack) == 4
-
-
-def test_the_pictures_of_a_pretrained_stack_are_the_digits():
-    def worst(**values):
-        pictures = pretraining(epochs=1, **values).pictures
-        real, last = pictures[0].reshape(6, -1), pictures[-1].reshape(6, -1)
-        return min(np.corrcoef(a, b)[0, 1] for a, b in zip(real, last, strict=True))
-
-    assert worst() > 0.8
-    assert worst(layers=0) < 0.8
-    assert worst(afterwards="shuffle the entries") < 0.8
-
-
-def test_the_words_of_the_lab():
-    deep = pretraining(depth=8, layers=8, epochs=40)
-    assert len(deep.accuracy) == 21
-    assert "not 40" in deep.verdict
-    assert "gradient" not in pretraining(depth=1, epochs=1).verdict
-    assert "no layer pretrained" in pretraining(layers=0, epochs=1).verdict
-    assert pretraining(layers=8, epochs=1).start.layers == 4
-
-
-def test_each_pretrained_layer_brings_gradient_and_spread():
-    lab = labs.pretraining_lab()
-    names = ("one layer", "two layers", "three layers", "all four layers")
-    found = [lab.preset(name).result for name in names]
-    ratios = [f.log_delta[-1] - f.log_delta[0] for f in found]
-    assert ratios == sorted(ratios, reverse=True)
-    assert [f.spread[-1] for f in found] == sorted(f.spread[-1] for f in found)
-    assert found[0].accuracy[-1] < 0.3
-    assert found[-1].accuracy[-1] > 0.9
-
-
-def test_scale_decides_whether_and_directions_how_soon():
-    lab = labs.pretraining_lab()
-    kept = lab.preset("all four layers").result.accuracy
-    mixed = lab.preset("pretrained, shuffled, centred").result.accuracy
-    assert kept[5] > mixed[5] + 0.1
-    assert mixed[-1] > 0.9
-    assert lab.preset("4x Glorot, no pretraining").result.accuracy[-1] > 0.7
-    assert lab.preset("a stack of RBMs").result.accuracy[-1] > 0.8
-
-
 def test_the_starts_of_the_claims():
     with pytest.raises(ValueError, match="no start called 'best'"):
-        module.started("best", 0)
-    one, _ = module.started("pretrained", 0, width=10, epochs=1)
+        started("best", 0)
+    one, _ = started("pretrained", 0, width=10, epochs=1)
     with torch.no_grad():
         one.weights[0].zero_()
-    other, _ = module.started("pretrained", 0, width=10, epochs=1)
+    other, _ = started("pretrained", 0, width=10, epochs=1)
     assert float(other.weights[0].detach().abs().sum()) > 0

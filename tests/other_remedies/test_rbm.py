@@ -3,15 +3,16 @@ import pytest
 import torch
 
 from vglib.other_remedies import labs
-from vglib.other_remedies import rbm as module
 from vglib.other_remedies.rbm import (
     RBM,
-    ascend,
+    STEPS,
+    bars_and_stripes,
+    climb,
     contrast_errors,
     contrastive_divergence,
     exact_gradient,
     expected_contrast,
-    learn,
+    learning,
     log_likelihood,
     log_partition,
     probabilities,
@@ -19,6 +20,7 @@ from vglib.other_remedies.rbm import (
     shares,
     states,
 )
+from vglib.results import last
 
 
 @pytest.fixture
@@ -127,7 +129,8 @@ def test_the_second_eigenvalue_is_that_of_the_full_matrix(small):
 
 def test_a_step_along_the_gradient_raises_the_likelihood(small, data):
     before = log_likelihood(small, data)
-    ascend(small, exact_gradient(small, data), 0.01)
+    for parameter, g in zip(small.parameters, exact_gradient(small, data), strict=True):
+        parameter += 0.01 * g
     assert log_likelihood(small, data) > before
 
 
@@ -135,7 +138,7 @@ def test_k_must_be_positive(small, data):
     with pytest.raises(ValueError, match="at least 1"):
         contrastive_divergence(small, data, 0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="choose one of"):
-        learn(4)
+        last(learning(4))
 
 
 def test_grey_pixels_are_kept_as_probabilities(small, data):
@@ -148,7 +151,7 @@ def test_grey_pixels_are_kept_as_probabilities(small, data):
 
 
 def test_bars_and_stripes():
-    pictures = module.bars_and_stripes()
+    pictures = bars_and_stripes()
     assert pictures.shape == (14, 9)
     for picture in pictures.reshape(-1, 3, 3):
         rows = (picture == picture[:, :1]).all()
@@ -157,7 +160,7 @@ def test_bars_and_stripes():
 
 
 def test_learning_bars_and_stripes():
-    result = learn(1, 6)
+    result = last(learning(1, 6))
     assert result.by_exact[-1] > result.by_exact[0] + 2
     assert result.by_contrast[-1] < result.by_exact[-1] < result.ceiling
     assert result.end_errors[0] > 20 * result.start_errors[0]
@@ -175,3 +178,18 @@ def test_more_steps_of_sampling_follow_the_likelihood_more_closely():
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[-1] < 0.01
     assert lab.preset("large weights: sampling stands still").result.eigenvalue > 0.95
+
+
+def test_the_learning_is_watched():
+    found = list(learning(2, 3, seed=11))
+    first, final = found[0], found[-1]
+    assert f"after {first.steps[first.known]} steps" in first.verdict
+    assert "is at" in first.verdict
+    assert first.known == STEPS // 8 // 10
+    assert np.isnan(first.by_contrast[first.known + 1 :]).all()
+    assert "at the end" in final.verdict
+    assert final.done
+    np.testing.assert_array_equal(final.by_contrast, last(climb(2, 3, 0.1, 11))[1])
+    np.testing.assert_array_equal(final.by_exact, last(climb(0, 3, 0.1, 11))[1])
+    # Known to its end, it comes in one piece.
+    assert len(list(learning(2, 3, seed=11))) == 1

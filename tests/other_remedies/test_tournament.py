@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vglib.other_remedies import labs
+from vglib.other_remedies import article, drawings, labs
 from vglib.other_remedies import tournament as tm
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
-from vglib.training import one_thread
+from vglib.other_remedies.trial import trying
+from vglib.training import fit, one_thread
 
 
 @pytest.mark.parametrize("net", SICK_NETS)
@@ -107,8 +108,10 @@ def test_an_interrupted_run_is_no_row(monkeypatch):
     def press_ctrl_c(network):
         raise KeyboardInterrupt
 
-    fit = tm.fit
-    monkeypatch.setattr(tm, "fit", lambda *a, **o: fit(*a, **o | {"before_step": press_ctrl_c}))
+    fitting = tm.fitting
+    monkeypatch.setattr(
+        tm, "fitting", lambda *a, **o: fitting(*a, **o | {"before_step": press_ctrl_c})
+    )
     with pytest.raises(KeyboardInterrupt):
         tm.compete("deep sigmoid", (), seed=0, steps=100)
 
@@ -139,9 +142,14 @@ def test_a_table_has_medians_and_holes():
     assert found.broken[0, 0] == pytest.approx(1 / 3)
     assert np.isnan(found.accuracy[0, 1])
     assert np.isnan(found.ratio[1, 1])
-    drawn = labs.draw_table(found)
+    drawn = drawings.draw_table(found)
     assert len(drawn.data) == 3
-    assert drawn.data[0].z[0][1] is None
+    assert np.isnan(drawn.data[0]["z"][0, 1])
+    shown = labs.measures_table(found)
+    assert len(shown.figure.data) == 3
+    assert "Of 2 cells 1 have" in found.verdict
+    assert "in 1 a loss becomes infinite or NaN" in found.verdict
+    assert found.verdict in repr(shown)
     with pytest.raises(ValueError, match="no row yet"):
         tm.table([])
 
@@ -178,7 +186,7 @@ def test_the_measures_in_a_step_are_torchs():
     plan = replace(plan, decay=0.01)
     found = tm.train(plan, seed=2, steps=30)
     data, net = tm._data()[0], build(plan, 2)
-    seen = tm.fit(
+    seen = fit(
         net,
         data,
         loss=F.cross_entropy,
@@ -229,14 +237,53 @@ def test_early_stopping_reads_the_same_training():
     looks = len(stopped.steps)
     np.testing.assert_array_equal(stopped.log_delta, plain.log_delta[:looks])
     assert stopped.unstopped == plain.final_accuracy == plain.unstopped
-    assert tm.early_stopping_gain("deep sigmoid", 0) == pytest.approx(0, abs=0.05)
+    assert article.early_stopping_gain("deep sigmoid", 0) == pytest.approx(0, abs=0.05)
 
 
 def test_the_threads_of_torch_are_given_back():
     before = torch.get_num_threads()
     with one_thread():
         assert torch.get_num_threads() == 1
-    tm.first_over_last(10, 0)
+    article.first_over_last(10, 0)
     with pytest.raises(ValueError, match="net called"), one_thread():
         tm.why_not("deep tanh", ())
     assert torch.get_num_threads() == before
+
+
+def test_a_run_is_watched():
+    plan = tm.plan_for("deep sigmoid", ("dropout",), depth=3)
+    found = list(tm.training(plan, 1, 40))
+    assert [len(run.steps) for run in found] == list(range(1, 12))
+    assert [run.done for run in found] == [False] * 10 + [True]
+    np.testing.assert_array_equal(found[-1].accuracy, tm.train(plan, 1, 40).accuracy)
+    np.testing.assert_array_equal(found[4].log_delta, found[-1].log_delta[:5])
+
+
+def test_dropout_draws_its_own_numbers_whatever_happens_between_two_looks():
+    plan = tm.plan_for("deep sigmoid", ("dropout",), depth=3)
+    alone = tm.train(plan, 1, 40)
+    threads, found = torch.get_num_threads(), []
+    for run in tm.training(plan, 1, 40):
+        # Whoever looks may draw and reckon as they like.
+        torch.rand(3)
+        assert torch.get_num_threads() == threads
+        found.append(run)
+    np.testing.assert_array_equal(found[-1].log_delta, alone.log_delta)
+
+
+def test_early_stopping_cuts_only_at_the_end():
+    plan = tm.plan_for("deep ReLU", ("early stopping",), depth=12)
+    found = list(tm.training(plan, 0, 100))
+    assert len(found[-2].steps) == 10
+    assert len(found[-1].steps) < 10
+
+
+def test_the_lab_shows_the_training():
+    found = list(trying(depth=3, seed=12))
+    assert found[0].verdict.startswith("so far: deep sigmoid, nothing, depth 3")
+    assert "after 0 of 150 steps" in found[0].verdict
+    half, end = (drawings.draw_trial(one).data for one in (found[3], found[-1]))
+    assert [trace["name"] for trace in half[:3]] == ["before training", "half way", "so far"]
+    assert np.isnan(half[1]["y"]).all()
+    assert end[2]["name"] == "at the end"
+    assert len(half) == len(end)

@@ -30,9 +30,7 @@ def test_the_slope_labs_presets_say_what_theory_says(slope_lab, preset, word, fa
 
 def test_a_larger_scale_never_weakens_the_gradient(slope_lab):
     slope_lab.reset()
-    ratios = [
-        slope_lab.set(weight_scale=s).result.gauges.log_delta_ratio for s in (0.3, 1.0, 1.4, 3.0)
-    ]
+    ratios = [slope_lab.set(weight_scale=s).result.log_delta_ratio for s in (0.3, 1.0, 1.4, 3.0)]
     assert ratios == sorted(ratios)
     slope_lab.set(depth=50, weight_scale=2.0)
     assert slope_lab.verdict.startswith("explodes")
@@ -40,7 +38,7 @@ def test_a_larger_scale_never_weakens_the_gradient(slope_lab):
 
 def test_depth_makes_it_worse(slope_lab):
     slope_lab.reset()
-    ratios = [slope_lab.set(depth=d).result.gauges.log_delta_ratio for d in (2, 10, 50)]
+    ratios = [slope_lab.set(depth=d).result.log_delta_ratio for d in (2, 10, 50)]
     assert ratios == sorted(ratios, reverse=True)
 
 
@@ -85,9 +83,9 @@ def test_dying():
     lab = labs.dying_lab()
     assert "these are dead" in lab.verdict
     assert "none is dead" in lab.preset("SGD 0.1").verdict
-    dead = lab.preset("Adam 0.1").result.off_data[-1]
+    dead = lab.preset("Adam 0.1").result.off_all[-1].max()
     leaky = lab.preset("Adam 0.1, leaky").result
-    assert leaky.off_data[-1] < dead
+    assert leaky.off_all[-1].max() < dead
     assert "slope is not 0" in lab.verdict
     assert lab.set(lr=3.0, optimizer="SGD").verdict.startswith("overflows")
 
@@ -96,7 +94,7 @@ def test_knocked_out():
     lab = labs.knock_lab()
     assert "no unit is back" in lab.verdict
     assert "units are back" in lab.preset("leaky ReLU").verdict
-    near, far = (lab.preset(p).result.off[-1] for p in ("ELU, near", "ELU, far"))
+    near, far = (lab.preset(p).result.off_all[-1, -1] for p in ("ELU, near", "ELU, far"))
     assert far > near
 
 
@@ -126,5 +124,24 @@ def test_ranking():
 
 @pytest.mark.parametrize("make", [labs.gauges_lab, labs.noise_lab, labs.ranking_lab])
 def test_no_preset_leaves_behind_what_another_set(make):
-    first, *others = (set(preset) for preset in make().presets.values())
-    assert all(names == first for names in others)
+    lab = make()
+    alone = {name: lab.reset().preset(name).values for name in lab.presets}
+    for before in lab.presets:
+        for name, values in alone.items():
+            lab.preset(before)
+            assert lab.preset(name).values == values
+
+
+@pytest.mark.parametrize("make", [labs.dying_lab, labs.knock_lab, labs.race_lab])
+def test_a_training_is_drawn_from_its_start_on_the_axes_of_its_end(make):
+    lab = make()
+    values = lab.values | {"lr": 0.05}
+    drawn = [lab._draw(result) for result in lab._experiment(**values)]
+    lab.set(lr=0.05)
+    assert len(drawn) > 5
+    for one in drawn:
+        assert [t["name"] for t in one.data] == [t["name"] for t in drawn[-1].data]
+        for axis in ("xaxis", "yaxis"):
+            assert one.layout[axis]["range"] == drawn[-1].layout[axis]["range"]
+    for shown, last in zip(lab.figure.data, drawn[-1].data, strict=True):
+        np.testing.assert_array_equal(shown.y, last["y"])

@@ -1,23 +1,21 @@
-from dataclasses import replace
 from math import exp, inf, isnan, log
 
 import numpy as np
 import pytest
 import torch
 
-from vglib.residuals.sgd import Net, train
+from vglib.backprop import softmax_gradient
 from vglib.residuals.stack import (
     EPS,
     FORMS,
     Normalised,
-    Scaled,
     Stack,
     draw_weights,
-    nan_safe_log,
+    normal_numbers,
     run,
     run_back,
-    softmax_gradient,
 )
+from vglib.scaled import Scaled, log_norm
 
 PHI = {
     "relu": torch.relu,
@@ -61,12 +59,15 @@ def test_forward_and_backward_against_autograd(form, activation, norm):
     out = by_torch(stack, start, weights)
     dh, dw = torch.autograd.grad(out, [start, weights], torch.tensor(g))
 
-    signals, kept, rules = run(stack, h)
-    np.testing.assert_allclose(signals[-1].unit * exp(signals[-1].log), out.detach(), rtol=1e-9)
-    seen = list(run_back(rules, kept, signals, Scaled(g)))
+    passed = run(stack, h)
+    last = passed.last
+    np.testing.assert_allclose(last.unit * exp(last.log), out.detach(), rtol=1e-9)
+    assert passed.log_norms[-1] == pytest.approx(log(float(out.detach().norm())))
+    seen = list(run_back(passed, Scaled(g)))
     assert [layer for layer, *_ in seen] == [4, 3, 2, 1]
-    _, below, _ = seen[-1]
+    _, below, ln, _ = seen[-1]
     np.testing.assert_allclose(below.unit * exp(below.log), dh, rtol=1e-8, atol=1e-10)
+    assert ln == pytest.approx(log(float(dh.norm())))
     norms = [log_dw for *_, log_dw in seen[::-1]]
     np.testing.assert_allclose(np.exp(norms), np.linalg.norm(dw, axis=(1, 2)), rtol=1e-8)
 
@@ -74,10 +75,11 @@ def test_forward_and_backward_against_autograd(form, activation, norm):
 @pytest.mark.parametrize(("activation", "scale"), [("relu", 20.0), ("relu", 0.01), ("tanh", 0.01)])
 def test_a_thousand_layers_neither_overflow_nor_underflow(activation, scale):
     stack = Stack(draw_weights(1000, 8, scale, 0), activation, a=0.0)
-    signals, kept, rules = run(stack, a_batch(width=8))
-    *_, (_, below, _) = run_back(rules, kept, signals, Scaled(a_batch(1, width=8)))
-    assert np.isfinite([s.log_norm for s in signals]).all()
+    passed = run(stack, a_batch(width=8))
+    *_, (_, below, ln, _) = run_back(passed, Scaled(a_batch(1, width=8)))
+    assert np.isfinite(passed.log_norms).all()
     assert np.isfinite(below.log_norm)
+    assert ln == pytest.approx(below.log_norm)
     assert abs(below.log_norm) > 1000
 
 
@@ -85,17 +87,44 @@ def test_rescaling_changes_nothing():
     """Signals of 1e-90 at the start are rescaled on their way; those of 1 are not."""
     stack = Stack(draw_weights(30, 6, 0.3, 0), "identity", a=0.0)
     h, g = a_batch(width=6), a_batch(1, width=6)
-    _, kept, rules = run(stack, h)
-    small_signals, small_kept, small_rules = run(stack, 1e-90 * h)
-    assert small_signals[-1].log != 0
-    one = list(run_back(rules, kept, [Scaled(h)] * 31, Scaled(g)))
-    other = list(run_back(small_rules, small_kept, [Scaled(h)] * 31, Scaled(g)))
+    passed, small = run(stack, h), run(stack, 1e-90 * h)
+    assert small.last.log != 0
+    np.testing.assert_allclose(np.array(small.log_norms) + 90 * log(10), passed.log_norms)
+    one, other = (list(run_back(p, Scaled(g))) for p in (passed, small))
     assert one[-1][1].log_norm == pytest.approx(other[-1][1].log_norm, abs=1e-9)
+    assert one[-1][3] == pytest.approx(other[-1][3] + 90 * log(10))
 
 
 def test_the_first_layers_do_not_depend_on_the_depth():
     np.testing.assert_array_equal(draw_weights(5, 4, 1.0, 3), draw_weights(9, 4, 1.0, 3)[:5])
     assert not np.array_equal(draw_weights(5, 4, 1.0, 3), draw_weights(5, 4, 1.0, 4))
+
+
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("activation", PHI)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_gain_before_shared_weights_is_as_good_as_scaled_weights(form, activation, norm):
+    weights, turned = normal_numbers(5, 4, 3)
+    assert not weights.flags.writeable
+    assert not turned.flags.writeable
+    rule = (activation, form, 1.0, 0.6, norm)
+    shared = Stack(weights, *rule, gain=1.7 / 2, turned=turned)
+    plain = Stack(draw_weights(5, 4, 1.7, 3), *rule)
+    one, other = (run(stack, a_batch(width=4)) for stack in (shared, plain))
+    np.testing.assert_allclose(one.log_norms, other.log_norms, rtol=1e-12, atol=1e-12)
+    backs = [list(run_back(p, Scaled(a_batch(1, width=4)))) for p in (one, other)]
+    for (_, g, ln, log_dw), (_, _, expected_ln, expected_dw) in zip(*backs, strict=True):
+        assert ln == pytest.approx(g.log_norm)
+        assert (ln, log_dw) == pytest.approx((expected_ln, expected_dw), abs=1e-10)
+
+
+def test_what_reaches_a_layer_otherwise_is_added():
+    stack = Stack(draw_weights(4, 5, 1.3, 0), "tanh")
+    passed, g = run(stack, a_batch()), [a_batch(seed) for seed in (1, 2, 3, 4)]
+    whole = list(run_back(passed, Scaled(g[3]), heard=lambda layer: Scaled(g[layer - 1])))
+    alone = [list(run_back(passed, Scaled(g[k - 1]), k))[-1][1] for k in (1, 2, 3, 4)]
+    expected = sum(one.unit * exp(one.log) for one in alone)
+    np.testing.assert_allclose(whole[-1][1].unit * exp(whole[-1][1].log), expected, rtol=1e-10)
 
 
 def test_scaled_numbers():
@@ -109,7 +138,7 @@ def test_scaled_numbers():
     both = Scaled(np.array([1.0, 0.0])).plus(Scaled(np.array([1.0, 0.0]), log(2)))
     assert both.log_norm == pytest.approx(log(3))
     assert Scaled(np.zeros(2)).log_norm == -inf
-    assert isnan(nan_safe_log(float("nan")))
+    assert isnan(log_norm(np.array([float("nan")])))
 
 
 def test_the_softmax_gradient():
@@ -117,10 +146,10 @@ def test_the_softmax_gradient():
     leaf = torch.tensor(logits, requires_grad=True)
     loss = torch.nn.functional.cross_entropy(leaf, torch.tensor(y))
     (expected,) = torch.autograd.grad(loss, leaf)
-    got, value = softmax_gradient(Scaled(logits), y)
+    value, got = softmax_gradient(logits, y)
     np.testing.assert_allclose(got, expected, atol=1e-15)
     assert value == pytest.approx(loss.item())
-    huge, _ = softmax_gradient(Scaled(logits, 5000.0), y)
+    _, huge = softmax_gradient(logits, y, 5000.0)
     np.testing.assert_allclose(np.abs(huge).sum(1) * len(y), 2 * (logits.argmax(1) != y))
 
 
@@ -130,61 +159,8 @@ def test_batch_norm_is_torchs():
     np.testing.assert_allclose(Normalised.of(x).x, expected.detach(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("heads", [False, True])
-def test_the_gradients_of_training(heads):
-    net = Net.start(Stack(draw_weights(3, 5, 1.0, 0), "tanh"), 0, n_in=4, n_out=3, heads=heads)
-    x, y = a_batch(width=4), np.array([0, 1, 2, 0, 1, 2, 0])
-    leaves = [torch.tensor(p, requires_grad=True) for p in net.parameters]
-    weights, readout, stem, *others = leaves
-    h = torch.tensor(x) @ stem.T
-    losses, last = [], len(weights) - 1
-    for index, w in enumerate(weights):
-        h = h + torch.tanh(h @ w.T)
-        if heads or index == last:
-            out = h @ (readout if index == last else others[index]).T
-            losses.append(torch.nn.functional.cross_entropy(out, torch.tensor(y)))
-    loss, gradients = net.gradients(x, y)
-    assert loss == pytest.approx(losses[-1].item())
-    for got, expected in zip(gradients, torch.autograd.grad(sum(losses), leaves), strict=True):
-        np.testing.assert_allclose(got, expected, atol=1e-12)
-
-
-def test_a_step_is_torchs():
-    net = Net.start(Stack(draw_weights(2, 5, 1.0, 0), "tanh"), 0, n_in=4, n_out=3)
-    x, y = a_batch(width=4, rows=6), np.array([0, 1, 2, 0, 1, 2])
-    parameters = [torch.tensor(p, requires_grad=True) for p in net.parameters]
-    sgd = torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
-    shadow = replace(net, stack=replace(net.stack, weights=net.stack.weights.copy()))
-    for _ in range(3):
-        _, gradients = shadow.gradients(x, y)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = torch.tensor(gradient)
-        torch.nn.utils.clip_grad_norm_(parameters, 0.5)
-        sgd.step()
-        shadow = Net(
-            replace(shadow.stack, weights=parameters[0].detach().numpy().copy()),
-            parameters[2].detach().numpy().copy(),
-            parameters[1].detach().numpy().copy(),
-            [],
-        )
-    done = train(net, (x, y, x, y), lr=0.1, steps=3, batch=6, clip=0.5)
-    np.testing.assert_allclose(net.stack.weights, shadow.stack.weights, atol=1e-6)
-    assert done.clipped == 3
-    assert done.broke_at is None
-
-
-def test_an_overflow_is_told_and_stops_the_training():
-    net = Net.start(Stack(draw_weights(20, 5, 1e20, 0), "relu"), 0, n_in=4, n_out=3)
-    x, y = a_batch(width=4, rows=6), np.array([0, 1, 2, 0, 1, 2])
-    done = train(net, (x, y, x, y), lr=0.1, steps=5, batch=6)
-    assert done.broke_at == 0
-    assert len(done.losses) == 1
-    assert isnan(done.test_accuracy)
-
-
 def test_the_signal_of_weights_zero_dies():
     stack = Stack(np.zeros((3, 5, 5)), "relu", a=0.0)
-    signals, kept, rules = run(stack, a_batch())
-    *_, (_, below, log_dw) = run_back(rules, kept, signals, Scaled(a_batch(1)))
-    assert below.log_norm == -inf
+    *_, (_, below, ln, log_dw) = run_back(run(stack, a_batch()), Scaled(a_batch(1)))
+    assert below.log_norm == ln == -inf
     assert log_dw == -inf

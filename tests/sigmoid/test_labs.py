@@ -71,9 +71,3 @@ def test_the_hidden_lab():
     assert lab.verdict.startswith("does not learn")
     for name in ("plain, 2 layers", "batch norm, 20 layers", "residual, 20 layers"):
         assert lab.preset(name).verdict.startswith("learns"), name
-
-
-@pytest.mark.parametrize("make", [labs.zigzag_lab, labs.forward_lab])
-def test_no_preset_leaves_behind_what_another_set(make):
-    first, *others = (set(preset) for preset in make().presets.values())
-    assert all(names == first for names in others)

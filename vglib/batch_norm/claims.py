@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from vglib.batch_norm import experiments as ex
+from functools import partial
+
+from vglib.batch_norm.article import folding_error, place_accuracy
+from vglib.batch_norm.breaking import broken
+from vglib.batch_norm.circles import two_circles
+from vglib.batch_norm.factors import batch_factor, wide_factor
+from vglib.batch_norm.first_steps import first_steps
+from vglib.batch_norm.fresh_nets import factors, first_to_last, scaled_gradient
+from vglib.batch_norm.one_unit import one_unit
+from vglib.batch_norm.rescue import rescue
 from vglib.claim import Claim, Tolerance
 
 CHAPTER = 6
@@ -12,13 +21,17 @@ ZHIHU = "a widely read Zhihu article"
 MEDIUM = "a Medium article"
 ARTICLE = "an article of 2023"
 YANG = "Yang, Pennington, Rao, Sohl-Dickstein and Schoenholz 2019"
-HEAPS = 0.25
+FACTOR = "; factor of ||delta||^2 per layer before training, without the first 5 layers"
 
 
 def _two_heaps_fourth() -> float:
-    # E u^4 of (+-1 + s N(0, 1)) / sqrt(1 + s^2).
-    s2 = HEAPS**2
+    # E u^4 of (+-1 + s N(0, 1)) / sqrt(1 + s^2) with s = 1/4.
+    s2 = 0.25**2
     return (1 + 6 * s2 + 3 * s2**2) / (1 + s2) ** 2
+
+
+def _fifty_layers(kind: str, lr: float, seed: int) -> float:
+    return rescue(kind, "relu", 50, lr, seed, steps=300, width=50, records=1).accuracy
 
 
 NORMALISES_WEIGHTS = Claim(
@@ -29,7 +42,7 @@ NORMALISES_WEIGHTS = Claim(
     setup="one layer of 50 ReLUs on 64 digits, torch's batch norm in training mode; the weights W "
     "against 10 W; ||dL/d(10W)|| / ||dL/dW||",
     prediction=0.1,
-    measure=lambda seed: ex.scaled_gradient(10.0, seed)[1],
+    measure=lambda seed: scaled_gradient(10.0, seed)[1],
     tolerance=Tolerance.relative(1e-3),
     rival=1.0,
     rival_says="standardised weights: W and 10 W are one",
@@ -52,7 +65,7 @@ STANDARD_NORMAL = Claim(
     setup="one unit whose pre-activation is in two heaps, batch of 2000; E u^4 of batch norm's "
     "output u",
     prediction=_two_heaps_fourth,
-    measure=lambda seed: ex.one_unit("two heaps", seed=seed).fourth,
+    measure=lambda seed: one_unit("two heaps", seed=seed).fourth,
     tolerance=Tolerance.relative(0.05),
     rival=3.0,
     rival_says="a normal distribution",
@@ -71,10 +84,9 @@ CANNOT_VANISH = Claim(
     source=ZHIHU,
     says="Batch norm lets the activation's input fall where the function is sensitive: it makes "
     "the gradient larger and avoids the vanishing gradient problem.",
-    setup="ReLU with batch norm, 33 layers of 200, He's weights, 128 inputs N(0, 1); factor of "
-    "||delta||^2 per layer before training, without the first 5 layers",
-    prediction=lambda: ex.batch_factor("relu", 128),
-    measure=lambda seed: ex.factors("relu", 128, 200, 33, seed),
+    setup="ReLU with batch norm, 33 layers of 200, He's weights, 128 inputs N(0, 1)" + FACTOR,
+    prediction=partial(batch_factor, "relu", 128),
+    measure=partial(factors, "relu", 128, 200, 33),
     tolerance=Tolerance.relative(0.025),
     rival=1.0,
     rival_says="neither vanishing nor exploding",
@@ -93,12 +105,12 @@ SMALL_BATCH = Claim(
     source=YANG,
     says="In a batch-normalised ReLU net the squared gradient grows by pi/(pi-1) per layer (for "
     "large batches).",
-    setup="ReLU with batch norm, 33 layers of 256, He's weights, batch of 8 inputs N(0, 1); factor "
-    "of ||delta||^2 per layer before training, without the first 5 layers",
-    prediction=lambda: ex.batch_factor("relu", 8),
-    measure=lambda seed: ex.factors("relu", 8, 256, 33, seed),
+    setup="ReLU with batch norm, 33 layers of 256, He's weights, batch of 8 inputs N(0, 1)"
+    + FACTOR,
+    prediction=partial(batch_factor, "relu", 8),
+    measure=partial(factors, "relu", 8, 256, 33),
     tolerance=Tolerance.relative(0.06),
-    rival=ex.wide_factor("relu"),
+    rival=wide_factor("relu"),
     rival_says="pi/(pi-1), the value for a large batch",
     verdict=lambda factor: (
         f"holds only if the batch is large, as the paper says; at 8 it is {factor:.2f}"
@@ -114,9 +126,9 @@ LINEAR = Claim(
     source="often heard",
     says="It is the activations' slopes that make gradients vanish or explode.",
     setup="no activation, batch norm, 33 layers of 256, weights N(0, 1/n), batch of 8 inputs "
-    "N(0, 1); factor of ||delta||^2 per layer before training, without the first 5 layers",
-    prediction=lambda: ex.batch_factor("identity", 8),
-    measure=lambda seed: ex.factors("identity", 8, 256, 33, seed),
+    "N(0, 1)" + FACTOR,
+    prediction=partial(batch_factor, "identity", 8),
+    measure=partial(factors, "identity", 8, 256, 33),
     tolerance=Tolerance.relative(0.04),
     rival=1.0,
     rival_says="slope 1, factor 1",
@@ -136,8 +148,8 @@ USUALLY_ENOUGH = Claim(
     "usually sufficient against exploding gradients.",
     setup="ReLU with batch norm, 50 layers of 200, He's weights, 128 inputs N(0, 1), before "
     "training; ||dL/dW|| of layer 1 over layer 50",
-    prediction=lambda: ex.batch_factor("relu", 128) ** 24.5,
-    measure=lambda seed: ex.first_to_last("batch", 50, 200, 128, seed),
+    prediction=lambda: batch_factor("relu", 128) ** 24.5,
+    measure=partial(first_to_last, "batch", 50, 200, 128),
     tolerance=Tolerance.factor(1.6),
     rival=1.0,
     rival_says="no explosion",
@@ -158,9 +170,7 @@ DEEP_TRAINS = Claim(
     setup="digits, ReLU with batch norm, 50 layers of 50, He's weights, cross-entropy, SGD, batch "
     "64, lr 0.5, 300 steps; test accuracy",
     prediction=0.5,
-    measure=lambda seed: (
-        ex.rescue("batch", "relu", 50, 0.5, seed, steps=300, width=50, records=1).accuracy
-    ),
+    measure=partial(_fifty_layers, "batch", 0.5),
     tolerance=Tolerance.at_most(),
     rival=0.9,
     rival_says="it trains",
@@ -181,9 +191,7 @@ LEVEL_IS_ENOUGH = Claim(
     setup="digits, ReLU with layer norm (a factor of 1 per layer), 50 layers of 50, He's weights, "
     "cross-entropy, SGD, batch 64, lr 0.05, 300 steps; test accuracy",
     prediction=0.5,
-    measure=lambda seed: (
-        ex.rescue("layer", "relu", 50, 0.05, seed, steps=300, width=50, records=1).accuracy
-    ),
+    measure=partial(_fifty_layers, "layer", 0.05),
     tolerance=Tolerance.at_most(),
     rival=0.9,
     rival_says="it trains",
@@ -205,7 +213,7 @@ ONE_STEP = Claim(
     setup="digits, ReLU with batch norm, 40 layers of 100, He's weights, batch 128, cross-entropy; "
     "largest over smallest ||dL/dW|| of the hidden layers after one step of descent at lr 1",
     prediction=60.0,
-    measure=lambda seed: float(ex.first_steps(1.0, 1, 40, seed=seed).spreads[-1]),
+    measure=lambda seed: float(first_steps(1.0, 1, 40, seed=seed).spreads[-1]),
     tolerance=Tolerance.at_most(),
     rival=1000.0,
     rival_says="about what it was before the step",
@@ -225,7 +233,7 @@ SLOWER = Claim(
     setup="64-300-100-10 with batch norm before each ReLU, float32, 30 steps on digits; largest "
     "difference of an output between the net and the same net folded into plain linear layers",
     prediction=1e-5,
-    measure=ex.folding_error,
+    measure=folding_error,
     tolerance=Tolerance.at_most(),
     rival=1e-3,
     rival_says="folding changes the outputs",
@@ -248,8 +256,8 @@ BEFORE_OR_AFTER = Claim(
     "batch 64, lr 0.1, 60 steps; test accuracy, after minus before",
     prediction=0.0,
     measure=lambda seed: float(
-        ex.place_accuracy("after", 0.1, seed, 60)[1][-1]
-        - ex.place_accuracy("before", 0.1, seed, 60)[1][-1]
+        place_accuracy("after", 0.1, seed, 60)[1][-1]
+        - place_accuracy("before", 0.1, seed, 60)[1][-1]
     ),
     tolerance=Tolerance.absolute(0.03),
     rival=-0.1,
@@ -271,7 +279,7 @@ REPLACES = Claim(
     setup="two circles of 500 points, 2-16-16-2 with batch norm and no activation, descent on all "
     "training points, lr 0.3, 120 steps; test accuracy in evaluation",
     prediction=0.65,
-    measure=lambda seed: ex.two_circles("batch norm", 2, seed).accuracy,
+    measure=lambda seed: two_circles("batch norm", 2, seed).accuracy,
     tolerance=Tolerance.at_most(),
     rival=0.95,
     rival_says="what ReLU reaches",
@@ -289,7 +297,7 @@ LAYER_NORM = Claim(
     setup="20 sigmoid layers of 40 with layer norm before each, digits, weights N(0, 1/n), "
     "cross-entropy, SGD, batch 64, lr 0.2, 60 steps; test accuracy",
     prediction=0.2,
-    measure=lambda seed: ex.rescue("layer", "sigmoid", 20, 0.2, seed, records=1).accuracy,
+    measure=lambda seed: rescue("layer", seed=seed, records=1).accuracy,
     tolerance=Tolerance.at_most(),
     rival=0.8,
     rival_says="what batch norm reaches",
@@ -310,7 +318,7 @@ SIGMOIDS = Claim(
     setup="20 sigmoid layers of 40 with batch norm before each, digits, weights N(0, 1/n), "
     "cross-entropy, SGD, batch 64, lr 0.2, 60 steps; test accuracy",
     prediction=0.6,
-    measure=lambda seed: ex.rescue("batch", "sigmoid", 20, 0.2, seed, records=1).accuracy,
+    measure=lambda seed: rescue("batch", seed=seed, records=1).accuracy,
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="guessing, what the net without it does",
@@ -329,7 +337,7 @@ ANY_BATCH = Claim(
     setup="64-50-50-10 ReLU net with batch norm on digits, He's weights, cross-entropy, SGD, batch "
     "of 2, lr 0.1, 80 steps; test accuracy in evaluation",
     prediction=0.55,
-    measure=lambda seed: ex.small_batch_accuracy("batch", 2, seed),
+    measure=lambda seed: float(broken(2, seed=seed).running[-1]),
     tolerance=Tolerance.at_most(),
     rival=0.75,
     rival_says="what layer norm reaches at batch 2",

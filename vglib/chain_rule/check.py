@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import expit
 
-from vglib.activations import get_activation
+from vglib.chain_rule.chain import SIGMOID
+from vglib.chain_rule.width import critical_width
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
-from vglib.theory import critical_width
 
 typical = ChoiceExercise(
     "typical",
@@ -63,7 +63,7 @@ chain_gradient = FunctionExercise(
 width = NumberExercise(
     "width",
     "give a whole number.",
-    expected=lambda: critical_width(*_sigmoid()),
+    expected=lambda: critical_width(SIGMOID.phi, SIGMOID.dphi),
     rtol=0.12,
     near={
         16: "That holds if every slope were 1/4; most units are saturated.",
@@ -111,8 +111,3 @@ flaw = ChoiceExercise(
         4: "it follows from the lines before; look for the first mistake.",
     },
 )
-
-
-def _sigmoid() -> tuple:
-    sigmoid = get_activation("sigmoid")
-    return sigmoid.phi, sigmoid.dphi

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import log
+from math import hypot, log
 
 import numpy as np
 
-from vglib.clipping.experiments import by_norm
+from vglib.clipping.rules import by_norm
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
 
 guess_cliff = ChoiceExercise(
@@ -42,7 +42,7 @@ def _clip_case(generator: np.random.Generator) -> tuple[np.ndarray, float]:
 clip = FunctionExercise(
     "clip",
     "return g, shortened to the length c if it is longer.",
-    reference=lambda g, c: by_norm(g, c),
+    reference=by_norm,
     cases=[
         (np.array([3.0, 4.0]), 1.0),
         (np.array([0.3, 0.4]), 1.0),
@@ -57,16 +57,10 @@ clip = FunctionExercise(
 )
 
 
-def _whole(norms: list[float], c: float) -> list[float]:
-    length = float(np.sqrt(np.sum(np.square(norms))))
-    factor = min(1.0, c / length) if length else 1.0
-    return [factor * n for n in norms]
-
-
 clip_whole = FunctionExercise(
     "clip_whole",
     "return the layers' norms after clipping the whole gradient at c.",
-    reference=_whole,
+    reference=lambda norms, c: [n * min(1.0, c / hypot(*norms)) for n in norms],
     cases=[
         ([3.0, 4.0], 1.0),
         ([1.0], 2.0),

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from vglib.claim import Claim, Tolerance
-from vglib.clipping import experiments as ex
-from vglib.clipping.critic import train_critic
-from vglib.clipping.recurrent import BROKEN, train_irnn, wall_gradient
+from vglib.clipping import cliff, critic, deep, penalties, recurrent, rules
+from vglib.words import percent
 
 CHAPTER = 9
 
@@ -24,10 +23,6 @@ IRNN = (
 )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g}%"
-
-
 WALL = Claim(
     id="an-exploding-gradient-is-a-wall",
     source="Pascanu, Mikolov and Bengio 2013",
@@ -35,10 +30,10 @@ WALL = Claim(
     "wall in the error surface.",
     setup="one-unit recurrent net h_t = s(w h_(t-1) + b), h_0 = 1/2, (h_30 - 0.7)^2, w = 5, on the "
     "line b = -w/2; norm of the gradient by (w, b)",
-    prediction=lambda: exp(wall_gradient(5.0, 30)),
-    measure=lambda seed: exp(ex.measured_wall(5.0, 30)),
+    prediction=lambda: exp(cliff.wall_gradient(5.0, 30)),
+    measure=lambda seed: exp(cliff.measured_wall(5.0, 30)),
     tolerance=Tolerance.relative(1e-6),
-    rival=exp(ex.measured_wall(3.0, 30)),
+    rival=exp(cliff.measured_wall(3.0, 30)),
     rival_says="the same with w = 3, where each step multiplies by 3/4",
     verdict=lambda norm: (
         f"holds: on the wall the gradient is {norm:.0f}, and grows with T like (5/4)^T"
@@ -64,7 +59,7 @@ CLIFF_SAVED = Claim(
     rival=1.0,
     rival_says="clipping changes nothing",
     verdict=lambda ratio: (
-        f"holds: clipped, the loss comes down to {_percent(ratio)} of the plain descent's"
+        f"holds: clipped, the loss comes down to {percent(ratio)} of the plain descent's"
         if ratio < 0.9
         else "refuted: both end alike"
     ),
@@ -74,10 +69,11 @@ CLIFF_SAVED = Claim(
 
 def _cliff_ratio(seed: int) -> float:
     shift = float(np.random.default_rng(seed).uniform(0, 0.02))
-    plain, clipped = ex.cliff(b=-1.8 + shift).best
-    return clipped / plain
+    found = cliff.cliff(b=-1.8 + shift)
+    return found.clipped.best / found.plain.best
 
 
+TEXTBOOK = np.array([0.9, 100.0])
 VALUE_TURNS = Claim(
     id="clip-by-value-is-the-method",
     source=MEDIUM,
@@ -85,9 +81,7 @@ VALUE_TURNS = Claim(
     "limited to between -1 and 1.",
     setup="g = (0.9, 100), threshold 1; cosine of the angle between g and g clipped by value",
     prediction=(0.9 * 0.9 + 100) / (np.hypot(0.9, 1) * np.hypot(0.9, 100)),
-    measure=lambda seed: ex.cosine(
-        np.array([0.9, 100.0]), ex.by_value(np.array([0.9, 100.0]), 1.0)
-    ),
+    measure=lambda seed: rules.cosine(TEXTBOOK, rules.by_value(TEXTBOOK, 1.0)),
     tolerance=Tolerance.absolute(1e-6),
     rival=1.0,
     rival_says="the direction is kept, as clipping by norm does",
@@ -110,7 +104,7 @@ SIGNS = Claim(
     setup="10,000 entries N(0, 1) and a threshold far below them all; cosine of the gradient and "
     "its clipped version",
     prediction=float(np.sqrt(2 / np.pi)),
-    measure=lambda seed: ex.sign_cosine(10_000, seed),
+    measure=lambda seed: rules.sign_cosine(10_000, seed),
     tolerance=Tolerance.absolute(0.01),
     rival=1.0,
     rival_says="no turn at all",
@@ -132,7 +126,7 @@ PREVENTS = Claim(
     "exploding gradients.",
     setup=f"{IRNN}, clipped by norm at 1; largest norm before clipping",
     prediction=10.0,
-    measure=lambda seed: float(train_irnn(1.0, seed=seed).norms.max()),
+    measure=lambda seed: float(recurrent.train_irnn(1.0, seed=seed).norms.max()),
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="the threshold",
@@ -152,7 +146,7 @@ TOO_SMALL = Claim(
     "or too small.",
     setup="a gradient of norm 1e-8, clipped by norm at 1; its norm afterwards",
     prediction=1e-8,
-    measure=lambda seed: float(np.linalg.norm(ex.by_norm(np.array([6e-9, 8e-9]), 1.0))),
+    measure=lambda seed: float(np.linalg.norm(rules.by_norm(np.array([6e-9, 8e-9]), 1.0))),
     tolerance=Tolerance.relative(1e-9),
     rival=1.0,
     rival_says="it is brought up to the threshold",
@@ -173,12 +167,12 @@ DEEP_SIGMOID = Claim(
     setup="digits, 20 hidden sigmoid layers of 30, weights N(0, 1/n), cross-entropy, SGD, batch "
     "64, lr 0.2, 150 steps, clipped by norm at 1; test accuracy",
     prediction=0.15,
-    measure=lambda seed: ex.deep_sigmoid_accuracy(1.0, seed),
+    measure=lambda seed: deep.deep_sigmoid_accuracy(1.0, seed),
     tolerance=Tolerance.at_most(),
     rival=0.8,
     rival_says="what twenty residual sigmoid layers reach in as many steps (chapter 03)",
     verdict=lambda accuracy: (
-        f"refuted: {_percent(accuracy)} of the test images, which is guessing"
+        f"refuted: {percent(accuracy)} of the test images, which is guessing"
         if accuracy < 0.2
         else "holds"
     ),
@@ -191,9 +185,9 @@ BY_DECAY = Claim(
     says="If the gradient explodes, the norm of the weights becomes very large; the "
     "regularisation term can limit the explosion in part.",
     setup=f"{IRNN}, weight decay 0.01, no clipping; step at which the loss passes "
-    f"{BROKEN:g} or every unit is off",
+    f"{recurrent.BROKEN:g} or every unit is off",
     prediction=30.0,
-    measure=lambda seed: ex.lost_at(seed, decay=0.01),
+    measure=lambda seed: recurrent.lost_at(seed, decay=0.01),
     tolerance=Tolerance.at_most(),
     rival=200.0,
     rival_says="it survives all 200 steps, as it does when clipped",
@@ -212,7 +206,7 @@ BIG_WEIGHTS = Claim(
     setup=f"{IRNN}, unclipped; norm of the recurrent weights when the gradient is largest, over "
     "the norm at the start",
     prediction=1.0,
-    measure=lambda seed: ex.weights_at_the_peak(seed)[1],
+    measure=lambda seed: recurrent.weights_at_the_peak(seed)[1],
     tolerance=Tolerance.relative(0.05),
     rival=10.0,
     rival_says="ten times as large",
@@ -232,7 +226,7 @@ STRONG_DECAY = Claim(
     says="If weight decay does not hold the explosion, take more of it.",
     setup=f"{IRNN}, weight decay 30; mean loss of the last 40 steps (always answering 1: 0.167)",
     prediction=0.5,
-    measure=lambda seed: train_irnn(decay=30.0, seed=seed).final,
+    measure=lambda seed: recurrent.train_irnn(decay=30.0, seed=seed).final,
     tolerance=Tolerance.at_least(),
     rival=1 / 6,
     rival_says="what always answering 1 gives, and about what clipping reaches here",
@@ -252,7 +246,7 @@ RESCUE = Claim(
     setup="adding task, 10 time steps, IRNN of 20 units, mean squared error, SGD, lr 0.1, batch "
     "16, 2000 steps, clipped at 1; mean loss of the last 400 (unclipped it is lost early)",
     prediction=0.12,
-    measure=lambda seed: _saved(seed),
+    measure=lambda seed: recurrent.train_irnn(1.0, steps=10, lr=0.1, updates=2000, seed=seed).final,
     tolerance=Tolerance.at_most(),
     rival=1 / 6,
     rival_says="always answering 1",
@@ -266,10 +260,6 @@ RESCUE = Claim(
 )
 
 
-def _saved(seed: int) -> float:
-    return train_irnn(1.0, steps=10, lr=0.1, updates=2000, seed=seed).final
-
-
 PASCANUS_RULE = Claim(
     id="half-to-ten-times-the-average-norm",
     source="Pascanu, Mikolov and Bengio 2013",
@@ -278,12 +268,12 @@ PASCANUS_RULE = Claim(
     setup=f"{IRNN}, but 80; thresholds 0.5, 1, 2, 5, 10 times the mean norm of a run clipped at 1; "
     "share that survives and halves the loss",
     prediction=0.8,
-    measure=ex.thresholds_that_work,
+    measure=recurrent.thresholds_that_work,
     tolerance=Tolerance.at_least(),
     rival=0.2,
     rival_says="only one of the five works, so that the threshold needs a careful search",
     verdict=lambda share: (
-        f"holds: {_percent(share)} of the thresholds work" if share > 0.5 else "refuted: few work"
+        f"holds: {percent(share)} of the thresholds work" if share > 0.5 else "refuted: few work"
     ),
     correction="The threshold is forgiving. Look at the norms of a run, then choose.",
 )
@@ -326,8 +316,8 @@ L2_THRESHOLD = Claim(
     "five times that; norm of the second solution over the first, by descent",
     prediction=5.0,
     measure=lambda seed: float(
-        np.linalg.norm(ex.penalty("L2", 1.0, 1.0, 5.0).path[-1])
-        / np.linalg.norm(ex.penalty("L2", 1.0, 1.0, 1.0).path[-1])
+        np.linalg.norm(penalties.penalty("L2", 1.0, 1.0, 5.0).path[-1])
+        / np.linalg.norm(penalties.penalty("L2", 1.0, 1.0, 1.0).path[-1])
     ),
     tolerance=Tolerance.relative(1e-3),
     rival=1.0,
@@ -350,7 +340,7 @@ WGAN = Claim(
     setup="critic 1-16-16-16-1, leaky ReLU, between 64 points N(2, 0.25) and 64 N(-1, 0.25), Adam, "
     "lr 0.01, 120 steps, gradient clipped by norm at 1; steepest slope on a grid",
     prediction=10.0,
-    measure=lambda seed: train_critic("gradient clipping", seed=seed).steepest,
+    measure=lambda seed: critic.train_critic("gradient clipping", seed=seed).steepest,
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="the slope that the Lipschitz condition allows",
@@ -371,7 +361,7 @@ WEIGHT_CLIPPING = Claim(
     setup="the same critic with every weight put back into ±0.3 after each step; ln of the "
     "steepest slope",
     prediction=log(0.3) + 3 * log(0.3 * 16),
-    measure=lambda seed: log(train_critic("weight clipping", 0.3, seed=seed).steepest),
+    measure=lambda seed: log(critic.train_critic("weight clipping", 0.3, seed=seed).steepest),
     tolerance=Tolerance.absolute(0.7),
     rival=0.0,
     rival_says="slope 1, as the condition wants it",
@@ -409,8 +399,8 @@ PENALTY_SLOPE = Claim(
 
 
 def _gap_ratio(seed: int) -> float:
-    critic = train_critic("gradient penalty", seed=seed)
-    return critic.gap / critic.distance
+    found = critic.train_critic("gradient penalty", seed=seed)
+    return found.gap / found.distance
 
 
 NAN = Claim(
@@ -420,7 +410,7 @@ NAN = Claim(
     setup="ReLU net, 30 layers of 30, He initialisation times 20, float32, digits, mean squared "
     "error, clipped by norm at 1; step at which the loss is not finite, at most 30",
     prediction=0.0,
-    measure=lambda seed: _broken_at(30, 20.0, seed),
+    measure=lambda seed: len(deep.overflow(1.0, 1.0, 30, 20.0, "float32", seed).clipped.losses) - 1,
     tolerance=Tolerance.absolute(0.5),
     rival=30.0,
     rival_says="it never happens",
@@ -432,11 +422,6 @@ NAN = Claim(
     correction="Clipping comes after the forward and the backward pass. It keeps finite numbers "
     "from growing, and repairs none that has already overflowed.",
 )
-
-
-def _broken_at(depth: int, weight_scale: float, seed: int) -> float:
-    fall = ex.overflow(1.0, 1.0, depth, weight_scale, "float32", seed).clipped
-    return float(ex.OVERFLOW_STEPS if fall.broken is None else fall.broken)
 
 
 CLAIMS: tuple[Claim, ...] = (

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
-from math import inf, log
+from math import inf, log, nan
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
-Array = NDArray[np.float64]
+from vglib import learn
+from vglib.probe import Array
+from vglib.results import result
+from vglib.words import percent
 
-UNITS, SAMPLES, UPDATES, LR = 16, 64, 120, 0.01
+UNITS, SAMPLES, UPDATES, LR, LEAK = 16, 64, 120, 0.01, 0.2
 METHODS = ("weight clipping", "gradient penalty", "gradient clipping", "nothing")
 
 
-@dataclass(frozen=True, eq=False)
+@result
 class Critic:
     """A critic after training: `f` and its `slope` on `grid`, and what it was held by.
 
@@ -30,9 +29,7 @@ class Critic:
     """
 
     method: str
-    depth: int
     limit: float
-    penalty: float
     grid: Array
     f: Array
     slope: Array
@@ -58,7 +55,7 @@ class Critic:
                 "too flat" if self.steepest < 0.5 else "too steep" if self.steepest > 2 else "fits"
             )
             return (
-                f"{word}: weights within ±{self.limit:.2g}, {100 * self.at_limit:.0f}% of them at "
+                f"{word}: weights within ±{self.limit:.2g}, {percent(self.at_limit)} of them at "
                 f"the limit; {steep}, and at most c(cn)^depth = {np.exp(self.log_predicted):.2g}."
             )
         if self.method == "gradient penalty":
@@ -71,23 +68,62 @@ class Critic:
         return f"runs away: {held}, and {steep}, after {UPDATES} steps and still growing."
 
 
-def _weights(depth: int, generator: torch.Generator) -> list[Tensor]:
-    sizes = [1, *[UNITS] * depth, 1]
-    parts = []
-    for fan_in, fan_out in pairwise(sizes):
-        w = torch.randn(fan_out, fan_in, generator=generator, dtype=torch.float64)
-        parts.append(w * (2 / fan_in) ** 0.5)
-        spread = 1.0 if fan_in == 1 else 0.0
-        b = 2 * torch.rand(fan_out, generator=generator, dtype=torch.float64) - 1
-        parts.append(spread * b)
-    return [p.requires_grad_() for p in parts]
+class Net:
+    """A critic f on the line: 1-n-...-n-1 with leaky ReLU; all its parameters in one vector theta.
 
+    `layers` holds W (fan_out, fan_in) and b (fan_out,) of each layer, which look at theta.
+    """
 
-def _value(parts: list[Tensor], x: Tensor) -> Tensor:
-    h = x
-    for w, b in zip(parts[:-2:2], parts[1:-2:2], strict=True):
-        h = F.leaky_relu(F.linear(h, w, b), 0.2)
-    return F.linear(h, parts[-2], parts[-1]).squeeze(1)
+    def __init__(self, depth: int, generator: torch.Generator) -> None:
+        parts = []
+        for fan_in, fan_out in pairwise([1, *[UNITS] * depth, 1]):
+            w = torch.randn(fan_out, fan_in, generator=generator, dtype=torch.float64)
+            b = 2 * torch.rand(fan_out, generator=generator, dtype=torch.float64) - 1
+            # Only the first layer's biases spread the kinks over the line; the others start at 0.
+            parts += [w * (2 / fan_in) ** 0.5, b if fan_in == 1 else 0 * b]
+        self.theta = torch.cat([part.flatten() for part in parts]).numpy()
+        cuts = np.split(self.theta, np.cumsum([part.numel() for part in parts])[:-1])
+        views = [cut.reshape(part.shape) for cut, part in zip(cuts, parts, strict=True)]
+        self.layers = list(zip(views[::2], views[1::2], strict=True))
+
+    def __call__(self, x: Array) -> tuple[Array, Array, list[tuple[Array, Array, Array]]]:
+        """Return f and f' at x, both (n,), and what each layer is given.
+
+        That is the signal h, its derivative t by x, and the slope D of the leaky ReLU it came from:
+        h_l = D_l (W_l h_(l-1) + b_l), t_l = D_l W_l t_(l-1), t_0 = 1.
+        """
+        given, h, t = [], x[:, None], np.ones((len(x), 1))
+        slope = t
+        for w, b in self.layers:
+            given.append((h, t, slope))
+            z, dz = h @ w.T + b, t @ w.T
+            slope = np.where(z > 0, 1.0, LEAK)
+            h, t = slope * z, slope * dz
+        return z[:, 0], dz[:, 0], given
+
+    def gradient(
+        self, real: Array, fake: Array, between: Array, penalty: float
+    ) -> tuple[float, Array]:
+        """Return the loss and its gradient by theta; with no points `between` there is no penalty.
+
+            L = mean f(fake) - mean f(real) + penalty mean over `between` of (|f'(x)| - 1)^2
+
+        f is linear piece by piece, and f' = W_(d+1) D_d W_d ... D_1 W_1. So the penalty's gradient
+        is delta_l^T t_(l-1) as that of f is delta_l^T h_(l-1), and the biases have no part in it.
+        """
+        m, n = len(real), len(real) + len(fake)
+        f, steep, given = self(np.concatenate([real, fake, between]))
+        excess, share = np.abs(steep[n:]) - 1, penalty / max(1, len(between))
+        by_f = np.repeat([-1 / m, 1 / len(fake)], [m, len(fake)])
+        delta = np.append(by_f, 2 * share * excess * np.sign(steep[n:]))[:, None]
+        gradients: list[Array] = []
+        for (w, _), (h, t, slope) in zip(self.layers[::-1], given[::-1], strict=True):
+            by_w = delta[:n].T @ h[:n] + delta[n:].T @ t[n:]
+            # One sum for the real and one for the fake: where they cancel, what is left is 0, and
+            # no rounding error, of which Adam would make a step.
+            gradients += [delta[:m].sum(0) + delta[m:n].sum(0), by_w.ravel()]
+            delta = (delta @ w) * slope
+        return float(by_f @ f[:n] + share * (excess @ excess)), np.concatenate(gradients[::-1])
 
 
 def log_slope_bound(limit: float, depth: int) -> float:
@@ -116,53 +152,29 @@ def train_critic(
     "gradient clipping" limits the norm of the gradient by the weights to 1.
     """
     generator = torch.Generator().manual_seed(seed)
-    noise = 0.5 * torch.randn(2, SAMPLES, 1, generator=generator, dtype=torch.float64)
-    real, fake = 2 + noise[0], -1 + noise[1]
-    parts = _weights(depth, generator)
-    first, second = ([torch.zeros_like(p) for p in parts] for _ in range(2))
-    for step in range(1, updates + 1):
-        loss = _value(parts, fake).mean() - _value(parts, real).mean()
-        if method == "gradient penalty":
-            t = torch.rand(SAMPLES, 1, generator=generator, dtype=torch.float64)
-            between = (t * real + (1 - t) * fake).requires_grad_()
-            (slope,) = torch.autograd.grad(_value(parts, between).sum(), between, create_graph=True)
-            loss = loss + penalty * ((slope.abs() - 1) ** 2).mean()
-        gradient = torch.autograd.grad(loss, parts)
-        if method == "gradient clipping":
-            norm = torch.cat([g.flatten() for g in gradient]).norm()
-            gradient = tuple(g * (1 / norm).clamp(max=1) for g in gradient)
-        with torch.no_grad():
-            for p, g, m, v in zip(parts, gradient, first, second, strict=True):
-                # Adam in three lines: torch.optim takes seconds to import.
-                m.lerp_(g, 0.5)
-                v.lerp_(g * g, 0.1)
-                p -= LR * m / (1 - 0.5**step) / ((v / (1 - 0.9**step)).sqrt() + 1e-8)
-                if method == "weight clipping":
-                    p.clamp_(-limit, limit)
-    grid = torch.linspace(-2.5, 3.5, 121, dtype=torch.float64).unsqueeze(1).requires_grad_()
-    f = _value(parts, grid)
-    (slope,) = torch.autograd.grad(f.sum(), grid)
-    with torch.no_grad():
-        gap = float(_value(parts, real).mean() - _value(parts, fake).mean())
-        flat = torch.cat([p.flatten() for p in parts])
-    distance = float((real.sort(0)[0] - fake.sort(0)[0]).abs().mean())
-    if method == "weight clipping":
-        predicted = log_slope_bound(limit, depth)
-    else:
-        predicted = log(1 + distance / (2 * penalty)) if method == "gradient penalty" else inf
+    noise = 0.5 * torch.randn(2, SAMPLES, generator=generator, dtype=torch.float64).numpy()
+    real, fake, net = 2 + noise[0], -1 + noise[1], Net(depth, generator)
+    count = SAMPLES if method == "gradient penalty" else 0
+
+    def gradient() -> tuple[float, list[Array]]:
+        t = torch.rand(count, generator=generator, dtype=torch.float64).numpy()
+        between = t * real[:count] + (1 - t) * fake[:count]
+        loss, by_theta = net.gradient(real, fake, between, penalty)
+        return loss, [by_theta]
+
+    clip = 1.0 if method == "gradient clipping" else inf
+    rule = partial(learn.adam, 0.5, 0.9)
+    for _ in learn.steps([net.theta], gradient, [()] * updates, lr=LR, rule=rule, clip=clip):
+        if method == "weight clipping":
+            np.clip(net.theta, -limit, limit, out=net.theta)
+    # Weights at their limit put kinks on this grid, so that its rounding shows: it is torch's.
+    grid = torch.linspace(-2.5, 3.5, 121, dtype=torch.float64).numpy()
+    f, slope, _ = net(grid)
+    distance = float(np.abs(np.sort(real) - np.sort(fake)).mean())
+    gap, sizes = float(net(real)[0].mean() - net(fake)[0].mean()), np.abs(net.theta)
+    at_limit, largest = float((sizes > 0.999 * limit).mean()), float(sizes.max())
+    held = (log_slope_bound(limit, depth), log(1 + distance / (2 * penalty)))
+    log_slope = dict(zip(METHODS, held, strict=False)).get(method, nan)
     return Critic(
-        method,
-        depth,
-        limit,
-        penalty,
-        grid.detach().numpy()[:, 0],
-        f.detach().numpy(),
-        slope.numpy()[:, 0],
-        real.numpy()[:, 0],
-        fake.numpy()[:, 0],
-        gap,
-        distance,
-        float((flat.abs() > 0.999 * limit).double().mean()),
-        float(flat.abs().max()),
-        predicted if predicted < inf else float("nan"),
+        method, limit, grid, f, slope, real, fake, gap, distance, at_limit, largest, log_slope
     )

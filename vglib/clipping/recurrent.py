@@ -1,60 +1,30 @@
-"""Two recurrent nets with their gradients by hand: one unit on a cliff, and the adding task's IRNN.
+"""The adding task's IRNN with its gradient by hand: its norms over a run, and what saves it.
 
-Both are plain numpy: a step of training takes a millisecond, so that a lab can train while a slider
+All is plain numpy: a step of training takes a millisecond, so that a lab can train while a slider
 moves.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from math import exp, hypot, inf, log
+from itertools import zip_longest
+from math import inf, isfinite
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from vglib import learn
+from vglib.probe import Array
+from vglib.results import last, result
+from vglib.scaled import norm
+from vglib.words import percent
 
-# Pascanu, Mikolov & Bengio 2013, section 2.3: where their unit starts and what they ask of it.
-START, TARGET = 0.5, 0.7
 IRNN_UNITS, IRNN_BATCH = 20, 16
 BROKEN = 1000.0
-
-
-def unit(w: float, b: float, steps: int) -> tuple[float, float, float]:
-    """Return the loss of a one-unit recurrent net and its gradient: L, dL/dw, dL/db.
-
-    h_t = s(w h_(t-1) + b) from h_0 = 1/2, L = (h_T - 0.7)^2. The derivatives go forward with it:
-    dh_t/dw = s'(z_t) (h_(t-1) + w dh_(t-1)/dw). Source: Pascanu et al. 2013, section 2.3.
-    """
-    h, dw, db = START, 0.0, 0.0
-    for _ in range(steps):
-        z = min(max(w * h + b, -700.0), 700.0)
-        s = 1 / (1 + exp(-z))
-        slope = s * (1 - s)
-        h, dw, db = s, slope * (h + w * dw), slope * (1 + w * db)
-    error = h - TARGET
-    return error * error, 2 * error * dw, 2 * error * db
-
-
-def unit_surface(w: Array, b: Array, steps: int) -> Array:
-    """Return the loss on a grid; w, b: arrays of one shape."""
-    h = np.full(np.broadcast(w, b).shape, START)
-    for _ in range(steps):
-        h = 1 / (1 + np.exp(-np.clip(w * h + b, -700, 700)))
-    return (h - TARGET) ** 2
-
-
-def wall_gradient(w: float, steps: int) -> float:
-    """Return ln |grad L| on the wall b = -w/2, in closed form.
-
-    There h stays at 1/2 and each step multiplies by w/4, so that dh_T/db = (1/4) (k^T - 1)/(k - 1)
-    with k = w/4, dh_T/dw is half of it, and |grad L| = 2 (0.7 - 0.5) sqrt(5)/2 dh_T/db.
-    """
-    k = w / 4
-    terms = steps * log(k) if k > 0 else -inf
-    total = log(steps) if k == 1 else log(abs(np.expm1(terms)) / abs(k - 1))
-    return total + log(0.25 * 2 * (TARGET - START) * hypot(1, 0.5))
+# How often a training is looked at on its way.
+_LOOKS = 16
+# The bins in which norms are counted.
+EDGES = np.geomspace(1e-2, 1e6, 49)
 
 
 def adding(rng: np.random.Generator, batch: int, steps: int) -> tuple[Array, Array]:
@@ -82,20 +52,23 @@ def irnn(units: int, seed: int) -> list[Array]:
     return [np.eye(units), u, np.zeros(units), v, np.zeros(1)]
 
 
-def irnn_gradient(p: list[Array], x: Array, y: Array) -> tuple[float, list[Array]]:
+def irnn_gradient(p: Sequence[Array], x: Array, y: Array) -> tuple[float, list[Array]]:
     """Return the mean squared error over the batch and its gradient by each of the five arrays."""
     w, u, b, v, c = p
     steps, batch, _ = x.shape
-    drive = x @ u.T + b
+    z = x @ u.T + b
     h = np.zeros((steps + 1, batch, len(w)))
-    for t in range(steps):
-        h[t + 1] = np.maximum(drive[t] + h[t] @ w.T, 0)
+    fed_back = np.empty((batch, len(w)))
+    for z_t, before, after in zip(z, h[:-1], h[1:], strict=True):
+        z_t += np.dot(before, w.T, out=fed_back)
+        np.maximum(z_t, 0, out=after)
     error = h[steps] @ v + c[0] - y
-    delta = np.empty((steps, batch, len(w)))
+    # Signals backwards take the place of z, which is not needed again.
+    alive, delta = (h[1:] > 0).astype(float), z
     back = (2 / batch) * error[:, None] * v
-    for t in range(steps - 1, -1, -1):
-        delta[t] = back * (h[t + 1] > 0)
-        back = delta[t] @ w
+    for delta_t, alive_t in zip(delta[::-1], alive[::-1], strict=True):
+        np.multiply(back, alive_t, out=delta_t)
+        np.dot(delta_t, w, out=back)
     flat = delta.reshape(-1, len(w))
     return float((error**2).mean()), [
         flat.T @ h[:steps].reshape(-1, len(w)),
@@ -106,19 +79,38 @@ def irnn_gradient(p: list[Array], x: Array, y: Array) -> tuple[float, list[Array
     ]
 
 
-@dataclass(frozen=True, eq=False)
+@result
 class Run:
     """A training of the IRNN: loss, norm of the whole gradient before clipping, ||W|| at each step.
 
     `lost` is the step at which the loss passed 1000 or every unit was off for good; None if never.
-    `how` says which of the two.
+    `how` says which of the two: "explodes" or "dies (every unit off)". `updates`: how many steps
+    there are to be.
     """
 
     losses: Array
     norms: Array
     weight_norms: Array
-    lost: int | None
-    how: str
+    updates: int
+    lost: int | None = None
+    how: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the training is over."""
+        return self.lost is not None or len(self.losses) == self.updates
+
+    @property
+    def span(self) -> int:
+        """How many steps there are to draw: all to be taken, or those taken where it is over."""
+        return len(self.losses) if self.ended else self.updates
+
+    @property
+    def fate(self) -> str:
+        """How it was lost, or that it survives, or on the way that it is alive."""
+        if self.lost is not None:
+            return f"{self.how} at step {self.lost}"
+        return "survives" if self.ended else f"is alive at step {len(self.losses)}"
 
     @property
     def final(self) -> float:
@@ -127,7 +119,12 @@ class Run:
 
 
 @lru_cache(maxsize=64)
-def train_irnn(
+def _ended(*settings: float) -> list[Run]:
+    """Return the place where a training's result is kept once it has ended."""
+    return []
+
+
+def training(
     clip: float = inf,
     decay: float = 0.0,
     steps: int = 50,
@@ -136,28 +133,158 @@ def train_irnn(
     seed: int = 0,
     units: int = IRNN_UNITS,
     batch: int = IRNN_BATCH,
-) -> Run:
+) -> Iterator[Run]:
     """Train the IRNN on the adding task with p <- p - lr (g min(1, clip/||g||) + decay p).
 
-    A new batch for each step; one norm over all the parameters. It stops where the net is lost.
+    A new batch for each step; one norm over all the parameters. It stops where the net is lost. The
+    run so far is yielded on its way and at its end, which is kept: asked again, it comes at once.
     """
-    rng = np.random.default_rng([seed, 1])
-    p = irnn(units, seed)
-    losses, norms, weights = [], [], []
-    lost, how = None, ""
-    with np.errstate(all="ignore"):
-        for step in range(updates):
-            loss, g = irnn_gradient(p, *adding(rng, batch, steps))
-            losses.append(loss)
-            weights.append(float(np.linalg.norm(p[0])))
-            norm = float(np.sqrt(sum(float((part * part).sum()) for part in g)))
-            norms.append(norm)
-            if not loss < BROKEN or not np.isfinite(norm):
-                lost, how = step, "explodes"
-                break
-            if not g[0].any() and not g[1].any():
-                lost, how = step, "dies"
-                break
-            factor = min(1.0, clip / norm)
-            p = [part - lr * (factor * by + decay * part) for part, by in zip(p, g, strict=True)]
-    return Run(np.array(losses), np.array(norms), np.array(weights), lost, how)
+    kept = _ended(clip, decay, steps, lr, updates, seed, units, batch)
+    if kept:
+        yield kept[0]
+        return
+    rng, start = np.random.default_rng([seed, 1]), irnn(units, seed)
+    # One vector, so that there is one norm to take in a step; the five arrays are views of it.
+    theta = np.concatenate([part.ravel() for part in start])
+    cuts = np.split(theta, np.cumsum([part.size for part in start])[:-1])
+    p = [cut.reshape(part.shape) for cut, part in zip(cuts, start, strict=True)]
+    seen: list[tuple[float, float, float]] = []
+    why, weight_norm = "", norm(p[0])
+
+    def gradient(x: Array, y: Array) -> tuple[float, list[Array]]:
+        loss, parts = irnn_gradient(p, x, y)
+        return loss, [np.concatenate([part.ravel() for part in parts])]
+
+    def stop(loss: float, gradients: Sequence[learn.Array]) -> str:
+        if not loss < BROKEN or not isfinite(norm(gradients[0])):
+            return "explodes"
+        return "" if gradients[0][: units * (units + 2)].any() else "dies (every unit off)"
+
+    def run() -> Run:
+        losses, norms, weight_norms = np.array(seen).T
+        lost, how = len(seen) - 1 if why else None, "explodes" if why == "not finite" else why
+        return Run(losses, norms, weight_norms, updates, lost, how)
+
+    batches = (adding(rng, batch, steps) for _ in range(updates))
+    for step in learn.steps([theta], gradient, batches, lr=lr, clip=clip, decay=decay, stop=stop):
+        seen.append((step.loss, step.norm, weight_norm))
+        why, weight_norm = step.why, norm(p[0])
+        if not why and step.taken < updates and step.taken % max(1, updates // _LOOKS) == 1:
+            yield run()
+    kept.append(run())
+    yield kept[0]
+
+
+def train_irnn(clip: float = inf, *arguments: float, **options: float) -> Run:
+    """Train the IRNN to its end; takes what `training` takes."""
+    return last(training(clip, *arguments, **options))  # type: ignore[arg-type]
+
+
+@result
+class Norms:
+    """The gradient's norm before clipping over a run of the IRNN, clipped at `threshold`.
+
+    `counts`: how many norms lie between each two of `EDGES`, those beyond them in the last ones.
+    """
+
+    threshold: float
+    run: Run
+    counts: Array
+
+    @property
+    def median(self) -> float:
+        """The median norm over the run, before clipping."""
+        return float(np.median(self.run.norms))
+
+    @property
+    def share(self) -> float:
+        """The share of steps that were clipped."""
+        return float((self.run.norms > self.threshold).mean())
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: median and largest norm, the share clipped, and how it ended."""
+        run, end = self.run, self.run.fate
+        if run.lost is None:
+            end += f", with a loss of {run.final:.3f} {'in the end' if run.ended else 'so far'}"
+        return (
+            f"{end}: the norm has the median {self.median:.2g} and reaches {run.norms.max():.2g}; "
+            f"the threshold {self.threshold:.2g} is {self.threshold / self.median:.2g} medians and "
+            f"clips {percent(self.share)} of the steps."
+        )
+
+
+def _updates(steps: int) -> int:
+    # A step costs in proportion to the time steps; three runs stay below half a second.
+    return max(80, min(400, 8000 // steps))
+
+
+def norms(
+    threshold: float = 1.0, steps: int = 50, lr: float = 0.01, seed: int = 0
+) -> Iterator[Norms]:
+    """Train the IRNN clipped at `threshold` and count how large its gradients were."""
+    for run in training(threshold, 0.0, steps, lr, _updates(steps), seed):
+        finite = run.norms[np.isfinite(run.norms)]
+        counts = np.histogram(np.clip(finite, EDGES[0], EDGES[-1]), EDGES)[0]
+        yield Norms(threshold, run, counts.astype(float))
+
+
+@result
+class Rescue:
+    """The IRNN trained three times from one start: plain, with weight decay, clipped."""
+
+    threshold: float
+    decay: float
+    lr: float
+    runs: Mapping[str, Run]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: which of the three are lost, when, and how."""
+        parts = [
+            f"{name} {run.fate}" + (f" (loss {run.final:.3f})" if run.lost is None else "")
+            for name, run in self.runs.items()
+        ]
+        shrink = percent(1 - (1 - self.lr * self.decay) ** 10)
+        return f"{'; '.join(parts)}; in ten steps the decay takes {shrink} off a weight."
+
+
+def rescue(
+    threshold: float = 1.0, decay: float = 0.01, steps: int = 50, lr: float = 0.01, seed: int = 0
+) -> Iterator[Rescue]:
+    """Train the IRNN on the adding task: plain, with weight decay, with clipping by norm.
+
+    The three are trained side by side, and what they show so far is yielded on their way.
+    """
+    pulls = {"plain": (inf, 0.0), "decay": (inf, decay), "clipped": (threshold, 0.0)}
+    trainings = [training(*pull, steps, lr, _updates(steps), seed) for pull in pulls.values()]
+    runs: dict[str, Run] = {}
+    for news in zip_longest(*trainings):
+        runs |= {name: run for name, run in zip(pulls, news, strict=True) if run}
+        yield Rescue(threshold, decay, lr, runs)
+
+
+def weights_at_the_peak(seed: int) -> tuple[float, float]:
+    """Return ||g|| and ||W|| over their start, where the gradient is largest before the loss."""
+    run = train_irnn(seed=seed)
+    peak = int(run.norms.argmax())
+    return run.norms[peak] / run.norms[0], run.weight_norms[peak] / run.weight_norms[0]
+
+
+def lost_at(seed: int, **settings: float) -> float:
+    """Return the step at which a run of the IRNN is lost; infinite if it survives 200 steps."""
+    run = train_irnn(seed=seed, **settings)
+    return inf if run.lost is None else float(run.lost)
+
+
+def thresholds_that_work(seed: int) -> float:
+    """Return the share of thresholds from half to ten times the mean norm that survive and improve.
+
+    The mean is that of a run clipped at 1; each run must end below the loss it began with.
+    """
+    mean = float(train_irnn(1.0, updates=80, seed=seed).norms.mean())
+    good = 0
+    for multiple in (0.5, 1.0, 2.0, 5.0, 10.0):
+        run = train_irnn(multiple * mean, updates=80, seed=seed)
+        good += run.lost is None and run.final < run.losses[:5].mean() / 2
+    return good / 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vglib.concept.experiments import chi_nielsen
+from vglib.concept.speed import chi_nielsen
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
 from vglib.theory import last_to_first_ratio
 

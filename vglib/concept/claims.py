@@ -5,20 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from vglib.claim import Claim, Tolerance
-from vglib.concept.experiments import (
-    NIELSEN,
-    best_accuracy,
-    chi_nielsen,
-    factor_nielsen,
-    factor_per_iteration,
-    factor_per_layer,
-    finite_difference_ratio,
-    gradient_from_step,
-    median_ratio,
-    share_ordered,
-    spread_factor,
-    train,
-)
+from vglib.concept import speed
+from vglib.concept.epochs import best_accuracy, factor_per_iteration, gradient_from_step, train
+from vglib.concept.speed import NIELSEN, chi_nielsen, factor_nielsen, median_ratio
 from vglib.theory import last_to_first_ratio
 
 CHAPTER = 1
@@ -65,7 +54,7 @@ EACH_STEP = Claim(
     says="In backpropagation the gradient decays at every step to a very small size.",
     setup=AT_THE_START.replace("pixels 0 to 1", "standardised") + "; the factor per layer",
     prediction=factor_nielsen,
-    measure=lambda seed: factor_per_layer(1.0, seed),
+    measure=lambda seed: speed.factor_per_layer(1.0, seed),
     tolerance=Tolerance.relative(0.12),
     rival=0.01,
     rival_says="very small at every step",
@@ -121,7 +110,7 @@ ALWAYS_IN_ORDER = Claim(
     says="Early layers learn slower than later ones, and it is no accident of one initialisation.",
     setup=f"{AT_THE_START}; share of 20 nets in which layer 1 < 2 < 3 < 4",
     prediction=1.0,
-    measure=lambda seed: share_ordered(4, 20, 20 * seed),
+    measure=lambda seed: speed.share_ordered(4, 20, 20 * seed),
     tolerance=Tolerance.absolute(0.05),
     rival=1 / 24,
     rival_says="any order of four is as likely as another",
@@ -141,7 +130,7 @@ ROOT_CAUSE = Claim(
     setup=f"{AT_THE_START}; layer 1's bias gradient by differences of the loss alone, over the "
     "one by backpropagation",
     prediction=1.0,
-    measure=finite_difference_ratio,
+    measure=speed.finite_difference_ratio,
     tolerance=Tolerance.relative(1e-6),
     rival=last_to_first_ratio(chi_nielsen(), 4),
     rival_says="without backpropagation layer 1 would see what layer 4 sees",
@@ -242,7 +231,7 @@ BACKWARD_ONLY = Claim(
     setup="digits, standardised; 4 hidden layers of 100 sigmoids, weights N(0, 1/fan_in), biases "
     "N(0, 1), before training; spread of h_4 over the images over the spread of h_1",
     prediction=lambda: factor_nielsen() ** 3,
-    measure=spread_factor,
+    measure=speed.spread_factor,
     tolerance=Tolerance.factor(1.4),
     rival=1.0,
     rival_says="forward nothing is lost",

@@ -10,21 +10,14 @@ from torch import nn
 
 from vglib import theory
 from vglib.claim import Claim, Tolerance
-from vglib.initialization.experiments import (
-    PHI,
-    after_training,
-    alternating_factors,
-    learning_speed,
-    linear_learning,
-    log_norms_of_real_nets,
-    overflow,
-    overflow_layer,
-    phase_point,
-    singular_values,
-    through_depth,
-    train_grid,
-    variance_after,
-)
+from vglib.initialization.fluctuation import log_norm_variance, log_norms_of_real_nets
+from vglib.initialization.isometry import jacobian_spread, linear_learning, singular_values
+from vglib.initialization.learning import after_training, learning_speed, train_grid
+from vglib.initialization.mean_field import variance_after
+from vglib.initialization.overflow import overflow, overflow_layer
+from vglib.initialization.phases import phase_point
+from vglib.initialization.schemes import PHI
+from vglib.initialization.variance import alternating_factors, through_depth
 
 CHAPTER = 5
 
@@ -268,7 +261,7 @@ RELU_ISOMETRY = Claim(
     says="Orthogonal initialisation keeps all singular values near 1, whatever the activation.",
     setup="ReLU, 10 layers of 300 units, √2 times orthogonal weights, no biases; variance of the "
     "squared singular values over their squared mean",
-    prediction=10.0,
+    prediction=lambda: jacobian_spread(10, PHI["relu"].dphi, 1.0, orthogonal=True),
     measure=lambda seed: _spread(singular_values("relu", "orthogonal", 10, 300, seed)),
     tolerance=Tolerance.relative(0.15),
     rival=0.0,
@@ -294,7 +287,7 @@ WIDTH = Claim(
     says="With He's weights the signal of a ReLU net keeps its size.",
     setup="ReLU, 10 layers of 50 units, He normal, no biases, one input, 200 nets with matrices of "
     "their own; variance of ln‖h‖² over the nets",
-    prediction=lambda: theory.log_norm_variance(PHI["relu"].phi, 10, 50),
+    prediction=lambda: log_norm_variance(PHI["relu"].phi, 10, 50),
     measure=lambda seed: float(np.var(log_norms_of_real_nets("relu", 10, 50, seed, 200))),
     tolerance=Tolerance.relative(0.3),
     rival=0.4,

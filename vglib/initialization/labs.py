@@ -2,123 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from math import log, sqrt
 
 import numpy as np
-import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from numpy.typing import NDArray
 
-from vglib import figures, theory
-from vglib import lab as controls
-from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, Curve, Panel
-from vglib.initialization.experiments import (
-    CRITICAL,
-    FORMATS,
-    GRID_DEPTHS,
-    SCHEMES,
-    CMap,
-    DepthFlow,
-    Fluctuation,
+from vglib import figures
+from vglib.figures import ASIDE, Curve, Drawing, Heat, Panel, theory
+from vglib.initialization.fluctuation import Fluctuation, fluctuations
+from vglib.initialization.isometry import (
     LinearLearning,
-    Neuron,
-    Overflow,
-    PhasePoint,
-    QMap,
     Spectrum,
+    gaussian_product_log_quantile,
+    racing_linear,
+    spectra,
+)
+from vglib.initialization.learning import (
+    FINE_W,
+    GRID_DEPTHS,
+    GRID_W,
     Speed,
     Trainability,
-    c_map_steps,
-    fluctuation,
-    learning_speed,
-    linear_learning,
-    one_neuron,
-    overflow,
-    phase_point,
-    phases,
-    q_map_steps,
-    spectrum,
-    through_depth,
-    trainability,
+    filling_grid,
+    racing,
 )
-from vglib.lab import Control, Lab
+from vglib.initialization.mean_field import CMap, QMap, c_map_steps, q_map_steps
+from vglib.initialization.overflow import LIMITS, MOST_LAYERS, Overflow, overflowing
+from vglib.initialization.phases import PhasePoint, phase_point, phases
+from vglib.initialization.schemes import CRITICAL, SCHEMES
+from vglib.initialization.variance import (
+    BesideNormal,
+    DepthFlow,
+    Neuron,
+    going_deep,
+    one_neuron,
+)
+from vglib.lab import Control, Lab, controls
 
-COLORS = (BLUE, ORANGE, GREEN, PINK)
-_SIGMA_W = "Standard deviation of the weights, times the square root of fan_in."
-_SIGMA_B = "Standard deviation of the biases."
-_THREE = ["tanh", "relu", "sigmoid"]
+BLUE, ORANGE, GREEN, PINK, SKY, GREY = figures.PALETTE
+THREE = ("tanh", "relu", "sigmoid")
+STEP_BY_STEP = "the map, step by step"
 
 
 def _sigma_w(value: float) -> Control:
-    return controls.slider("σ_w", value, 0.5, 20.0, tooltip=_SIGMA_W, log=True)
+    tooltip = "Standard deviation of the weights, times the square root of fan_in."
+    return controls.slider("σ_w", value, 0.5, 20.0, tooltip=tooltip, log=True)
 
 
 def _sigma_b(value: float, high: float = 2.0) -> Control:
-    return controls.slider("σ_b", value, 0.0, high, tooltip=_SIGMA_B, step=0.01)
+    tooltip = "Standard deviation of the biases."
+    return controls.slider("σ_b", value, 0.0, high, tooltip=tooltip, step=0.01)
 
 
-def _theory(name: str, x: ArrayLike, y: ArrayLike, color: str = ORANGE) -> Curve:
-    return Curve(name, x, y, color, figures.THEORY)
-
-
-def _with(figure: go.Figure, below: Sequence[Mapping[str, Any]] = (), **layout: Any) -> go.Figure:
-    """Put more traces below those of a figure, and change its layout."""
-    data = [*below, *(trace.to_plotly_json() for trace in figure.data)]
-    merged = figures.figure(data, figure.layout.to_plotly_json())
-    return merged.update_layout(**layout)
-
-
-def _bars(edges: NDArray, heights: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the outline of a histogram."""
-    return np.repeat(edges, 2), np.concatenate([[0.0], np.repeat(heights, 2), [0.0]])
+def _activation(value: str = "tanh", options: Sequence[str] = THREE) -> Control:
+    return controls.choice("activation", value, options, "phi")
 
 
 # ---- variances
 
 
-def draw_depth(flow: DepthFlow) -> go.Figure:
+def draw_depth(flow: DepthFlow) -> Drawing:
     """Draw the mean square of z and the gradient over the layers, each with the theory."""
     layers = np.arange(1, flow.depth + 1)
-    curves = (
-        ("mean of z²", flow.log_signal, flow.theory_log_signal, BLUE),
-        (figures.DELTA, flow.log_delta, flow.theory_log_delta, GREEN),
-    )
-    return figures.panels(
-        [
-            Panel(
-                title,
-                [
-                    Curve(f"measured {title}", layers, figures.log10(measured), color),
-                    _theory("mean-field theory", layers, figures.log10(predicted)),
-                ],
-                powers=True,
-            )
-            for title, measured, predicted, color in curves
-        ]
-    )
+
+    def panel(title: str, measured: NDArray, predicted: NDArray, color: str) -> Panel:
+        seen = Curve(f"measured {title}", layers, measured, color)
+        return Panel(title, [seen, theory("mean-field theory", layers, predicted)], scale="ln")
+
+    signal = panel("mean of z²", flow.log_signal, flow.theory_log_signal, BLUE)
+    gradient = panel(figures.DELTA, flow.log_delta, flow.theory_log_delta, GREEN)
+    return figures.panels([signal, gradient])
 
 
 def depth_lab() -> Lab:
     """Show what each initialisation does to the signal and the gradient of fifty layers."""
     return Lab(
-        through_depth,
+        going_deep,
         draw_depth,
         init=controls.choice("init", "torch default", list(SCHEMES), "How the weights are drawn."),
-        activation=controls.choice("activation", "relu", [*_THREE, "identity", "selu"], "phi"),
+        activation=_activation("relu", [*THREE, "identity", "selu"]),
         depth=controls.depth(50, 200),
         weight_scale=controls.weight_scale(),
         biases=controls.toggle("biases", True, "The scheme's own biases; only torch's has any."),
         seed=controls.seed(),
         presets={
-            "torch's default with ReLU": {"init": "torch default", "activation": "relu"},
-            "the same without biases": {
-                "init": "torch default",
-                "activation": "relu",
-                "biases": False,
-            },
-            "Glorot with ReLU": {"init": "Glorot normal", "activation": "relu"},
-            "He with ReLU": {"init": "He normal", "activation": "relu"},
+            "torch's default with ReLU": {},
+            "the same without biases": {"biases": False},
+            "Glorot with ReLU": {"init": "Glorot normal"},
+            "He with ReLU": {"init": "He normal"},
             "Glorot with tanh": {"init": "Glorot uniform", "activation": "tanh"},
             "He with tanh": {"init": "He normal", "activation": "tanh"},
             "N(0, 1) with tanh": {"init": "N(0, 1)", "activation": "tanh"},
@@ -126,17 +98,16 @@ def depth_lab() -> Lab:
     )
 
 
-def draw_neuron(neuron: Neuron) -> go.Figure:
+def draw_neuron(neuron: Neuron) -> Drawing:
     """Draw the histogram of z with the normal density of the predicted variance."""
-    spread = float(np.sqrt(neuron.predicted))
-    edges = np.linspace(-4 * spread, 4 * spread, 41)
-    heights, _ = np.histogram(neuron.z, edges, density=True)
-    grid = np.linspace(edges[0], edges[-1], 161)
-    curves = [
-        Curve("4000 draws of the weights", *_bars(edges, heights), BLUE, mode="lines"),
-        _theory("normal, variance n Var w E h²", grid, norm.pdf(grid, scale=spread)),
-    ]
-    return figures.panels([Panel("density", curves, x_title="pre-activation z")], height=330)
+    names = ("4000 draws of the weights", "normal, variance n Var w E h²")
+    return _beside_normal(neuron.histogram, names, "pre-activation z", 330)
+
+
+def _beside_normal(one: BesideNormal, names: tuple[str, str], x_title: str, height: int) -> Drawing:
+    counted = figures.histogram(names[0], one.edges, one.heights)
+    panel = Panel("density", [counted, theory(names[1], one.grid, one.density)], x_title)
+    return figures.panels([panel], height=height)
 
 
 def neuron_lab() -> Lab:
@@ -155,37 +126,38 @@ def neuron_lab() -> Lab:
         ),
         seed=controls.seed(),
         presets={
-            "one input shows its distribution": {"fan_in": 1, "distribution": "uniform"},
-            "three are enough to hide it": {"fan_in": 3, "distribution": "uniform"},
-            "a hundred coins": {"fan_in": 100, "distribution": "coin"},
+            "one input shows its distribution": {"fan_in": 1},
+            "three are enough to hide it": {"fan_in": 3},
+            "a hundred coins": {"distribution": "coin"},
         },
     )
 
 
-def draw_speed(speed: Speed) -> go.Figure:
+def draw_speed(speed: Speed) -> Drawing:
     """Draw the test accuracy over the epochs, a curve for each start."""
     curves = [
-        Curve(name, speed.epochs, values, color)
-        for name, values, color in zip(speed.inits, speed.accuracy, COLORS, strict=True)
+        Curve(name, speed.epochs, accuracy, color)
+        for name, accuracy, color in zip(speed.inits, speed.accuracy, figures.PALETTE, strict=False)
     ]
-    panel = Panel("test accuracy", curves, x_title=figures.EPOCH, y_range=(0.0, 1.0))
+    whole = (0, speed.total)
+    panel = Panel("test accuracy", curves, figures.EPOCH, x_range=whole, y_range=(0.0, 1.0))
     return figures.panels([panel], height=360)
 
 
 def speed_lab() -> Lab:
-    """Train the same net from four starts (a second a move)."""
+    """Train the same net from four starts."""
     return Lab(
-        learning_speed,
+        racing,
         draw_speed,
-        activation=controls.choice("activation", "tanh", _THREE, "phi"),
+        activation=_activation(),
         depth=controls.depth(5, 5),
         lr=controls.slider("lr", 0.1, 0.01, 0.5, tooltip="Learning rate of SGD.", log=True),
         seed=controls.seed(),
         presets={
-            "tanh": {"activation": "tanh"},
+            "tanh": {},
             "ReLU": {"activation": "relu"},
             "sigmoid": {"activation": "sigmoid"},
-            "one layer forgives": {"activation": "tanh", "depth": 1},
+            "one layer forgives": {"depth": 1},
         },
     )
 
@@ -193,39 +165,34 @@ def speed_lab() -> Lab:
 # ---- mean field
 
 
-def _staircase(steps: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the path of a cobweb: up to the map, across to the diagonal, and so on."""
-    x = np.repeat(steps[:-1], 2)
-    y = np.concatenate([[0.0], np.repeat(steps[1:], 2)[:-1]])
-    return np.append(x, steps[-1]), np.append(y, steps[-1])
-
-
-def draw_q_map(one: QMap) -> go.Figure:
-    """Draw the q map with its staircase, and q over the layers beside a real net's."""
-    top = float(one.grid[-1])
-    layers = np.arange(1, len(one.steps) + 1)
-    web = [
-        Curve("q map", one.grid, one.image, BLUE, mode="lines"),
-        Curve("diagonal", [0.0, top], [0.0, top], GREY, mode="lines"),
-        _theory("the map, step by step", *_staircase(one.steps)),
-    ]
-    below = min(1.1 * max(float(one.steps.max()), float(one.measured.max())), 50 * top)
-    real = [
-        Curve("real network", layers, one.measured, GREEN),
-        _theory("the map, step by step", layers, one.steps),
-    ]
-    return figures.panels(
-        [
-            Panel(
-                "q of the next layer",
-                web,
-                x_title="q of a layer",
-                x_range=(0, top),
-                y_range=(0, top),
-            ),
-            Panel("q, the variance of z", real, y_range=(0, below)),
-        ]
+def _cobweb(letter: str, mapped: Curve, seen: QMap | CMap, top: float, *more: Curve) -> Panel:
+    """Draw a map with its diagonal and its staircase: to the map, across to the diagonal, ..."""
+    along = np.repeat(seen.steps, 2)[:-1]
+    up = np.concatenate([[0.0], np.repeat(seen.steps[1:], 2)])
+    diagonal = Curve("diagonal", [0.0, top], [0.0, top], GREY, ASIDE, "lines")
+    return Panel(
+        f"{letter} of the next layer",
+        [mapped, diagonal, *more, theory(STEP_BY_STEP, along, up)],
+        f"{letter} of a layer",
+        x_range=(0.0, top),
+        y_range=(0.0, top),
     )
+
+
+def _over_layers(title: str, seen: QMap | CMap, low: float, high: float) -> Panel:
+    """Draw a real network's q or c beside the iterated map."""
+    layers = np.arange(1, len(seen.steps) + 1)
+    real = Curve("real network", layers, seen.measured, GREEN)
+    return Panel(title, [real, theory(STEP_BY_STEP, layers, seen.steps)], y_range=(low, high))
+
+
+def draw_q_map(seen: QMap) -> Drawing:
+    """Draw the q map with its staircase, and q over the layers beside a real net's."""
+    top = float(seen.grid[-1])
+    high = min(1.1 * max(float(seen.steps.max()), float(seen.measured.max())), 50 * top)
+    mapped = Curve("q map", seen.grid, seen.image, mode="lines")
+    real = _over_layers("q, the variance of z", seen, 0.0, high)
+    return figures.panels([_cobweb("q", mapped, seen, top), real])
 
 
 def q_map_lab() -> Lab:
@@ -233,7 +200,7 @@ def q_map_lab() -> Lab:
     return Lab(
         q_map_steps,
         draw_q_map,
-        activation=controls.choice("activation", "tanh", [*_THREE, "selu"], "phi"),
+        activation=_activation(options=[*THREE, "selu"]),
         sigma_w=_sigma_w(1.5),
         sigma_b=_sigma_b(0.3),
         q_start=controls.slider(
@@ -241,12 +208,12 @@ def q_map_lab() -> Lab:
         ),
         seed=controls.seed(),
         presets={
-            "tanh settles": {"activation": "tanh", "sigma_w": 1.5, "q_start": 3.0},
-            "from below, the same place": {"activation": "tanh", "sigma_w": 1.5, "q_start": 0.05},
-            "tanh dies out": {"activation": "tanh", "sigma_w": 0.8, "sigma_b": 0.0},
+            "tanh settles": {},
+            "from below, the same place": {"q_start": 0.05},
+            "tanh dies out": {"sigma_w": 0.8, "sigma_b": 0.0},
             "ReLU with He keeps what it got": {
                 "activation": "relu",
-                "sigma_w": 2**0.5,
+                "sigma_w": sqrt(2),
                 "sigma_b": 0.0,
             },
             "ReLU runs away": {"activation": "relu", "sigma_w": 1.6, "sigma_b": 0.0},
@@ -255,28 +222,14 @@ def q_map_lab() -> Lab:
     )
 
 
-def draw_c_map(one: CMap) -> go.Figure:
+def draw_c_map(seen: CMap) -> Drawing:
     """Draw the c map with its staircase, and c over the layers beside a real net's."""
-    layers = np.arange(1, len(one.steps) + 1)
-    tangent = 1 + one.slope * (one.grid - 1)
-    web = [
-        Curve("c map", one.grid, one.image, BLUE, mode="lines"),
-        Curve("diagonal", [0.0, 1.0], [0.0, 1.0], GREY, mode="lines"),
-        Curve("slope at c = 1", one.grid, tangent, PINK, mode="lines"),
-        _theory("the map, step by step", *_staircase(one.steps)),
-    ]
-    real = [
-        Curve("real network", layers, one.measured, GREEN),
-        _theory("the map, step by step", layers, one.steps),
-    ]
-    low = min(0.0, float(np.floor(10 * one.measured.min()) / 10))
-    unit = (0.0, 1.0)
-    return figures.panels(
-        [
-            Panel("c of the next layer", web, x_title="c of a layer", x_range=unit, y_range=unit),
-            Panel("c, the correlation of two inputs", real, y_range=(low, 1.02)),
-        ]
-    )
+    mapped = Curve("c map", seen.grid, seen.image, mode="lines")
+    line = 1 + seen.slope * (seen.grid - 1)
+    tangent = Curve("slope at c = 1", seen.grid, line, PINK, mode="lines")
+    low = min(0.0, float(np.floor(10 * seen.measured.min()) / 10))
+    real = _over_layers("c, the correlation of two inputs", seen, low, 1.02)
+    return figures.panels([_cobweb("c", mapped, seen, 1.0, tangent), real])
 
 
 def c_map_lab() -> Lab:
@@ -284,7 +237,7 @@ def c_map_lab() -> Lab:
     return Lab(
         c_map_steps,
         draw_c_map,
-        activation=controls.choice("activation", "tanh", _THREE, "phi"),
+        activation=_activation(),
         sigma_w=_sigma_w(2.0),
         sigma_b=_sigma_b(0.3),
         c_start=controls.slider(
@@ -294,57 +247,40 @@ def c_map_lab() -> Lab:
         presets={
             "ordered": {"sigma_w": 1.0},
             "critical": {"sigma_w": 1.3956},
-            "chaotic": {"sigma_w": 2.0},
+            "chaotic": {},
             "chaos tells 0.999 from 1": {"sigma_w": 3.0, "c_start": 0.999},
         },
     )
 
 
-def draw_phase(point: PhasePoint) -> go.Figure:
+def draw_phase(point: PhasePoint) -> Drawing:
     """Draw the plane with the edge and the present point, and ln ||delta||^2 over the layers."""
-    plane = phases(point.activation)
-    layers = np.arange(1, point.depth + 1)
-    edge = _theory("edge of chaos, χ = 1", plane.line_w, plane.line_b, "#1f1f1f")
-    here = Curve("you are here", [point.sigma_w], [point.sigma_b], "#ffffff", mode="markers")
-    lines = [
-        Curve("measured", layers, point.log_delta_square, BLUE),
-        _theory("slope ln χ", layers, point.theory),
-    ]
-    figure = figures.panels(
-        [
-            Panel(
-                "σ_b (colour: ln χ)",
-                [edge, here],
-                x_title="σ_w",
-                x_log=True,
-                x_range=(0.5, 20.0),
-                y_range=(0.0, 2.0),
-            ),
-            Panel("ln ‖∂L/∂z‖²", lines),
-        ]
+    plane, layers = phases(point.activation), np.arange(1, point.depth + 1)
+    color = Heat(
+        np.clip(plane.log_chi, -2, 2),
+        -2,
+        2,
+        plane.sigma_ws,
+        plane.sigma_bs,
+        figures.DIVERGING,
+        bar=(-2, 0, 2),
+        hover="σ_w %{x:.3g}, σ_b %{y:.2f}: ln χ %{z:.2f}",
     )
-    figure.update_traces(
-        marker={"size": 17, "line": {"color": "#1f1f1f", "width": 3}},
-        selector={"name": "you are here"},
+    edge = theory("edge of chaos, χ = 1", plane.line_w, plane.line_b, "#1f1f1f")
+    ring = {"color": "#1f1f1f", "width": 3}
+    here = figures.mark("you are here", point.sigma_w, point.sigma_b, "#ffffff", 17, line=ring)
+    seen = Curve("measured", layers, point.log_delta_square)
+    plane_panel = Panel(
+        "σ_b (colour: ln χ)",
+        [color, edge, here],
+        "σ_w",
+        x_log=True,
+        x_range=(0.5, 20.0),
+        y_range=(0.0, 2.0),
+        x_ticks=(0.5, 1, 2, 5, 10, 20),
     )
-    colours = {
-        "type": "heatmap",
-        "x": plane.sigma_ws,
-        "y": plane.sigma_bs,
-        "z": np.clip(plane.log_chi, -2, 2),
-        "zmin": -2,
-        "zmax": 2,
-        "colorscale": [list(stop) for stop in figures.DIVERGING],
-        "colorbar": {"x": 0.465, "xanchor": "left", "thickness": 10, "tickvals": [-2, 0, 2]},
-        "hovertemplate": "σ_w %{x:.3g}, σ_b %{y:.2f}: ln χ %{z:.2f}",
-    }
-    ticks = [0.5, 1, 2, 5, 10, 20]
-    return _with(
-        figure,
-        [colours],
-        xaxis={"domain": [0, 0.455], "tickvals": ticks, "ticktext": [f"{t:g}" for t in ticks]},
-        xaxis2={"domain": [0.57, 1]},
-    )
+    slopes = Panel("ln ‖∂L/∂z‖²", [seen, theory("slope ln χ", layers, point.theory)])
+    return figures.panels([plane_panel, slopes])
 
 
 def phase_lab() -> Lab:
@@ -352,86 +288,74 @@ def phase_lab() -> Lab:
     return Lab(
         phase_point,
         draw_phase,
-        activation=controls.choice("activation", "tanh", _THREE, "phi"),
+        activation=_activation(),
         sigma_w=_sigma_w(1.0),
         sigma_b=_sigma_b(0.22),
         depth=controls.depth(30, 60),
         seed=controls.seed(),
         presets={
-            "tanh, ordered": {"activation": "tanh", "sigma_w": 1.0, "sigma_b": 0.22},
-            "tanh, critical": {"activation": "tanh", "sigma_w": 1.324, "sigma_b": 0.22},
-            "tanh, chaotic": {"activation": "tanh", "sigma_w": 2.0, "sigma_b": 0.22},
-            "tanh at torch's gain 5/3": {"activation": "tanh", "sigma_w": 5 / 3, "sigma_b": 0.0},
-            "ReLU with He": {"activation": "relu", "sigma_w": 2**0.5, "sigma_b": 0.0},
-            "ReLU with Glorot": {"activation": "relu", "sigma_w": 1.0, "sigma_b": 0.0},
-            "sigmoid with Glorot": {"activation": "sigmoid", "sigma_w": 1.0, "sigma_b": 0.0},
+            "tanh, ordered": {},
+            "tanh, critical": {"sigma_w": 1.324},
+            "tanh, chaotic": {"sigma_w": 2.0},
+            "tanh at torch's gain 5/3": {"sigma_w": 5 / 3, "sigma_b": 0.0},
+            "ReLU with He": {"activation": "relu", "sigma_w": sqrt(2), "sigma_b": 0.0},
+            "ReLU with Glorot": {"activation": "relu", "sigma_b": 0.0},
+            "sigmoid with Glorot": {"activation": "sigmoid", "sigma_b": 0.0},
             "sigmoid, critical": {"activation": "sigmoid", "sigma_w": 10.149, "sigma_b": 0.0},
         },
     )
 
 
-def draw_trainability(grid: Trainability) -> go.Figure:
+def draw_trainability(grid: Trainability) -> Drawing:
     """Draw accuracy over depth and sigma_w with theory's line, and the two depth scales."""
-    octaves = np.log2(np.array(GRID_DEPTHS) / GRID_DEPTHS[0])
-    ends = (-0.5, float(octaves[-1]) + 0.5)
-    line = np.log2(6 * grid.xi_c / GRID_DEPTHS[0])
-    line = np.where(line > ends[1] + 2, np.nan, line)
-    columns, fine = np.log(grid.sigma_ws), np.log(grid.fine_w)
-    half = 0.5 * float(columns[1] - columns[0])
+    # Fields of one size: the depth counts in octaves, sigma_w by its ln.
+    columns, fine, rows = np.log(GRID_W), np.log(FINE_W), np.log2(GRID_DEPTHS) - np.log2(3)
+    half, top = 0.5 * float(columns[1] - columns[0]), float(rows[-1]) + 0.5
     sides = (float(columns[0]) - half, float(columns[-1]) + half)
-    ticks = np.array([0.7, 1.0, 1.4, 2.0, 3.0])
-    axis = {"tickvals": np.log(ticks), "ticktext": [f"{t:g}" for t in ticks]}
+    ticks = {log(w): f"{w:g}" for w in (0.7, 1.0, 1.4, 2.0, 3.0)}
+    learned = Heat(
+        grid.accuracy,
+        0.0,
+        1.0,
+        columns,
+        rows,
+        bar=(0, 0.5, 1),
+        digits=".0%",
+        hover="σ_w %{customdata:.3g}: accuracy %{z:.2f}",
+        style={"customdata": np.tile(GRID_W, (len(rows), 1)), "textfont": {"size": 12}},
+    )
+    line = np.log2(6 * grid.xi_c / GRID_DEPTHS[0])
+    reach = theory("6 ξ of the correlation", fine, np.where(line > top + 2, np.nan, line), PINK)
     scales = [
-        _theory("ξ of the gradient", fine, np.log10(np.minimum(grid.xi_grad, 1e3)), BLUE),
-        _theory("ξ of the correlation", fine, np.log10(np.minimum(grid.xi_c, 1e3))),
+        theory("ξ of the gradient", fine, np.minimum(grid.xi_grad, 1e3), BLUE),
+        theory("ξ of the correlation", fine, np.minimum(grid.xi_c, 1e3)),
     ]
-    figure = figures.panels(
-        [
-            Panel(
-                "depth (colour: test accuracy)",
-                [_theory("6 ξ of the correlation", fine, line, PINK)],
-                x_title="σ_w",
-                x_range=sides,
-                y_range=ends,
-            ),
-            Panel("depth scale ξ in layers", scales, x_title="σ_w", x_range=sides, powers=True),
-        ]
+    accuracy = Panel(
+        "depth (colour: test accuracy)",
+        [learned, reach],
+        "σ_w",
+        x_range=sides,
+        y_range=(-0.5, top),
+        x_ticks=ticks,
+        y_ticks=dict(zip(rows, map(str, GRID_DEPTHS), strict=True)),
+        x_axis={"showgrid": False},
     )
-    colours = {
-        "type": "heatmap",
-        "x": columns,
-        "y": octaves,
-        "z": grid.accuracy,
-        "zmin": 0.0,
-        "zmax": 1.0,
-        "colorscale": figures.SEQUENTIAL,
-        "colorbar": {"x": 0.465, "xanchor": "left", "thickness": 10, "tickvals": [0, 0.5, 1]},
-        "customdata": np.broadcast_to(grid.sigma_ws, grid.accuracy.shape),
-        "hovertemplate": "σ_w %{customdata:.3g}: accuracy %{z:.2f}",
-        "texttemplate": "%{z:.0%}",
-        "textfont": {"size": 12},
-    }
-    return _with(
-        figure,
-        [colours],
-        xaxis={"domain": [0, 0.455], "showgrid": False, **axis},
-        xaxis2={"domain": [0.57, 1], **axis},
-        yaxis={"tickvals": octaves, "ticktext": [str(d) for d in GRID_DEPTHS]},
-    )
+    depths = Panel("depth scale ξ in layers", scales, "σ_w", "log", x_range=sides, x_ticks=ticks)
+    return figures.panels([accuracy, depths])
 
 
 def trainability_lab() -> Lab:
-    """Train a small grid of tanh nets over depth and sigma_w (two seconds a move)."""
+    """Train a small grid of tanh nets over depth and sigma_w, row after row."""
     return Lab(
-        trainability,
+        filling_grid,
         draw_trainability,
         sigma_b=_sigma_b(0.22, 0.6),
         steps=controls.ladder("steps", 50, [5, 10, 20, 30, 40, 50, 60], "Steps of SGD."),
         seed=controls.seed(),
         presets={
-            "fifty steps": {"steps": 50},
+            "fifty steps": {},
             "ten steps": {"steps": 10},
-            "larger biases": {"steps": 50, "sigma_b": 0.5},
+            "larger biases": {"sigma_b": 0.5},
         },
     )
 
@@ -439,155 +363,129 @@ def trainability_lab() -> Lab:
 # ---- isometry
 
 
-def draw_spectrum(one: Spectrum) -> go.Figure:
+def draw_spectrum(seen: Spectrum) -> Drawing:
     """Draw the histograms of the singular values, and median and mean square over the layers."""
-    edges = np.linspace(-16.5, 2.5, 39)
-    layers = np.arange(1, one.depth + 1)
-    pairs = (("Gaussian", one.gaussian, BLUE), ("orthogonal", one.orthogonal, GREEN))
-    bars, medians, squares = [], [], []
-    for row, (name, values, color) in enumerate(pairs):
-        counts, _ = np.histogram(np.log10(values), edges)
-        outline = _bars(edges, counts / len(values))
-        bars.append(Curve(f"{name} weights", *outline, color, mode="lines"))
-        size = np.log10(one.medians[row])
-        medians.append(Curve(f"{name} weights", layers, size, color, mode="lines"))
-        root = 0.5 * np.log10(one.mean_squares[row])
-        label = f"root mean square, {name}"
-        squares.append(Curve(label, layers, root, (SKY, PINK)[row], mode="lines"))
-    if one.activation == "relu":
-        half = np.full(one.depth, np.nan)
-    else:
-        half = figures.log10([theory.gaussian_product_log_quantile(0.5, int(n)) for n in layers])
-    low = min(-2.0, float(np.floor(min(m.y.min() for m in medians))))  # type: ignore[union-attr]
-    return figures.panels(
-        [
-            Panel(
-                "share of the singular values",
-                bars,
-                x_title="log₁₀ of the singular value s of ∂z_L/∂z_0",
-                x_range=(-16.5, 2.5),
-                y_range=(0.0, 1.0),
-            ),
-            Panel(
-                "median of s",
-                [*medians, *squares, _theory("theory, 2^(−L/2)", layers, half)],
-                powers=True,
-                y_range=(low, 1.0),
-            ),
-        ]
+    edges, medians = np.linspace(-16.5, 2.5, 39), seen.medians
+    layers, whole = np.arange(1, medians.shape[1] + 1), np.arange(1, seen.depth + 1)
+    bars, sizes, roots = [], [], []
+    for row, (name, color, lighter) in enumerate(
+        (("Gaussian", BLUE, SKY), ("orthogonal", GREEN, PINK))
+    ):
+        now, root = seen.singular[row, -1], np.sqrt(seen.mean_squares[row])
+        shares = np.histogram(np.log10(now), edges)[0] / len(now)
+        bars.append(figures.histogram(f"{name} weights", edges, shares, color))
+        sizes.append(Curve(f"{name} weights", layers, medians[row], color, mode="lines"))
+        roots.append(Curve(f"root mean square, {name}", layers, root, lighter, mode="lines"))
+    # ReLU shuts half of the units, and the law is that of linear ones.
+    law = [float(gaussian_product_log_quantile(0.5, int(n))) for n in whole]
+    law = [np.nan] * len(law) if seen.activation == "relu" else law
+    half = theory("theory, 2^(−L/2)", whole, law, scale="ln")
+    spectrum = Panel(
+        "share of the singular values",
+        bars,
+        "log₁₀ of the singular value s of ∂z_L/∂z_0",
+        x_range=(-16.5, 2.5),
+        y_range=(0.0, 1.0),
     )
+    y_range = (min(-2.0, float(np.floor(np.log10(medians.min())))), 1.0)
+    typical = Panel("median of s", [*sizes, *roots, half], scale="log", y_range=y_range)
+    return figures.panels([spectrum, typical])
 
 
 def spectrum_lab() -> Lab:
     """Compare all the directions of two nets whose mean square is the same."""
     return Lab(
-        spectrum,
+        spectra,
         draw_spectrum,
-        activation=controls.choice("activation", "tanh", list(CRITICAL), "phi"),
+        activation=_activation(options=list(CRITICAL)),
         depth=controls.depth(50, 100),
         seed=controls.seed(),
         presets={
             "one layer": {"depth": 1, "activation": "identity"},
             "linear, 10": {"depth": 10, "activation": "identity"},
-            "linear, 50": {"depth": 50, "activation": "identity"},
-            "tanh, 50": {"depth": 50, "activation": "tanh"},
+            "linear, 50": {"activation": "identity"},
+            "tanh, 50": {},
             "ReLU, 10": {"depth": 10, "activation": "relu"},
         },
     )
 
 
-def draw_linear(one: LinearLearning) -> go.Figure:
+def draw_linear(race: LinearLearning) -> Drawing:
     """Draw the loss over the steps from both starts."""
-    steps = np.arange(one.losses.shape[1])
-    curves = [
-        Curve(name, steps, values, color, mode="lines")
-        for name, values, color in zip(
-            ("Gaussian start", "orthogonal start"), one.losses, (BLUE, GREEN), strict=True
-        )
-    ]
-    goal = Curve("target", [0, steps[-1]], [one.target, one.target], GREY, mode="lines")
-    panel = Panel("quadratic loss", [*curves, goal], x_title=figures.STEP, y_range=(0.03, 0.2))
+    steps = np.arange(race.losses.shape[1])
+    starts = zip(("Gaussian start", "orthogonal start"), race.losses, (BLUE, GREEN), strict=True)
+    curves = [Curve(name, steps, losses, color, mode="lines") for name, losses, color in starts]
+    target = Curve("target", steps[[0, -1]], [race.target] * 2, GREY, ASIDE, "lines")
+    panel = Panel("quadratic loss", [*curves, target], figures.STEP, y_range=(0.03, 0.2))
     return figures.panels([panel], height=340)
 
 
 def linear_lab() -> Lab:
-    """Race an orthogonal against a Gaussian start in deep linear nets (a second or two a move)."""
+    """Race an orthogonal against a Gaussian start in deep linear nets."""
     return Lab(
-        linear_learning,
+        racing_linear,
         draw_linear,
         depth=controls.depth(10, 20),
         seed=controls.seed(),
-        presets={"3 layers": {"depth": 3}, "10 layers": {"depth": 10}, "20 layers": {"depth": 20}},
+        presets={"3 layers": {"depth": 3}, "10 layers": {}, "20 layers": {"depth": 20}},
     )
 
 
 # ---- finite width and finite numbers
 
 
-def draw_fluctuation(one: Fluctuation) -> go.Figure:
+def draw_fluctuation(many: Fluctuation) -> Drawing:
     """Draw the histogram of ln ||h||^2 over the nets with theory's density."""
-    curves = [
-        Curve("2000 networks", *_bars(one.edges, one.counts), BLUE, mode="lines"),
-        _theory("theory", one.grid, one.density),
-    ]
-    title = "ln of ‖h‖² of the last layer over that of the input"
-    return figures.panels([Panel("density", curves, x_title=title)], height=340)
+    x_title = "ln of ‖h‖² of the last layer over that of the input"
+    return _beside_normal(many.histogram, ("2000 networks", "theory"), x_title, 340)
 
 
 def fluctuation_lab() -> Lab:
     """Show how far nets of one critical scale differ by chance alone."""
     return Lab(
-        fluctuation,
+        fluctuations,
         draw_fluctuation,
-        activation=controls.choice("activation", "relu", ["relu", "identity"], "phi"),
+        activation=_activation("relu", ["relu", "identity"]),
         depth=controls.depth(20, 100),
         width=controls.width(50, 200),
         seed=controls.seed(),
         presets={
-            "ReLU": {"activation": "relu", "depth": 20, "width": 50},
-            "linear": {"activation": "identity", "depth": 20, "width": 50},
-            "depth as large as width": {"activation": "relu", "depth": 50, "width": 50},
+            "ReLU": {},
+            "linear": {"activation": "identity"},
+            "depth as large as width": {"depth": 50},
         },
     )
 
 
-def draw_overflow(one: Overflow) -> go.Figure:
+def draw_overflow(seen: Overflow) -> Drawing:
     """Draw the largest |z| over the layers, and where each number format gives up."""
-    longest = max(one.log10_largest.values(), key=len)
+    longest = max(seen.log_largest.values(), key=len)
     layers = np.arange(1, len(longest) + 1)
     curves = [Curve("largest |z|", layers, longest, GREY, mode="lines")]
-    for (name, kind), color in zip(FORMATS.items(), COLORS, strict=True):
-        seen = one.log10_largest[name]
-        text = f"last layer in {name}" if one.inf_layer[name] else f"{name} lasts"
-        x, y = ([len(seen)], seen[-1:]) if len(seen) else ([1], [np.nan])
-        curves.append(Curve(text, x, y, color, mode="markers"))
-        limit = float(np.log10(_largest(kind)))
-        name = "largest number of each format"
-        curves.append(_theory(name, [1, 2000], [limit, limit], GREY))
-    curves.append(_theory("theory", layers, one.theory[: len(layers)]))
-    figure = figures.panels(
-        [
-            Panel(
-                "largest |z|", curves, powers=True, x_log=True, x_range=(1, 2000), y_range=(0, 330)
-            )
-        ],
-        height=420,
+    for (name, limit), color in zip(LIMITS.items(), figures.PALETTE, strict=False):
+        sizes = seen.log_largest[name]
+        text = f"last layer in {name}" if seen.inf_layer[name] else f"{name} lasts"
+        x, y = ([len(sizes)], sizes[-1:]) if len(sizes) else ([1], [np.nan])
+        # float32 and bfloat16 end in one place: a ring shows round the point.
+        style = {"marker": {"size": 18}} if name == "bfloat16" else {}
+        curves.append(Curve(text, x, y, color, mode="markers", style=style))
+        curves.append(figures.level("largest number of each format", limit, (1, MOST_LAYERS)))
+    panel = Panel(
+        "largest |z|",
+        [*curves, theory("theory", layers, seen.theory)],
+        scale="ln",
+        x_log=True,
+        x_range=(1, MOST_LAYERS),
+        y_range=(0, 330),
+        x_ticks=(1, 10, 100, 1000),
     )
-    # float32 and bfloat16 end in one place: a ring shows round the point.
-    figure.data[3].marker.size = 18
-    return figure.update_xaxes(tickvals=[1, 10, 100, 1000])
-
-
-def _largest(kind: Any) -> float:
-    import torch
-
-    return float(torch.finfo(kind).max)
+    return figures.panels([panel])
 
 
 def overflow_lab() -> Lab:
     """Let one exploding net overflow in four number formats."""
     return Lab(
-        overflow,
+        overflowing,
         draw_overflow,
         weight_scale=controls.slider(
             "He times", 4.0, 1.5, 20.0, tooltip="He's weights are multiplied by this.", log=True

@@ -10,21 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-Array = NDArray[np.float64]
+from vglib.backprop import PHI, Phi
+
+Array = NDArray[np.floating]
 
 # The gates in torch's order, one block of rows of W each.
 BLOCKS: Mapping[str, str] = {"tanh": "h", "relu": "h", "linear": "h", "lstm": "ifgo", "gru": "rzn"}
+PLAIN: Mapping[str, Phi] = {"tanh": PHI["tanh"], "relu": PHI["relu"], "linear": PHI["identity"]}
 NAMES = ("w_in", "w_h", "b_in", "b_h")
-
-# Outside these bounds squares can leave float64.
-_SMALL, _LARGE = 1e-140, 1e140
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
     """A recurrent cell of `hidden` units; G blocks of rows, one for each gate of `BLOCKS[kind]`.
 
-    `w_in: (G hidden, n_in)`, `w_h: (G hidden, hidden)`, `b_in`, `b_h: (G hidden,)`, as in torch.
+    `w_in: (G hidden, n_in)`, `w_h: (G hidden, hidden)`, `b_in`, `b_h: (G hidden,)`, as in torch; a
+    training changes them in place.
 
     - "tanh", "relu", "linear": h_t = phi(W_in x_t + b_in + W_h h_(t-1) + b_h)
     - "lstm": c_t = f c_(t-1) + i g, h_t = o tanh(c_t); i, f, o sigmoids, g a tanh
@@ -71,14 +72,8 @@ def make_cell(
     `keep_bias` is the bias of the gate that keeps: f of an LSTM, z of a GRU.
     """
     rows, bound = len(BLOCKS[kind]) * hidden, weight_scale / hidden**0.5
-    cell = Cell(
-        kind,
-        generator.uniform(-bound, bound, (rows, n_in)),
-        generator.uniform(-bound, bound, (rows, hidden)),
-        np.zeros(rows),
-        np.zeros(rows),
-        fixed or {},
-    )
+    w_in, w_h = (generator.uniform(-bound, bound, (rows, n)) for n in (n_in, hidden))
+    cell = Cell(kind, w_in, w_h, np.zeros(rows), np.zeros(rows), fixed or {})
     if keep := {"lstm": "f", "gru": "z"}.get(kind):
         cell.b_in[cell.block(keep)] = keep_bias
     return cell
@@ -124,9 +119,7 @@ def run(cell: Cell, x: Array, h: Array | None = None, c: Array | None = None) ->
         cs[0] = c
     inputs = x @ cell.w_in.T + cell.b_in
     w_h = np.ascontiguousarray(cell.w_h.T)
-    steps = []
-    for t in range(length):
-        steps.append(_step(cell, inputs[t], hs[t], cs[t], w_h, hs[t + 1], cs[t + 1]))
+    steps = [_step(cell, inputs[t], hs[t], cs[t], w_h, hs[t + 1], cs[t + 1]) for t in range(length)]
     return Run(cell, x, hs, cs, steps)
 
 
@@ -151,26 +144,30 @@ def _step(
         new = np.tanh(inputs[:, 2 * n :] + r * inner)
         h_next[:] = z * h + (1 - z) * new
         return Step(h, c, {"r": r, "z": z, "n": new}, inner)
-    z = inputs + recurrent
-    h_next[:] = np.tanh(z) if cell.kind == "tanh" else z if cell.kind == "linear" else z.clip(min=0)
+    h_next[:] = PLAIN[cell.kind].value(inputs + recurrent)
     return Step(h, c, {"h": h_next}, h_next)
+
+
+def arriving(cell: Cell, step: Step, dh: Array, dc: Array) -> Array:
+    """Return the whole gradient by c_t: what arrives from c_(t+1), and what comes through h_t."""
+    return dc + dh * (step.gates["o"] * (1 - step.squashed**2)) if cell.kind == "lstm" else dc
 
 
 def back_step(cell: Cell, step: Step, dh: Array, dc: Array) -> tuple[Array, Array, Array, Array]:
     """Carry the gradient by the state after a step to the one before it.
 
-    dh, dc: (..., hidden), the gradient by h_t and by c_t as they leave the step. Returns the
+    dh, dc: (..., hidden), the whole gradient by h_t and by c_t, see `arriving`. Returns the
     gradients by the two sums W_in x + b_in and W_h h + b_h, (..., G hidden) each, then dh, dc.
     """
+    # Slopes are multiplied first: they belong to one step, dh and dc may have a row for each probe.
     gates = step.gates
     if cell.kind == "lstm":
         i, f, g, o = (gates[name] for name in "ifgo")
-        dc = dc + dh * o * (1 - step.squashed**2)
         parts = {
-            "i": dc * g * i * (1 - i),
-            "f": dc * step.c * f * (1 - f),
-            "g": dc * i * (1 - g**2),
-            "o": dh * step.squashed * o * (1 - o),
+            "i": dc * (g * i * (1 - i)),
+            "f": dc * (step.c * f * (1 - f)),
+            "g": dc * (i * (1 - g**2)),
+            "o": dh * (step.squashed * o * (1 - o)),
         }
         for name in cell.fixed:
             parts[name] = np.zeros_like(dc)
@@ -178,12 +175,11 @@ def back_step(cell: Cell, step: Step, dh: Array, dc: Array) -> tuple[Array, Arra
         return dz, dz, dz @ cell.w_h, dc * f
     if cell.kind == "gru":
         r, z, new = (gates[name] for name in "rzn")
-        dn = dh * (1 - z) * (1 - new**2)
-        dr, dz = dn * step.squashed * r * (1 - r), dh * (step.h - new) * z * (1 - z)
+        dn = dh * ((1 - z) * (1 - new**2))
+        dr, dz = dn * (step.squashed * r * (1 - r)), dh * ((step.h - new) * z * (1 - z))
         inner = np.concatenate([dr, dz, dn * r], axis=-1)
         return np.concatenate([dr, dz, dn], axis=-1), inner, inner @ cell.w_h + dh * z, dc
-    h = gates["h"]
-    dz = dh * (1 - h**2 if cell.kind == "tanh" else h > 0 if cell.kind == "relu" else 1.0)
+    dz = dh * PLAIN[cell.kind].slope(gates["h"])
     return dz, dz, dz @ cell.w_h, dc
 
 
@@ -205,15 +201,11 @@ def backward(seen: Run, dh_out: Array) -> Gradient:
     rows = len(cell.b_in)
     d_in, d_h = np.empty((2, length, *seen.h.shape[1:2], rows))
     dh, dc = np.zeros((2, *seen.h.shape))
-    total = np.zeros_like(dc)
     for t in reversed(range(length)):
-        dh[t + 1] += dh_out[t]
         step = seen.steps[t]
-        total[t + 1] = dc[t + 1]
-        if cell.kind == "lstm":
-            total[t + 1] += dh[t + 1] * step.gates["o"] * (1 - step.squashed**2)
+        dh[t + 1] += dh_out[t]
+        dc[t + 1] = arriving(cell, step, dh[t + 1], dc[t + 1])
         d_in[t], d_h[t], dh[t], dc[t] = back_step(cell, step, dh[t + 1], dc[t + 1])
-    total[0] = dc[0]
     flat_in, flat_h = d_in.reshape(-1, rows), d_h.reshape(-1, rows)
     grads = (
         flat_in.T @ seen.x.reshape(len(flat_in), -1),
@@ -221,35 +213,4 @@ def backward(seen: Run, dh_out: Array) -> Gradient:
         flat_in.sum(0),
         flat_h.sum(0),
     )
-    return Gradient(dict(zip(NAMES, grads, strict=True)), dh, total)
-
-
-def log_stretch(seen: Run, probes: Array, start: str) -> tuple[Array, Array]:
-    """Follow random directions u back through time, with no underflow and no overflow.
-
-    The loss is u . c_T (`start` "c") or u . h_T ("h"), for the rows u: (k, hidden) of `probes` and
-    a batch of one sequence. Returns ln of the root mean square over the rows of |dL/dh_t| and of
-    |dL/dc_t|, each (T + 1,), relative to |u|; -inf where it is exactly 0.
-    """
-    cell, length = seen.cell, seen.length
-    zero = np.zeros_like(probes)
-    dh, dc = (zero, probes) if start == "c" else (probes, zero)
-    size = float(np.linalg.norm(probes))
-    log_h, log_c = np.full((2, length + 1), -np.inf)
-    log_norm = 0.0
-    for t in reversed(range(length + 1)):
-        largest = max(float(np.abs(dh).max()), float(np.abs(dc).max()))
-        if largest == 0:
-            break
-        if not _SMALL < largest < _LARGE:
-            dh, dc, log_norm = dh / largest, dc / largest, log_norm + np.log(largest)
-        whole = dc
-        if t and cell.kind == "lstm":
-            step = seen.steps[t - 1]
-            whole = dc + dh * step.gates["o"] * (1 - step.squashed**2)
-        with np.errstate(divide="ignore"):
-            log_h[t] = log_norm + np.log(np.linalg.norm(dh) / size)
-            log_c[t] = log_norm + np.log(np.linalg.norm(whole) / size)
-        if t:
-            _, _, dh, dc = back_step(cell, seen.steps[t - 1], dh, dc)
-    return log_h, log_c
+    return Gradient(dict(zip(NAMES, grads, strict=True)), dh, dc)

@@ -7,7 +7,12 @@ from math import log, log10
 import numpy as np
 
 from vglib.claim import Claim, Tolerance
-from vglib.lstm import experiments as ex
+from vglib.lstm.adding import GUESS, adding
+from vglib.lstm.characters import characters
+from vglib.lstm.paths import carry_over, lstm_path
+from vglib.lstm.plain import jordan_norm, recurrence, recurrent_matrix, weight_gradient
+from vglib.lstm.prediction import lstm_factors, two_paths
+from vglib.lstm.stream import truncation
 
 CHAPTER = 8
 
@@ -17,33 +22,33 @@ LN10 = log(10)
 
 
 def _cell_exponent(forget_bias: float, inputs: float = 1.0) -> float:
-    keep, kappa = ex.lstm_factors(forget_bias, 1.0, 101, inputs)
-    return float(ex.two_paths(keep[1:], kappa[1:])[0]) / LN10
+    keep, kappa = lstm_factors(forget_bias, 1.0, 101, inputs)
+    return float(two_paths(keep[1:], kappa[1:])[0]) / LN10
 
 
 def _measured_exponent(
     seed: int, forget_bias: float = 0.0, wiring: str = "LSTM", inputs: float = 1.0
 ) -> float:
-    path = ex.lstm_path(forget_bias, wiring=wiring, inputs=inputs, seed=seed)
+    path = lstm_path(forget_bias, wiring=wiring, inputs=inputs, seed=seed)
     return float(path.log_c[0]) / LN10
 
 
 def _weight_gradient_ratio(seed: int) -> float:
-    return ex.weight_gradient(100, seed).total / ex.weight_gradient(10, seed).total
+    return weight_gradient(100, seed).total / weight_gradient(10, seed).total
 
 
 def _clipping_gain(seed: int) -> float:
-    free, clipped = (ex.characters(25, clip, 10.0, seed).final for clip in (float("inf"), 0.25))
+    free, clipped = (characters(25, clip, 10.0, seed).final for clip in (float("inf"), 0.25))
     return free - clipped
 
 
 def _error(net: str, length: int, updates: int, seed: int) -> float:
-    return float(ex.adding(net, length, seed, updates).smooth[-1])
+    return float(adding(net, length, seed, updates).smooth[-1])
 
 
 def _bias_gain(seed: int) -> float:
     # A net that never gets there counts as if it did at the very end.
-    at = [min(ex.adding(f"LSTM, b = {b}", 50, seed, 1500).learned_at, 1500) for b in (0, 1)]
+    at = [min(adding(f"LSTM, b = {b}", 50, seed, 1500).learned_at, 1500) for b in (0, 1)]
     return at[0] / at[1]
 
 
@@ -59,9 +64,9 @@ SMALL_RHO = Claim(
     "step back in time.",
     setup="linear net, W a Jordan block of 10 units with 0.9 on the diagonal and 0.5 above it; "
     "Frobenius norm of W^89",
-    prediction=lambda: ex.jordan_norm(89),
+    prediction=lambda: jordan_norm(89),
     measure=lambda seed: float(
-        np.linalg.norm(np.linalg.matrix_power(ex.recurrent_matrix("Jordan block", 0.9, 0), 89))
+        np.linalg.norm(np.linalg.matrix_power(recurrent_matrix("Jordan block", 0.9, 0), 89))
     ),
     tolerance=Tolerance.relative(1e-9),
     rival=0.9**89,
@@ -85,7 +90,7 @@ LARGE_RHO = Claim(
     setup="tanh net of 100 units, Gaussian W with ρ = 1.2, random input of size 0.5 at each step, "
     "T = 100; factor a step of the root-mean-square stretch of ∂h_T/∂h_0",
     prediction=0.97,
-    measure=lambda seed: ex.recurrence(1.2, 100, "Gaussian", "tanh", 0.5, seed).rate,
+    measure=lambda seed: recurrence(1.2, 100, "Gaussian", "tanh", 0.5, seed).rate,
     tolerance=Tolerance.at_most(),
     rival=1.2,
     rival_says="ρ, which is the factor of a linear net",
@@ -228,7 +233,7 @@ REMEMBERS = Claim(
     setup="LSTM of 64 units, T = 10, state 0 at the start of a sequence; largest change of h_T "
     "when the sequence processed before is exchanged",
     prediction=0.0,
-    measure=lambda seed: ex.carry_over(seed)[0],
+    measure=lambda seed: carry_over(seed)[0],
     tolerance=Tolerance.absolute(1e-12),
     rival=0.01,
     rival_says="a trace of what came before",
@@ -250,7 +255,7 @@ TRUNCATION = Claim(
     setup="LSTM of 16 units, b = 1, stream of coin flips, target x_(t-5), window 5, state carried "
     "on, Adam 0.02, batch 16, 2400 steps of the stream; squared error, where 1 is guessing",
     prediction=0.8,
-    measure=lambda seed: ex.truncation(5, 5, "LSTM", seed).loss,
+    measure=lambda seed: truncation(5, 5, "LSTM", seed).loss,
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="learned, as with window 10",
@@ -304,7 +309,7 @@ def _long_lag(
         prediction=limit,
         measure=lambda seed: _error(net, 50, 1500, seed),
         tolerance=Tolerance.at_most() if succeeds else Tolerance.at_least(),
-        rival=ex.GUESS if succeeds else 0.01,
+        rival=GUESS if succeeds else 0.01,
         rival_says="answering 1 each time" if succeeds else "learned",
         verdict=lambda error: (
             f"holds: the error is {error:.3g}, where answering 1 leaves 0.167"

@@ -2,65 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import inf, isfinite
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from dataclasses import replace
+from math import inf
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vglib import learn
 from vglib.lstm.cells import Array, Cell, Run, backward, run
+from vglib.results import frozen
+
+# How often a training is looked at on its way.
+LOOKS = 10
 
 
 class Learner:
-    """A cell and a readout y_t = W_out h_t + b_out, trained by Adam or plain SGD.
+    """A cell and a readout y_t = W_out h_t + b_out, whose parameters are views of one vector.
 
-    The gradient is clipped by its norm: g <- g min(1, clip / ||g||), over all parameters together.
+    `theta` is that vector, so that a step has one array to change and one norm to take.
     """
 
-    def __init__(
-        self, cell: Cell, n_out: int, rule: str = "Adam", *, generator: np.random.Generator
-    ) -> None:
+    def __init__(self, cell: Cell, n_out: int, *, generator: np.random.Generator) -> None:
         bound = cell.hidden**-0.5
-        self.cell, self.rule = cell, rule
-        self.w_out = generator.uniform(-bound, bound, (n_out, cell.hidden))
-        self.b_out = np.zeros(n_out)
-        self._values = [*cell.parameters().values(), self.w_out, self.b_out]
-        self._first = [np.zeros_like(v) for v in self._values]
-        self._second = [np.zeros_like(v) for v in self._values]
-        self._step = 0
+        w_out = generator.uniform(-bound, bound, (n_out, cell.hidden))
+        arrays = [*cell.parameters().values(), w_out, np.zeros(n_out)]
+        self._shapes = [array.shape for array in arrays]
+        self.cell = cell
+        self.look_at(np.concatenate([array.ravel() for array in arrays]))
+
+    def look_at(self, theta: Array) -> None:
+        """Take all parameters from a vector."""
+        self.theta = theta
+        w_in, w_h, b_in, b_h, self.w_out, self.b_out = self.arrays(theta)
+        self.cell = replace(self.cell, w_in=w_in, w_h=w_h, b_in=b_in, b_h=b_h)
+
+    def arrays(self, vector: Array) -> list[Array]:
+        """Cut a vector like `theta` into the cell's arrays, W_out and b_out; views, no copies."""
+        ends = np.cumsum([np.prod(shape) for shape in self._shapes])[:-1]
+        parts = zip(np.split(vector, ends), self._shapes, strict=True)
+        return [part.reshape(shape) for part, shape in parts]
+
+    def still(self) -> Learner:
+        """Return a copy that learns no more."""
+        kept = copy(self)
+        kept.look_at(frozen(self.theta.copy()))
+        return kept
+
+    def forward(self, x: Array, state: tuple[Array, Array] | None = None) -> Run:
+        """Run the cell over x: (T, batch, n_in) from a state (h, c), 0 unless given."""
+        return run(self.cell, x, *(state or (None, None)))
 
     def read(self, h: Array) -> Array:
         """Map states (..., hidden) to outputs (..., n_out)."""
         return h @ self.w_out.T + self.b_out
 
-    def gradient(self, seen: Run, d_out: Array) -> list[Array]:
-        """Return dL/d(parameters) for d_out = dL/dy: (T, batch, n_out), through all T steps."""
+    def gradient(self, seen: Run, d_out: Array) -> Array:
+        """Return dL/d(theta) for d_out = dL/dy: (T, batch, n_out), through all T steps."""
         by_state = backward(seen, d_out @ self.w_out)
         flat, h = d_out.reshape(-1, len(self.b_out)), seen.h[1:].reshape(-1, self.cell.hidden)
-        return [*by_state.parameters.values(), flat.T @ h, flat.sum(0)]
+        parts = [*by_state.parameters.values(), flat.T @ h, flat.sum(0)]
+        return np.concatenate([part.ravel() for part in parts])
 
-    def update(self, gradients: Sequence[Array], lr: float, clip: float = inf) -> float:
-        """Take one step in place and return the norm of the gradient before clipping."""
-        norm = float(np.sqrt(sum(float((g**2).sum()) for g in gradients)))
-        if not isfinite(norm):
-            return norm
-        share = min(1.0, clip / norm) if norm else 1.0
-        self._step += 1
-        for value, g, first, second in zip(
-            self._values, gradients, self._first, self._second, strict=True
-        ):
-            if self.rule == "SGD":
-                value -= lr * share * g
-                continue
-            first += 0.1 * (share * g - first)
-            second += 0.001 * ((share * g) ** 2 - second)
-            size = np.sqrt(second / (1 - 0.999**self._step)) + 1e-8
-            value -= lr / (1 - 0.9**self._step) * first / size
-        return norm
+    def training(
+        self,
+        loss: Callable[[Array, Any], tuple[float, Array]],
+        batches: Iterable[tuple[Array, Any]],
+        updates: int,
+        *,
+        lr: float,
+        rule: learn.Rule = learn.adam,
+        clip: float = inf,
+        carry: bool = False,
+    ) -> Iterator[tuple[Array, Array]]:
+        """Learn from batches (x, y), and yield losses and gradients' norms so far, now and then.
 
-    def windows(self, x: Array, window: int) -> list[slice]:
-        """Cut the time axis of x into windows for truncated backpropagation."""
-        return [slice(s, s + window) for s in range(0, len(x) - window + 1, window)]
+        `loss(outputs, y)` returns the loss and dL/d(outputs), (T, batch, n_out); the norm is that
+        before clipping. With `carry` each batch starts from the state in which the last one ended.
+        """
+        state: tuple[Array, Array] | None = None
 
-    def forward(self, x: Array, state: tuple[Array, Array] | None = None) -> Run:
-        """Run the cell over x: (T, batch, n_in) from a state (h, c), 0 unless given."""
-        return run(self.cell, x, *(state or (None, None)))
+        def gradient(x: Array, y: Any) -> tuple[float, list[Array]]:
+            nonlocal state
+            seen = self.forward(x, state)
+            if carry:
+                state = seen.h[-1], seen.c[-1]
+            value, d_out = loss(self.read(seen.h[1:]), y)
+            return value, [self.gradient(seen, d_out)]
+
+        shown = []
+        for step in learn.steps([self.theta], gradient, batches, lr=lr, rule=rule, clip=clip):
+            shown.append((step.loss, step.norm))
+            due = step.taken % max(1, updates // LOOKS) == 0
+            if due or step.why or step.taken == updates:
+                losses, norms = np.array(shown).T
+                yield losses, norms
+
+
+def windows(window: int, x: NDArray, y: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
+    """Cut two streams (T, batch, ...) into windows, for truncated backpropagation."""
+    for first in range(0, len(x) - window + 1, window):
+        yield x[first : first + window], y[first : first + window]

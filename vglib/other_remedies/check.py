@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
-from vglib.other_remedies import experiments as ex
+from vglib.other_remedies import first_step
+from vglib.other_remedies.bowl import bowl_hessian
+from vglib.other_remedies.schedules import cosine_decay
 
 # Pretraining
 
@@ -119,7 +121,7 @@ guess_adam = ChoiceExercise(
 adam_first_step = FunctionExercise(
     "adam_first_step",
     "return what Adam's first step subtracts from the weights.",
-    reference=ex.adam_first_step,
+    reference=first_step.adam_first_step,
     cases=[
         (np.array([3.0, -0.5]), 0.1, 1e-8),
         (np.array([1.0, -1e-8]), 1.0, 1e-8),
@@ -135,7 +137,7 @@ adam_first_step = FunctionExercise(
 def _warm_cosine(step: int, peak: float, warm: int, total: int) -> float:
     if step < warm:
         return peak * (step + 1) / warm
-    return peak * ex.cosine_decay(step - warm, total - warm)
+    return peak * cosine_decay(step - warm, total - warm)
 
 
 warm_cosine = FunctionExercise(
@@ -159,7 +161,7 @@ warm_cosine = FunctionExercise(
 largest_step = NumberExercise(
     "largest_step",
     "give the largest stable step size for x with mean 10 and standard deviation 1.",
-    expected=lambda: 2 / float(np.linalg.eigvalsh(ex.bowl_hessian(10.0, 1.0))[-1]),
+    expected=lambda: 2 / float(np.linalg.eigvalsh(bowl_hessian(10.0, 1.0))[-1]),
     rtol=0.005,
     near={
         2 / 101.99: "The Hessian has a 2 in front: E(wx + b - y)² has 2 E xx^T.",

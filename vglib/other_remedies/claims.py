@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-
 from vglib.claim import Claim, Tolerance
-from vglib.other_remedies import experiments as ex
-from vglib.other_remedies import tournament as tm
+from vglib.other_remedies import article
 from vglib.other_remedies.pretraining import (
     accuracy,
     finished,
@@ -17,6 +13,22 @@ from vglib.other_remedies.pretraining import (
     started,
 )
 from vglib.other_remedies.rbm import error_growth
+from vglib.other_remedies.step_claims import (
+    ADAM_CARRIES,
+    ADAM_CURES,
+    ADAM_PATIENCE,
+    ADAM_SIZE,
+    BLIND,
+    CAPSULES,
+    CONDITION,
+    INPUTS,
+    LABELS,
+    NO_WARM_UP,
+    SAME_STEP,
+    WARM_UP,
+)
+from vglib.other_remedies.tournament import compete
+from vglib.words import percent
 
 CHAPTER = 10
 
@@ -29,10 +41,6 @@ FOUR = (
     "quadratic loss averaged over the outputs, SGD, lr 0.5, batch 10"
 )
 COPIED = "each layer first an autoencoder with tied weights, 10 epochs of SGD, batch 20, no labels"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g}%"
 
 
 EVENS_OUT = Claim(
@@ -68,7 +76,7 @@ TRAINS = Claim(
     rival=0.15,
     rival_says="about what the same net reaches without",
     verdict=lambda accuracy: (
-        f"holds: {_percent(accuracy)} of the test images, where guessing gives 10%"
+        f"holds: {percent(accuracy)} of the test images, where guessing gives 10%"
         if accuracy > 0.8
         else "refuted: it does not train"
     ),
@@ -88,7 +96,7 @@ NEEDED = Claim(
     rival=0.15,
     rival_says="about what N(0, 1/n) reaches",
     verdict=lambda accuracy: (
-        f"refuted: from weights of another scale, {_percent(accuracy)} without pretraining"
+        f"refuted: from weights of another scale, {percent(accuracy)} without pretraining"
         if accuracy > 0.8
         else "holds"
     ),
@@ -133,7 +141,7 @@ ONLY_SCALE = Claim(
     rival_says="the same entries in another order are as good",
     verdict=lambda gap: (
         f"holds only if you train long enough: at first the learned directions are worth "
-        f"{_percent(gap)} of the images"
+        f"{percent(gap)} of the images"
         if gap > 0.1
         else "holds"
     ),
@@ -153,7 +161,7 @@ ONLY_FEATURES = Claim(
     rival_says="with the features gone, the net is stuck as before",
     verdict=lambda accuracy: (
         f"holds only if speed is meant: with every feature destroyed the net still reaches "
-        f"{_percent(accuracy)}"
+        f"{percent(accuracy)}"
         if accuracy > 0.8
         else "holds"
     ),
@@ -176,7 +184,7 @@ LAYER_BY_LAYER = Claim(
     rival_says="about what the readout alone reaches once it is trained on the labels",
     verdict=lambda share: (
         f"holds only if the labels are left out: the stack knows the images, and names "
-        f"{_percent(share)} of them"
+        f"{percent(share)} of them"
         if share < 0.3
         else "holds"
     ),
@@ -197,7 +205,7 @@ DBN = Claim(
     rival=0.15,
     rival_says="about what the same net reaches without",
     verdict=lambda share: (
-        f"holds: {_percent(share)} of the test images, where guessing gives 10%"
+        f"holds: {percent(share)} of the test images, where guessing gives 10%"
         if share > 0.8
         else "refuted: it does not train"
     ),
@@ -227,325 +235,6 @@ CD_GRADIENT = Claim(
     "step is nearly enough; large weights hold the sampling near the data.",
 )
 
-
-PRETRAINING: tuple[Claim, ...] = (
-    EVENS_OUT,
-    TRAINS,
-    NEEDED,
-    GLOBAL,
-    ONLY_SCALE,
-    ONLY_FEATURES,
-    LAYER_BY_LAYER,
-    DBN,
-    CD_GRADIENT,
-)
-
-
-# The step: optimisers, schedules, scaling
-
-_SIGMOIDS = "digits, sigmoid net, weights N(0, 1/n), zero biases, cross-entropy, batches of 64"
-_HOT = (
-    "digits, six ReLU layers of 30, He times 1.5, zero biases, cross-entropy, SGD, batches of 64, "
-    "300 steps"
-)
-
-
-def _share(x: float) -> str:
-    return f"{100 * x:.3g}%"
-
-
-CAPSULES = Claim(
-    id="capsules-abandon-backprop",
-    source="a widely read Zhihu article",
-    says="Hinton proposed capsules in order to abandon for good the deep learning algorithms that "
-    "are based on backpropagation.",
-    setup="one capsule layer, 6 capsules of 4 numbers to 3 of 5, three rounds of routing by "
-    "agreement, margin loss, 8 examples, all N(0, 1); gradient by backprop against central "
-    "differences, relative error",
-    prediction=1e-6,
-    measure=ex.capsule_gradient_error,
-    tolerance=Tolerance.at_most(),
-    rival=1.0,
-    rival_says="backprop has no gradient to give here",
-    verdict=lambda error: (
-        f"refuted: backprop goes through the routing, exact to {error:.1g}; the published CapsNet "
-        "was trained by it"
-        if error < 1e-3
-        else "holds"
-    ),
-    correction="CapsNet (Sabour, Frosst and Hinton 2017) replaces pooling by routing and is "
-    "trained by backprop, with Adam. That Hinton looks for something other than backprop is true, "
-    "and another matter.",
-)
-
-ADAM_SIZE = Claim(
-    id="adams-step-does-not-depend-on-the-gradients-size",
-    source="common teaching",
-    says="Adam divides by the gradient's size, so its step is lr, however small the gradient.",
-    setup="first step of torch.optim.Adam, lr 1, eps 1e-8, on one weight with the gradient 1e-9",
-    prediction=1e-9 / (1e-9 + 1e-8),
-    measure=lambda seed: _torch_adam_step(1e-9),
-    tolerance=Tolerance.relative(1e-6),
-    rival=1.0,
-    rival_says="lr, as with every larger gradient",
-    verdict=lambda step: (
-        f"holds only if the gradient is far above eps: of 1e-9 it makes {step:.3g} of lr"
-        if step < 0.9
-        else "holds"
-    ),
-    correction="The first step is lr g/(|g| + eps): lr for |g| far above 1e-8, and lr g/eps, as "
-    "small as the gradient, far below.",
-    exact=True,
-    seeds=1,
-)
-
-
-def _torch_adam_step(gradient: float) -> float:
-    w = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    w.grad = torch.full_like(w, gradient)
-    torch.optim.Adam([w], lr=1.0).step()
-    return abs(w.item())
-
-
-ADAM_CURES = Claim(
-    id="adam-cures-vanishing-gradients",
-    source="common advice",
-    says="If the gradient vanishes, use Adam: it gives every layer a step of the same size.",
-    setup=f"{_SIGMOIDS}, ten layers of 30, Adam, lr 0.01, 300 steps; test accuracy",
-    prediction=0.35,
-    measure=lambda seed: ex.reach_run("Adam", 10, seed=seed).accuracy,
-    tolerance=Tolerance.at_most(),
-    rival=0.85,
-    rival_says="what the same Adam reaches from four times these weights",
-    verdict=lambda accuracy: (
-        f"refuted: {_share(accuracy)} of the test images, one or two digits of ten"
-        if accuracy < 0.5
-        else "holds"
-    ),
-    correction="Adam gives every layer a step. In a net whose signal has collapsed hardly any of "
-    "it depends on which image has which label.",
-)
-
-ADAM_PATIENCE = Claim(
-    id="adam-needs-only-patience",
-    source="common advice",
-    says="If it does not train, train longer, or tune Adam's step size.",
-    setup=f"{_SIGMOIDS}, ten layers of 30, Adam, 1500 steps; the best test accuracy of lr 0.001, "
-    "0.003 and 0.01",
-    prediction=0.5,
-    measure=lambda seed: max(
-        ex.reach_run("Adam", 10, lr=lr, steps=1500, seed=seed).accuracy
-        for lr in (0.001, 0.003, 0.01)
-    ),
-    tolerance=Tolerance.at_most(),
-    rival=0.85,
-    rival_says="what 300 steps reach from four times these weights",
-    verdict=lambda accuracy: (
-        f"refuted: five times as long and three step sizes reach {_share(accuracy)}"
-        if accuracy < 0.6
-        else "holds"
-    ),
-    correction="Four times the weights, or any remedy that keeps the signal, does in 300 steps "
-    "what patience does not in 1500.",
-    slow=True,
-)
-
-ADAM_CARRIES = Claim(
-    id="an-optimiser-cannot-help-a-vanishing-net",
-    source="common belief",
-    says="Vanishing is a matter of the network, so the choice of the optimiser changes nothing.",
-    setup=f"{_SIGMOIDS}, four layers of 30, 400 steps; test accuracy with Adam (lr 0.01) less "
-    "that with SGD (lr 0.5)",
-    prediction=0.4,
-    measure=lambda seed: (
-        ex.reach_run("Adam", 4, seed=seed).accuracy - ex.reach_run("SGD", 4, seed=seed).accuracy
-    ),
-    tolerance=Tolerance.at_least(),
-    rival=0.0,
-    rival_says="no difference",
-    verdict=lambda gain: (
-        f"refuted: with four layers Adam is {100 * gain:.0f} points ahead of SGD"
-        if gain > 0.2
-        else "holds"
-    ),
-    correction="Where a few per cent of the gradient still know whose label is whose, Adam makes "
-    "enough of them: it carries four or five layers where SGD carries three.",
-)
-
-BLIND = Claim(
-    id="a-vanished-gradient-is-only-too-short",
-    source="common belief",
-    says="A vanished gradient points the right way and is only too short, so rescaling repairs it.",
-    setup=f"{_SIGMOIDS}, ten layers of 50, untrained, one batch; log10 of ||g - g'||/||g|| in "
-    "layer 10, g' the gradient with the labels dealt out to the images anew",
-    prediction=-4.0,
-    measure=lambda seed: float(ex.updates(depth=10, seed=seed).log_part[9] / np.log(10)),
-    tolerance=Tolerance.at_most(),
-    rival=-0.5,
-    rival_says="a third or more, as in a ReLU net at He's scale",
-    verdict=lambda part: (
-        f"refuted: one part in 10^{-part:.1f} of it depends on which image has which label"
-        if part < -2
-        else "holds"
-    ),
-    correction="The part that knows whose label is whose is as small as the relative spread of "
-    "what the layer reads. Rescaling makes the whole gradient longer, its useless part too.",
-)
-
-SAME_STEP = Claim(
-    id="adam-makes-early-and-late-layers-learn-alike",
-    source="common teaching",
-    says="With Adam all layers move by the same amount, so all learn at the same speed.",
-    setup=f"{_SIGMOIDS}, twenty layers of 50, untrained, one batch, Adam; share of layer 10's "
-    "weights that the first step moves the same way when the labels are shuffled",
-    prediction=0.95,
-    measure=lambda seed: ex.same_direction(10, 20, seed=seed),
-    tolerance=Tolerance.at_least(),
-    rival=0.5,
-    rival_says="half, which is chance: the step depends on the labels altogether",
-    verdict=lambda share: (
-        f"holds only if moving is learning: {_share(share)} of the weights would move the same way "
-        "with the labels shuffled"
-        if share > 0.8
-        else "holds"
-    ),
-    correction="To move is not to learn. The first step is the same whichever image has which "
-    "label.",
-)
-
-WARM_UP = Claim(
-    id="warm-up-is-for-adam-and-transformers",
-    source="common belief",
-    says="Warm-up is a matter of Adam and of transformers; plain SGD does not need it.",
-    setup=f"{_HOT}, peak 0.25; test accuracy with 30 steps of linear warm-up less that without",
-    prediction=0.5,
-    measure=lambda seed: (
-        ex.scheduled_run("warm-up", "SGD", 0.25, 30, 6, 1.5, seed).accuracy
-        - ex.scheduled_run("constant", "SGD", 0.25, 0, 6, 1.5, seed).accuracy
-    ),
-    tolerance=Tolerance.at_least(),
-    rival=0.0,
-    rival_says="no difference",
-    verdict=lambda gain: (
-        f"refuted: with plain SGD it makes {100 * gain:.0f} points of difference"
-        if gain > 0.1
-        else "holds"
-    ),
-    correction="Any descent whose first steps meet more curvature than its step size allows "
-    "gains from warm-up, and one that starts within its limit does not need it.",
-)
-
-NO_WARM_UP = Claim(
-    id="without-warm-up-such-a-net-cannot-train",
-    source="a common reading of warm-up",
-    says="Without warm-up such a net cannot be trained.",
-    setup=f"{_HOT}, constant step size 0.025; test accuracy",
-    prediction=0.5,
-    measure=lambda seed: ex.scheduled_run("constant", "SGD", 0.025, 0, 6, 1.5, seed).accuracy,
-    tolerance=Tolerance.at_least(),
-    rival=0.15,
-    rival_says="guessing, as with the constant step size 0.25",
-    verdict=lambda accuracy: (
-        f"holds only if you insist on the peak: a tenth of the step size, constant, reaches "
-        f"{_share(accuracy)}"
-        if accuracy > 0.4
-        else "holds"
-    ),
-    correction="Warm-up buys a larger step size later on. A small constant one trains too, slower.",
-)
-
-CONDITION = Claim(
-    id="descent-learns-the-inputs-mean-by-itself",
-    source="common belief",
-    says="Inputs need not be centred: the bias learns the mean.",
-    setup="w x + b fitted with squared error to 10,000 inputs of mean 10 and standard deviation 1; "
-    "steepest over flattest curvature of the loss",
-    prediction=lambda: ex.bowl(10.0, 1.0).condition,
-    measure=lambda seed: _sampled_condition(seed),
-    tolerance=Tolerance.relative(0.1),
-    rival=100.0,
-    rival_says="the square of mean over standard deviation",
-    verdict=lambda ratio: (
-        f"holds only if time does not matter: one direction is {ratio:.0f} times as flat as the "
-        "other, and takes as many more steps"
-        if ratio > 50
-        else "holds"
-    ),
-    correction="The Hessian 2[[std^2 + mean^2, mean], [mean, 1]] has a condition number of about "
-    "(mean/std)^4 for a large mean and std 1. Standardising makes it 1.",
-)
-
-
-def _sampled_condition(seed: int) -> float:
-    x = 10 + np.random.default_rng(seed).standard_normal(10_000)
-    low, high = np.linalg.eigvalsh(np.array([[np.mean(x * x), x.mean()], [x.mean(), 1.0]]))
-    return float(high / low)
-
-
-INPUTS = Claim(
-    id="inputs-need-not-be-scaled",
-    source="common belief",
-    says="Inputs need not be standardised: the first layer learns their scale and mean.",
-    setup="100 digits standardised plus 5, three tanh layers of 30, Glorot, zero biases, squared "
-    "error, full batch, 100 steps of descent, the best of nine step sizes 1e-6 to 1; loss over "
-    "that of the same with standardised digits",
-    prediction=3.0,
-    measure=lambda seed: _loss_ratio(5.0, 1.0, seed),
-    tolerance=Tolerance.at_least(),
-    rival=1.0,
-    rival_says="no difference, once the step size is tuned",
-    verdict=lambda ratio: (
-        f"refuted: each at its best step size, {ratio:.2g} times as much loss is left as with "
-        "standardised inputs"
-        if ratio > 2
-        else "holds"
-    ),
-    correction="A mean of five standard deviations saturates the first layer and makes one "
-    "direction of the landscape far steeper than the rest. Standardise.",
-)
-
-LABELS = Claim(
-    id="labels-need-not-be-scaled",
-    source="common belief",
-    says="The labels may have any unit; descent does not mind.",
-    setup="100 standardised digits, labels 1000 times one-hot, else as in the claim on inputs; "
-    "loss in units of that of always answering the mean label, over that with labels of size 1",
-    prediction=2.5,
-    measure=lambda seed: _loss_ratio(0.0, 1000.0, seed),
-    tolerance=Tolerance.at_least(),
-    rival=1.0,
-    rival_says="no difference, once the step size is tuned",
-    verdict=lambda ratio: (
-        f"refuted: each at its best step size, {ratio:.2g} times as much loss is left as with "
-        "labels of size 1"
-        if ratio > 2
-        else "holds"
-    ),
-    correction="The gradient grows with the labels, and behind a bounded activation the readout "
-    "has to grow a thousand times. Divide the labels by their standard deviation.",
-)
-
-
-def _loss_ratio(offset: float, label_scale: float, seed: int) -> float:
-    standard = ex.best_scaled_loss(1.0, 0.0, 1.0, seed=seed)
-    return ex.best_scaled_loss(1.0, offset, label_scale, seed=seed) / standard
-
-
-THE_STEP: tuple[Claim, ...] = (
-    ADAM_SIZE,
-    BLIND,
-    SAME_STEP,
-    ADAM_CURES,
-    ADAM_CARRIES,
-    ADAM_PATIENCE,
-    WARM_UP,
-    NO_WARM_UP,
-    CONDITION,
-    INPUTS,
-    LABELS,
-    CAPSULES,
-)
-
 # The tournament
 
 ARTICLE = "an article of 2023"
@@ -562,13 +251,13 @@ PREVENT = Claim(
     setup=f"{SICK}; L2 of 0.001 or dropout of 0.2; the better of the two accuracies",
     prediction=0.2,
     measure=lambda seed: max(
-        tm.compete("deep sigmoid", (name,), seed).accuracy for name in ("L2", "dropout")
+        compete("deep sigmoid", (name,), seed).accuracy for name in ("L2", "dropout")
     ),
     tolerance=Tolerance.at_most(),
     rival=0.9,
     rival_says="what batch norm reaches in as many steps",
     verdict=lambda share: (
-        f"refuted: {_percent(share)} of the test images, which is guessing"
+        f"refuted: {percent(share)} of the test images, which is guessing"
         if share < 0.2
         else "holds"
     ),
@@ -583,7 +272,7 @@ WORSE = Claim(
     "N(0, 1), quadratic loss, SGD, lr 0.5, batch 10, 3000 steps with L2 of 0.01; ||delta|| of "
     "layer 4 over layer 1 at the end, over the same without L2",
     prediction=3.0,
-    measure=lambda seed: tm.l2_spread(0.01, seed) / tm.l2_spread(0.0, seed),
+    measure=lambda seed: article.l2_spread(0.01, seed) / article.l2_spread(0.0, seed),
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="no harm",
@@ -603,7 +292,7 @@ EARLY = Claim(
     setup=f"{SICK}; stopped after three looks without progress on 200 held-out images; its "
     "accuracy less that without stopping",
     prediction=0.0,
-    measure=lambda seed: tm.early_stopping_gain("deep sigmoid", seed),
+    measure=lambda seed: article.early_stopping_gain("deep sigmoid", seed),
     tolerance=Tolerance.absolute(0.05),
     rival=0.8,
     rival_says="it learns",
@@ -621,7 +310,9 @@ WRONG_START = Claim(
     setup="digits, 20 hidden layers of 100 ReLUs with batch norm, weights N(0, 2/n) times 0.1, 1 "
     "and 10; ||delta|| of layer 1 over layer 20 before training, the smallest of the three",
     prediction=10.0,
-    measure=lambda seed: min(tm.batch_norm_explosion(scale, seed) for scale in (0.1, 1.0, 10.0)),
+    measure=lambda seed: min(
+        article.batch_norm_explosion(scale, seed) for scale in (0.1, 1.0, 10.0)
+    ),
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="with the right scale it is 1",
@@ -642,7 +333,7 @@ TOO_WIDE = Claim(
     setup="10 hidden layers of tanh, weights N(0, 1/n), no biases, 64 digits, cross-entropy; "
     "||delta|| of layer 1 over layer 10, for 800 units over 50 units",
     prediction=1.0,
-    measure=lambda seed: tm.first_over_last(800, seed) / tm.first_over_last(50, seed),
+    measure=lambda seed: article.first_over_last(800, seed) / article.first_over_last(50, seed),
     tolerance=Tolerance.factor(1.7),
     rival=4.0**9,
     rival_says="each of nine layers sums 16 times as many terms",
@@ -663,12 +354,12 @@ OVERFITTING = Claim(
     setup="60 digits, 2 hidden layers of 100 ReLUs, He's weights, cross-entropy, SGD, lr 0.1, "
     "batch 20, 300 steps; training loss at the end over the start",
     prediction=0.1,
-    measure=lambda seed: tm.overfit(seed)[0],
+    measure=lambda seed: article.overfit(seed)[0],
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="it does not fall",
     verdict=lambda share: (
-        f"refuted: the training loss falls to {_percent(share)} of its start; what stays high is "
+        f"refuted: the training loss falls to {percent(share)} of its start; what stays high is "
         "the loss on images that were not trained on"
         if share < 0.5
         else "holds"
@@ -677,6 +368,32 @@ OVERFITTING = Claim(
     "error points to the optimisation: step, start, depth.",
 )
 
-TOURNAMENT = (PREVENT, WORSE, EARLY, WRONG_START, TOO_WIDE, OVERFITTING)
-
-CLAIMS = (*PRETRAINING, *THE_STEP, *TOURNAMENT)
+CLAIMS = (
+    EVENS_OUT,
+    TRAINS,
+    NEEDED,
+    GLOBAL,
+    ONLY_SCALE,
+    ONLY_FEATURES,
+    LAYER_BY_LAYER,
+    DBN,
+    CD_GRADIENT,
+    ADAM_SIZE,
+    BLIND,
+    SAME_STEP,
+    ADAM_CURES,
+    ADAM_CARRIES,
+    ADAM_PATIENCE,
+    WARM_UP,
+    NO_WARM_UP,
+    CONDITION,
+    INPUTS,
+    LABELS,
+    CAPSULES,
+    PREVENT,
+    WORSE,
+    EARLY,
+    WRONG_START,
+    TOO_WIDE,
+    OVERFITTING,
+)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import log
+from math import log, nan
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
+from vglib import learn
+from vglib.other_remedies.watched import side_by_side
+from vglib.results import kept, last, result
+
 Array = NDArray[np.float64]
 Gradient = tuple[Array, Array, Array]
 
 MOST_ENUMERATED = 16
+# Bars and stripes: pixels of a side, steps of learning, of which every tenth is recorded.
+SIDE = 3
+STEPS, EVERY = 400, 10
+LR = 0.6
+KS = (1, 2, 3, 5, 7, 10, 15, 20)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +40,11 @@ class RBM:
     weight: Array
     visible_bias: Array
     hidden_bias: Array
+
+    @property
+    def parameters(self) -> tuple[Array, Array, Array]:
+        """W, a and b, in the order of a gradient."""
+        return self.weight, self.visible_bias, self.hidden_bias
 
     @classmethod
     def draw(cls, n_visible: int, n_hidden: int, weight_scale: float, seed: int) -> RBM:
@@ -88,10 +103,13 @@ def contrastive_divergence(
     return contrast(v, h, model_v, model_h)
 
 
-def ascend(rbm: RBM, gradient: Gradient, lr: float) -> None:
-    """Take one step up the likelihood, in place: W <- W + lr dW, and the biases likewise."""
-    for parameter, g in zip((rbm.weight, rbm.visible_bias, rbm.hidden_bias), gradient, strict=True):
-        parameter += lr * g
+def downhill(gradient: Gradient) -> tuple[float, Gradient]:
+    """Return a gradient of the likelihood as `vglib.learn.steps` takes that of a loss.
+
+    The height itself, which is left out, would be a sum over all states.
+    """
+    by_weight, by_visible, by_hidden = gradient
+    return 0.0, (-by_weight, -by_visible, -by_hidden)
 
 
 # By enumeration
@@ -191,12 +209,18 @@ def _against(rbm: RBM, v: Array, p: Array) -> Gradient:
     )
 
 
-# Bars and stripes
+def contrast_errors(rbm: RBM, v: Array, ks: tuple[int, ...]) -> Array:
+    """Return ||mean of CD-k - exact gradient||, over all parameters, for each of the rising ks."""
+    exact = exact_gradient(rbm, v)
+    p, before, errors = shares(v), 0, []
+    for k in ks:
+        p, before = after_steps(rbm, p, k - before), k
+        found = _against(rbm, v, p)
+        errors.append(learn.whole_norm([a - b for a, b in zip(found, exact, strict=True)]))
+    return np.array(errors)
 
-SIDE = 3
-STEPS = 400
-LR = 0.6
-KS = (1, 2, 3, 5, 7, 10, 15, 20)
+
+# Bars and stripes, with everything counted out
 
 
 @lru_cache(maxsize=1)
@@ -208,15 +232,15 @@ def bars_and_stripes() -> Array:
     return np.unique(np.concatenate([rows, columns]), axis=0)
 
 
-@dataclass(frozen=True, eq=False)
+@result
 class Learning:
     """A small RBM that learned bars and stripes, once by CD-k and once by the exact gradient.
 
-    `steps`, `by_contrast`, `by_exact`: (n_records,) the mean log likelihood in nats of both;
-    `start_errors`, `end_errors`: (len(KS),) the length of the mean of CD-k minus the exact
-    gradient, for each of KS, before CD-k's run and after it; `eigenvalue`: |lambda_2| at the end;
-    `likeliest`: (16, 9) the most probable pictures of the CD-k machine; `mass`: the probability
-    that it gives the 14 pictures of the data.
+    `steps`, `by_contrast`, `by_exact`: (n_records,) the mean log likelihood in nats of both, nan
+    where they have not come to; `start_errors`, `end_errors`: (len(KS),) the length of the mean of
+    CD-k minus the exact gradient, for each of KS, before CD-k's run and after it; `eigenvalue`:
+    |lambda_2| at the end; `likeliest`: (16, 9) the most probable pictures of the CD-k machine;
+    `mass`: the probability that it gives the 14 pictures of the data.
     """
 
     k: int
@@ -228,6 +252,16 @@ class Learning:
     eigenvalue: float
     likeliest: Array
     mass: float
+
+    @property
+    def known(self) -> int:
+        """The last record that both have come to."""
+        return int(np.isfinite(self.by_contrast + self.by_exact).sum()) - 1
+
+    @property
+    def done(self) -> bool:
+        """Whether both have come to their end."""
+        return self.known == len(self.steps) - 1
 
     @property
     def ceiling(self) -> float:
@@ -242,18 +276,21 @@ class Learning:
     @property
     def verdict(self) -> str:
         """One sentence: how wrong CD-k is, first and last, and what that cost."""
-        place = KS.index(self.k)
+        place, known = KS.index(self.k), self.known
+        by_now = f"after {self.steps[known]} steps", "is at"
+        when, comes = ("at the end", "ends at") if self.done else by_now
         return (
             f"The mean of CD-{self.k} misses the true gradient by {self.start_errors[place]:.2g} "
-            f"at the start and by {self.end_errors[place]:.2g} at the end, where each further step "
-            f"of sampling leaves {100 * self.eigenvalue:.0f}% of the error; the log likelihood "
-            f"ends at {self.by_contrast[-1]:.2f}, with the true gradient at "
-            f"{self.by_exact[-1]:.2f} (no model has more than {self.ceiling:.2f})."
+            f"at the start and by {self.end_errors[place]:.2g} {when}, where each further step "
+            f"of sampling leaves {self.eigenvalue:.0%} of the error; the log likelihood {comes} "
+            f"{self.by_contrast[known]:.2f}, with the true gradient at "
+            f"{self.by_exact[known]:.2f} (no model has more than {self.ceiling:.2f})."
         )
 
 
-@lru_cache(maxsize=64)
-def learn(k: int = 1, hidden: int = 6, weight_scale: float = 0.1, seed: int = 0) -> Learning:
+def learning(
+    k: int = 1, hidden: int = 6, weight_scale: float = 0.1, seed: int = 0
+) -> Iterator[Learning]:
     """Let an RBM of 9 visible units learn bars and stripes for 400 steps, twice from one start.
 
     Each step is W <- W + 0.6 g with g the mean of CD-k over all its draws, or the exact gradient.
@@ -261,57 +298,47 @@ def learn(k: int = 1, hidden: int = 6, weight_scale: float = 0.1, seed: int = 0)
     """
     if k not in KS:
         raise ValueError(f"k is {k}; choose one of {', '.join(map(str, KS))}.")
-    v = bars_and_stripes()
-    learned, by_contrast = _climb(k, hidden, weight_scale, seed)
-    _, by_exact = _climb(0, hidden, weight_scale, seed)
-    p = probabilities(learned)
-    order = np.argsort(-p, kind="stable")[:16]
-    return Learning(
-        k=k,
-        steps=np.arange(0, STEPS + 1, 10),
-        by_contrast=by_contrast,
-        by_exact=by_exact,
-        start_errors=contrast_errors(RBM.draw(v.shape[1], hidden, weight_scale, seed), v),
-        end_errors=contrast_errors(learned, v),
-        eigenvalue=second_eigenvalue(learned),
-        likeliest=states(v.shape[1])[order],
-        mass=float(p[shares(v) > 0].sum()),
-    )
+    v, kind = bars_and_stripes(), (hidden, weight_scale, seed)
+    start_errors = contrast_errors(RBM.draw(v.shape[1], *kind), v, KS)
+    for (learned, by_contrast), (_, by_exact) in side_by_side(climb(k, *kind), climb(0, *kind)):
+        p = probabilities(learned)
+        yield Learning(
+            k,
+            np.arange(0, STEPS + 1, EVERY),
+            by_contrast,
+            by_exact,
+            start_errors,
+            contrast_errors(learned, v, KS),
+            second_eigenvalue(learned),
+            states(v.shape[1])[np.argsort(-p, kind="stable")[:16]],
+            float(p[shares(v) > 0].sum()),
+        )
 
 
-@lru_cache(maxsize=64)
-def _climb(k: int, hidden: int, weight_scale: float, seed: int) -> tuple[RBM, Array]:
-    """Return the machine after its steps of CD-k, k = 0 for the exact gradient, and its record.
+@kept(64)
+def climb(k: int, hidden: int, weight_scale: float, seed: int) -> Iterator[tuple[RBM, Array]]:
+    """Yield a machine as it learns by CD-k, k = 0 for the exact gradient, and its record so far.
 
-    The machine is shared: nobody may change it.
+    The machine is one and the same, and kept: nobody may change it.
     """
     v = bars_and_stripes()
     rbm = RBM.draw(v.shape[1], hidden, weight_scale, seed)
-    record = [log_likelihood(rbm, v)]
-    for step in range(1, STEPS + 1):
-        ascend(rbm, expected_contrast(rbm, v, k) if k else exact_gradient(rbm, v), LR)
-        if step % 10 == 0:
-            record.append(log_likelihood(rbm, v))
-    return rbm, np.array(record)
+    record = np.full(STEPS // EVERY + 1, nan)
+    record[0] = log_likelihood(rbm, v)
+
+    def gradient() -> tuple[float, Gradient]:
+        return downhill(expected_contrast(rbm, v, k) if k else exact_gradient(rbm, v))
+
+    for step in learn.steps(rbm.parameters, gradient, [()] * STEPS, lr=LR):
+        if step.taken % EVERY == 0:
+            record[step.taken // EVERY] = log_likelihood(rbm, v)
+        if step.taken % (STEPS // 8) == 0:
+            yield rbm, record.copy()
 
 
 def error_growth(seed: int) -> float:
     """Return how many times as much CD-1 misses of the gradient after its own run as before."""
     v = bars_and_stripes()
-    learned, _ = _climb(1, 6, 0.1, seed)
+    learned, _ = last(climb(1, 6, 0.1, seed))
     start = RBM.draw(v.shape[1], 6, 0.1, seed)
     return float(contrast_errors(learned, v, (1,))[0] / contrast_errors(start, v, (1,))[0])
-
-
-def contrast_errors(rbm: RBM, v: Array, ks: tuple[int, ...] = KS) -> Array:
-    """Return ||mean of CD-k - exact gradient||, over all parameters, for each of the rising ks."""
-    exact = _flat(exact_gradient(rbm, v))
-    p, before, errors = shares(v), 0, []
-    for k in ks:
-        p, before = after_steps(rbm, p, k - before), k
-        errors.append(np.linalg.norm(_flat(_against(rbm, v, p)) - exact))
-    return np.array(errors)
-
-
-def _flat(gradient: Gradient) -> Array:
-    return np.concatenate([g.ravel() for g in gradient])

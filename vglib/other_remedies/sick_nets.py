@@ -64,51 +64,37 @@ SICK_NETS: Mapping[str, Plan] = MappingProxyType(
 
 def build(plan: Plan, seed: int) -> nn.Module:
     """Make the net of a plan: (batch, 64) pixels to (batch, 10) logits, float32."""
-    if plan.shape == "dense":
-        return Dense(plan, seed)
-    return Recurrent(plan, seed) if plan.shape in ("recurrent", "lstm") else Stack(plan, seed)
+    return (Recurrent if plan.shape in ("recurrent", "lstm") else Layered)(plan, seed)
 
 
-class Dense(nn.Module):
-    """Layers h_l = drop(phi(norm(W_l h_(l-1) + b_l))), from the second on added to h_(l-1)."""
+class Layered(nn.Module):
+    """Layers h_l = drop(phi(norm(W_l h_(l-1) + b_l))), from the second on perhaps plus h_(l-1).
+
+    Dense ones, or convolutions of 3 x 3 with pooling by 2 in two places; 2 of these, or `depth`
+    when deep.
+    """
 
     def __init__(self, plan: Plan, seed: int) -> None:
         super().__init__()
-        self.plan = plan
-        sizes = [PIXELS] + [plan.width] * plan.depth
-        self.hidden = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(sizes))
-        self.norms = _norms(plan, nn.BatchNorm1d, plan.width, plan.depth)
+        self.plan, self.dense = plan, plan.shape == "dense"
+        if self.dense:
+            depth, width, outputs = plan.depth, plan.width, plan.width
+            sizes = [PIXELS] + [width] * depth
+            self.hidden = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(sizes))
+        else:
+            depth = max(2, plan.depth) if plan.shape == "deep stack" else 2
+            width, outputs = CHANNELS, 4 * CHANNELS
+            sizes = [1] + [width] * depth
+            self.hidden = nn.ModuleList(nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(sizes))
+        self.pooled = () if self.dense else (depth // 2 - 1, depth - 1)
+        self.norms = _norms(plan, nn.BatchNorm1d if self.dense else nn.BatchNorm2d, width, depth)
         self.phi, self.drop = MODULES[plan.activation](), _drop(plan)
-        self.out = nn.Linear(plan.width, CLASSES)
+        self.out = nn.Linear(outputs, CLASSES)
         _draw_all(self, plan, seed)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
-        h = x
-        for index, (layer, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
-            new = self.drop(self.phi(norm(layer(h))))
-            h = h + new if self.plan.residual and index else new
-        return self.out(h)
-
-
-class Stack(nn.Module):
-    """Convolutions of 3 x 3 with pooling by 2 in two places; 2 of them, or `depth` when deep."""
-
-    def __init__(self, plan: Plan, seed: int) -> None:
-        super().__init__()
-        self.plan = plan
-        depth = max(2, plan.depth) if plan.shape == "deep stack" else 2
-        self.pooled = {depth // 2 - 1, depth - 1}
-        sizes = [1] + [CHANNELS] * depth
-        self.hidden = nn.ModuleList(nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(sizes))
-        self.norms = _norms(plan, nn.BatchNorm2d, CHANNELS, depth)
-        self.phi, self.drop = MODULES[plan.activation](), _drop(plan)
-        self.out = nn.Linear(4 * CHANNELS, CLASSES)
-        _draw_all(self, plan, seed)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits."""
-        h = x.view(-1, 1, 8, 8)
+        h = x if self.dense else x.view(-1, 1, 8, 8)
         for index, (layer, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
             new = self.drop(self.phi(norm(layer(h))))
             h = h + new if self.plan.residual and index else new
@@ -181,7 +167,7 @@ def _drop(plan: Plan) -> nn.Module:
 
 
 @torch.no_grad()
-def _draw_all(net: Dense | Stack, plan: Plan, seed: int) -> None:
+def _draw_all(net: Layered, plan: Plan, seed: int) -> None:
     name, scale = GOOD[plan.activation] if plan.init == "good" else (plan.init, 1.0)
     rule = get_initialization(name)
     for place, layer in enumerate([*net.hidden, net.out]):

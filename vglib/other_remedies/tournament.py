@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from math import inf, isfinite, nan
 from types import MappingProxyType
 from typing import Any
@@ -16,11 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vglib.data import Dataset, digits
-from vglib.losses import quadratic
-from vglib.networks import mlp, stream
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
-from vglib.probe import power_of_ten, trace
-from vglib.training import fit, one_thread
+from vglib.results import last, result
+from vglib.training import Training, fitting, one_thread
 
 Array = NDArray[np.float64]
 
@@ -69,33 +66,25 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
     }
 )
 PAIRS = (
-    ("initialisation", "batch norm"),
-    ("initialisation", "residual"),
-    ("initialisation", "ReLU"),
-    ("initialisation", "tanh"),
-    ("initialisation", "gradient clipping"),
-    ("initialisation", "LSTM"),
-    ("initialisation", "deep conv stack"),
-    ("batch norm", "residual"),
-    ("batch norm", "lr × 10"),
-    ("batch norm", "L2"),
-    ("gradient clipping", "lr × 10"),
-    ("gradient clipping", "lr ÷ 10"),
-    ("gradient clipping", "LSTM"),
+    *(("initialisation", other) for other in ("batch norm", "residual", "ReLU", "tanh")),
+    *(("initialisation", other) for other in ("gradient clipping", "LSTM", "deep conv stack")),
+    *(("batch norm", other) for other in ("residual", "lr × 10", "L2")),
+    *(("gradient clipping", other) for other in ("lr × 10", "lr ÷ 10", "LSTM")),
     ("residual", "gradient clipping"),
     ("L2", "dropout"),
     ("early stopping", "lr × 10"),
 )
 
 
-@dataclass(frozen=True, eq=False)
+@result
 class Run:
     """One training: ||delta|| of every layer at each look, and what came of it.
 
     `steps`: (n_looks,); `log_delta`: ln ||dL/dZ_l|| of the probe batch, (n_looks, n_layers), the
     readout last; `accuracy`: on the test images, (n_looks,). `broke_at`: the step at which the loss
     was no longer finite, None if never; `ended`: why the training ended early, or empty;
-    `unstopped`: the accuracy of the same training without early stopping.
+    `unstopped`: the accuracy of the same training without early stopping; `done`: whether it has
+    come to its end.
     """
 
     steps: NDArray[np.int64]
@@ -105,6 +94,7 @@ class Run:
     broke_at: int | None
     ended: str
     unstopped: float
+    done: bool
 
     @property
     def log_ratios(self) -> Array:
@@ -198,63 +188,83 @@ def plan_for(net: str, measures: Sequence[str], **overrides: Any) -> Plan:
 
 
 def train(plan: Plan, seed: int, steps: int = QUICK_STEPS, looks: int = LOOKS) -> Run:
+    """Return what `training` comes to."""
+    return last(training(plan, seed, steps, looks))
+
+
+def training(plan: Plan, seed: int, steps: int = QUICK_STEPS, looks: int = LOOKS) -> Iterator[Run]:
     """Train a plan's net on digits: SGD, batch 32, cross-entropy, weight decay as L2.
 
     w <- w - lr (g min(1, clip/||g||) + decay w). `looks` at every layer, evenly over the steps, and
-    one before them. With patience the accuracy is that of the look with the lowest validation loss,
-    on 200 images that are not trained on, and what comes after the patience is over does not count.
+    one before them; what there is by then is yielded. With patience the accuracy is in the end that
+    of the look with the lowest validation loss, on 200 images that are not trained on, and what
+    comes after the patience is over does not count.
     Raises ValueError where `steps` is no multiple of `looks`.
     """
     if steps < looks or steps % looks:
         raise ValueError(f"{steps} steps do not make {looks} parts; give a multiple of {looks}.")
     data, x_held_out, y_held_out = _data()
     net = build(plan, seed)
-    every, step, validation = steps // looks, 0, []
+    validation: dict[int, float] = {}
 
     def before_step(network: nn.Module) -> None:
-        nonlocal step
-        if plan.patience and step and step % every == 0:
-            validation.append(_loss(network, x_held_out, y_held_out))
         if isfinite(plan.clip):
             nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
-        _add_l2(network, plan.decay)
-        step += 1
+        add_l2(network, plan.decay)
 
-    with torch.random.fork_rng(devices=[]), one_thread():
-        torch.manual_seed(seed)  # of dropout
-        seen = fit(
-            net,
-            data,
-            loss=F.cross_entropy,
-            lr=plan.lr,
-            batch=BATCH,
-            steps=every * looks,
-            record_at=every,
-            probe_size=PROBE,
-            seed=seed,
-            progress=False,
-            before_step=before_step,
-        )
-        if plan.patience and not seen.stopped:
-            validation.append(_loss(net, x_held_out, y_held_out))
-    ended = seen.stopped or ""
-    # `fit` ends quietly at Ctrl-C; half a run must not count as one that broke.
-    if "interrupted" in ended:
-        raise KeyboardInterrupt
-    last, chosen = _stop(validation, plan.patience) if plan.patience else (None, None)
-    if last is not None:
-        ended = "The validation loss no longer fell."
-    shown = slice(None if last is None else last + 1)
+    taken = fitting(
+        net,
+        data,
+        loss=F.cross_entropy,
+        lr=plan.lr,
+        batch=BATCH,
+        steps=steps,
+        record_at=steps // looks,
+        probe_size=PROBE,
+        seed=seed,
+        before_step=before_step,
+    )
+    for now in _apart(taken, seed):
+        # `fitting` ends quietly at Ctrl-C; half a run must not count as one that broke.
+        if "interrupted" in (now.stopped or ""):
+            raise KeyboardInterrupt
+        if plan.patience and now.step and not now.stopped:
+            validation[now.step] = _loss(net, x_held_out, y_held_out)
+        # A look counts where the training went on from it.
+        losses = [v for step, v in validation.items() if step < now.step or not now.stopped]
+        done = now.step == steps or now.stopped is not None
+        yield _run(now, losses, plan.patience, done)
+
+
+def _run(now: Training, losses: Sequence[float], patience: int, done: bool) -> Run:
+    seen = now.history()
+    end, chosen = _stop(losses, patience) if patience and done else (None, None)
+    shown = slice(None if end is None else end + 1)
     accuracy = seen.test_accuracy[shown]
     return Run(
         steps=seen.steps[shown],
         log_delta=seen.log_delta[shown],
         accuracy=accuracy,
         final_accuracy=float(accuracy[-1 if chosen is None else chosen]),
-        broke_at=int(seen.steps[-1]) if seen.stopped and last is None else None,
-        ended=ended,
+        broke_at=now.step if now.stopped and end is None else None,
+        ended=now.stopped or "" if end is None else "The validation loss no longer fell.",
         unstopped=float(seen.test_accuracy[-1]),
+        done=done,
     )
+
+
+def _apart(trainings: Iterator[Training], seed: int) -> Iterator[Training]:
+    """Go on with a training on one thread, with torch's random state (of dropout) its own."""
+    with torch.random.fork_rng(devices=[]):
+        state = torch.manual_seed(seed).get_state()
+    while True:
+        with torch.random.fork_rng(devices=[]), one_thread():
+            torch.set_rng_state(state)
+            now = next(trainings, None)
+            state = torch.get_rng_state()
+        if now is None:
+            return
+        yield now
 
 
 def _stop(losses: Sequence[float], patience: int) -> tuple[int | None, int | None]:
@@ -297,7 +307,7 @@ def quick_rows(seed: int = 0, steps: int = QUICK_STEPS) -> Iterator[Row]:
         yield compete(net, measures, seed, steps)
 
 
-@dataclass(frozen=True, eq=False)
+@result
 class Table:
     """Medians over the seeds: `entries` by `nets`; nan where the measures do not apply.
 
@@ -310,6 +320,15 @@ class Table:
     accuracy: Array
     ratio: Array
     broken: Array
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: in how many cells a net learns, and in how many a run breaks."""
+        return (
+            f"Of {np.isfinite(self.accuracy).sum()} cells {(self.accuracy > 0.2).sum()} have more "
+            f"than one in five of the test images right, and in {(self.broken > 0).sum()} a loss "
+            "becomes infinite or NaN."
+        )
 
 
 def table(rows: Iterable[Row]) -> Table:
@@ -332,161 +351,23 @@ def table(rows: Iterable[Row]) -> Table:
     return Table(names, nets, accuracy, ratio, broken)
 
 
-def early_stopping_gain(net: str, seed: int) -> float:
-    """Return the test accuracy with early stopping less that of the same training to its end."""
-    run = train(plan_for(net, ("early stopping",)), seed)
-    return run.final_accuracy - run.unstopped
-
-
-@one_thread()
-def l2_spread(decay: float, seed: int, steps: int = 3000) -> float:
-    """Return ||delta|| of layer 4 over layer 1 of Nielsen's net after training with this L2."""
-    data = _digits(torch.float32)
-    options = {"init": "1/fan_in", "bias_scale": 1.0, "output": "sigmoid", "seed": seed}
-    net = mlp(4, 100, dtype=torch.float32, **options)  # type: ignore[arg-type]
-    seen = fit(
-        net,
-        data,
-        loss=quadratic,
-        lr=0.5,
-        steps=steps,
-        record_at=[],
-        probe_size=300,
-        seed=seed,
-        progress=False,
-        before_step=lambda network: _add_l2(network, decay),
-    )
-    last = seen.log_delta[-1]
-    return float(np.exp(last[3] - last[0]))
-
-
-@one_thread()
-def batch_norm_explosion(weight_scale: float, seed: int) -> float:
-    """Return ||delta|| of layer 1 over layer 20: ReLU with batch norm, He's weights times a scale.
-
-    In float64, since batch norm's epsilon would show beside tiny pre-activations.
-    """
-    plan = Plan("relu", "he", weight_scale, 20, 100, 0.1, batch_norm=True)
-    data = _digits(torch.float64)
-    x, y = data.x_train[:PROBE], data.y_train[:PROBE]
-    deltas = trace(build(plan, seed).double(), x, y, F.cross_entropy).log_delta
-    return float(np.exp(deltas[0] - deltas[-2]))
-
-
-@one_thread()
-def first_over_last(width: int, seed: int) -> float:
-    """Return ||delta|| of layer 1 over layer 10 of a tanh net with weights N(0, 1/n)."""
-    net = mlp(10, width, activation="tanh", init="1/fan_in", bias_scale=0.0, seed=seed)
-    data = _digits(torch.float64)
-    deltas = trace(net, data.x_train[:64], data.y_train[:64], F.cross_entropy).log_delta
-    return float(np.exp(deltas[0] - deltas[-2]))
-
-
-@one_thread()
-def overfit(seed: int) -> tuple[float, float, float]:
-    """Train on 60 digits; return the training loss over its start, and both accuracies."""
-    whole = _digits(torch.float32)
-    rows = torch.randperm(len(whole.x_train), generator=stream(seed, 0))[:60]
-    few = replace(whole, x_train=whole.x_train[rows], y_train=whole.y_train[rows])
-    net = build(Plan("relu", "he", 1.0, 2, 100, 0.1), seed)
-    seen = fit(
-        net,
-        few,
-        loss=F.cross_entropy,
-        lr=0.1,
-        batch=20,
-        steps=300,
-        record_at=[],
-        seed=seed,
-        progress=False,
-    )
-    share = float(seen.losses[-1] / seen.losses[0])
-    return share, float(seen.train_accuracy[-1]), float(seen.test_accuracy[-1])
-
-
-# Seconds of a step for each layer, roughly; a lab takes as many steps as fit into a second.
-_COST = MappingProxyType(
-    {"dense": 2e-4, "recurrent": 2e-4, "lstm": 4e-4, "small stack": 8e-4, "deep stack": 8e-4}
-)
-_LAB_SECONDS, _LAB_STEPS = 0.7, 150
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """One cell of the table, looked at closely: the training of a sick net with its measures."""
-
-    net: str
-    measures: tuple[str, ...]
-    plan: Plan
-    run: Run
-    planned: int
-
-    @property
-    def verdict(self) -> str:
-        """What became of it, in words."""
-        plan = self.plan
-        who = f"{self.net}, {label(self.measures)}, depth {plan.depth}, step size {plan.lr:.2g}"
-        ratio = self.run.log_ratios[0]
-        start = (
-            f"layer 1 starts with {power_of_ten(-ratio)} times the last hidden layer's gradient"
-            if np.isfinite(ratio)
-            else "the gradient overflows or dies before the first step"
-        )
-        if self.run.broke_at is not None:
-            return f"breaks: {who}: {start}; the loss is no number at step {self.run.broke_at}."
-        steps = int(self.run.steps[-1])
-        end = f"{100 * self.run.final_accuracy:.0f}% of the test images after {steps} steps"
-        # 10 is guessing, and 360 images scatter by two points around it.
-        word = "does not learn" if self.run.final_accuracy < 0.2 else "learns"
-        early = f" ({self.run.ended[:-1].lower()})" if self.run.ended else ""
-        return f"{word}: {who}: {start}; {end}{early}."
-
-
-def trial(
-    net: str = "deep sigmoid",
-    first: str = NOTHING,
-    second: str = NOTHING,
-    depth: int = 10,
-    weight_scale: float = 1.0,
-    lr_factor: float = 1.0,
-    seed: int = 0,
-) -> Trial:
-    """Train a sick net of this depth with up to two measures, in about a second.
-
-    `weight_scale` multiplies the weights that the net, or the measure, starts from, and `lr_factor`
-    the step size. Raises ValueError where a measure means nothing for the net, or two set the same
-    thing.
-    """
-    measures = tuple(name for name in (first, second) if name != NOTHING)
-    plan = plan_for(net, measures, depth=depth)
-    scaled = plan.weight_scale * weight_scale
-    plan = replace(plan, weight_scale=scaled, lr=plan.lr * lr_factor)
-    layers = 2 if plan.shape == "small stack" else depth
-    fits = int(_LAB_SECONDS / (_COST[plan.shape] * layers))
-    steps = LOOKS * (min(_LAB_STEPS, max(fits, 30)) // LOOKS)
-    return Trial(net, measures, plan, train(plan, seed, steps), steps)
-
-
-@lru_cache(maxsize=2)
-def _digits(dtype: torch.dtype) -> Dataset:
-    return digits(dtype)
-
-
-@lru_cache(maxsize=1)
 def _data() -> tuple[Dataset, Tensor, Tensor]:
-    whole = _digits(torch.float32)
+    """Return the digits without the images held out, and these."""
+    whole = digits(torch.float32)
     x, y = whole.x_train, whole.y_train
     train_part = replace(whole, x_train=x[:-VALIDATION], y_train=y[:-VALIDATION])
     return train_part, x[-VALIDATION:], y[-VALIDATION:]
 
 
 @torch.no_grad()
-def _add_l2(network: nn.Module, decay: float) -> None:
+def add_l2(network: nn.Module, decay: float) -> None:
+    """Add decay times the parameter to each gradient."""
     for parameter in network.parameters() if decay else ():
         if parameter.grad is not None:
             parameter.grad.add_(parameter, alpha=decay)
 
 
+@one_thread()
 @torch.no_grad()
 def _loss(net: nn.Module, x: Tensor, y: Tensor) -> float:
     training = net.training

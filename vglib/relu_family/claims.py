@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import exp, log, log10
 
-import numpy as np
 import torch
 
 from vglib.claim import Claim, Tolerance
-from vglib.relu_family.experiments import (
-    born_dead,
-    born_dead_formula,
-    dead_share,
-    face,
-    gauges,
-    measured_penalty,
-    noise_penalty,
-    off_at_start,
-    parameters,
-    race,
-    standard_error,
-    train_deep,
-    zero_share,
-)
+from vglib.relu_family.born_dead import born_dead, born_dead_formula
+from vglib.relu_family.dead_units import dead_share, off_at_start, zero_share
+from vglib.relu_family.gauges import gauges, slope, train_deep
+from vglib.relu_family.portrait import face
+from vglib.relu_family.race import gain_of_depth, lead, relu_alone
+from vglib.relu_family.random_leaks import penalty_ratio
+from vglib.relu_family.ranking import parameters, table_spread
 
 CHAPTER = 4
 
 FRESH = (
     "fresh ReLU net on 128 standardised digits, cross-entropy, {depth} hidden layers of {width}, "
-    "{weights}, {biases}, nothing trained"
+    "{weights}, no biases, nothing trained"
 )
 DYING = (
     "digits, 64-100-100-10, cross-entropy, He, biases start at 0, {rule}, batch 32, 600 steps; "
@@ -39,7 +31,7 @@ DYING = (
 
 def _factor(weight_scale: float, seed: int) -> float:
     """Return a layer's mean factor on the squared gradient, weights N(0, 1/n) times the scale."""
-    return exp(gauges(20, weight_scale, "1/fan_in", False, width=200, seed=seed).log_factor)
+    return exp(slope(20, weight_scale, width=200, seed=seed).log_factor)
 
 
 SLOPE_ONE = Claim(
@@ -47,7 +39,7 @@ SLOPE_ONE = Claim(
     source="a widely read Zhihu article; a lecture note says the same",
     says="If the derivative of the activation is 1, there is no vanishing or exploding, and every "
     "layer gets the same update speed; so ReLU was born.",
-    setup=FRESH.format(depth=20, width=200, weights="Glorot N(0, 1/n)", biases="no biases"),
+    setup=FRESH.format(depth=20, width=200, weights="Glorot N(0, 1/n)"),
     prediction=0.5,
     measure=partial(_factor, 1.0),
     tolerance=Tolerance.relative(0.04),
@@ -65,7 +57,7 @@ EXPLODES = Claim(
     id="relu-cannot-explode",
     source="a widely read Zhihu article",
     says="Using ReLU in deep networks does not lead to vanishing or exploding gradients.",
-    setup=FRESH.format(depth=20, width=200, weights="N(0, 3/n)", biases="no biases"),
+    setup=FRESH.format(depth=20, width=200, weights="N(0, 3/n)"),
     prediction=1.5,
     measure=partial(_factor, 3**0.5),
     tolerance=Tolerance.relative(0.04),
@@ -83,7 +75,7 @@ HE = Claim(
     id="he-initialisation-keeps-the-gradient",
     source="He, Zhang, Ren & Sun 2015",
     says="With weights of variance 2/n the gradient of a ReLU net neither shrinks nor grows.",
-    setup=FRESH.format(depth=20, width=200, weights="He N(0, 2/n)", biases="no biases"),
+    setup=FRESH.format(depth=20, width=200, weights="He N(0, 2/n)"),
     prediction=1.0,
     measure=partial(_factor, 2**0.5),
     tolerance=Tolerance.relative(0.04),
@@ -93,22 +85,15 @@ HE = Claim(
     correction="chi = 2/2 = 1 on average; a finite width wanders around it.",
 )
 
-
-def _gauge_decades(seed: int) -> float:
-    return -gauges(20, 1.0, "torch", False, seed=seed).log_delta_ratio / log(10)
-
-
 HEALTHY = Claim(
     id="an-even-weight-gradient-means-health",
     source="often heard",
     says="If the norm of dL/dW is about the same in the first and the last layer, the gradient "
     "does not vanish.",
-    setup=FRESH.format(
-        depth=20, width=100, weights="torch's scale U(+-1/sqrt n)", biases="no biases"
-    )
+    setup=FRESH.format(depth=20, width=100, weights="torch's scale U(+-1/sqrt n)")
     + "; decades by which ||dL/dz|| falls from layer 20 to layer 1",
     prediction=19 / 2 * log10(6),
-    measure=_gauge_decades,
+    measure=lambda seed: -gauges(20, seed=seed).log_delta_ratio / log(10),
     tolerance=Tolerance.absolute(0.5),
     rival=0.0,
     rival_says="as even as ||dL/dW||, which changes by less than a factor of 3",
@@ -119,22 +104,15 @@ HEALTHY = Claim(
     "sound, and keeps ||dL/dW|| even. Look at ||dL/dz||.",
 )
 
-
-def _inner_unequal(seed: int) -> float:
-    return gauges(20, 1.0, "torch", False, seed=seed).inner_unequal
-
-
 BALANCE = Claim(
     id="weight-times-gradient-is-equal-in-all-layers",
     source="Du, Hu & Lee 2018",
     says="With homogeneous activations gradient flow changes the squared norm of every layer's "
     "weights alike; that is, <W, dL/dW> is the same in every layer.",
-    setup=FRESH.format(
-        depth=20, width=100, weights="torch's scale U(+-1/sqrt n)", biases="no biases"
-    )
+    setup=FRESH.format(depth=20, width=100, weights="torch's scale U(+-1/sqrt n)")
     + "; largest over smallest <W, dL/dW>, less 1",
     prediction=1e-8,
-    measure=_inner_unequal,
+    measure=lambda seed: gauges(20, seed=seed).inner_unequal,
     tolerance=Tolerance.at_most(),
     rival=0.1,
     rival_says="equal by chance, within 10%",
@@ -147,11 +125,6 @@ BALANCE = Claim(
     "biases <W, dL/dW> + <b, dL/db> takes the place of one side.",
 )
 
-
-def _stuck(seed: int) -> float:
-    return float(train_deep("torch", False, 4, seed=seed).test_accuracy[-1])
-
-
 STUCK = Claim(
     id="relu-trains-at-any-depth",
     source="a tutorial of 2017",
@@ -160,7 +133,7 @@ STUCK = Claim(
     setup="digits, 20 hidden layers of 100, torch's scale U(+-1/sqrt n), no biases, "
     "cross-entropy, SGD 0.02, batch 50, 4 epochs; test accuracy",
     prediction=0.2,
-    measure=_stuck,
+    measure=lambda seed: float(train_deep("torch", False, 4, seed=seed).test_accuracy[-1]),
     tolerance=Tolerance.at_most(),
     rival=0.35,
     rival_says="the least that the same net reaches from He",
@@ -172,18 +145,13 @@ STUCK = Claim(
     correction="From He's scale the same net learns at once; from torch's it stays at chance.",
 )
 
-
-def _leaky_default(_: int) -> float:
-    return float(torch.nn.LeakyReLU().negative_slope)
-
-
 LEAKY = Claim(
     id="the-leak-is-0-1-or-0-2",
     source="a widely read Zhihu article",
     says="k is the leak coefficient, generally 0.1 or 0.2, or learned.",
     setup="the default of torch.nn.LeakyReLU",
     prediction=0.01,
-    measure=_leaky_default,
+    measure=lambda _: float(torch.nn.LeakyReLU().negative_slope),
     tolerance=Tolerance.relative(1e-6),
     rival=0.1,
     rival_says="the article's smaller value",
@@ -193,18 +161,13 @@ LEAKY = Claim(
     exact=True,
 )
 
-
-def _selu_chi(_: int) -> float:
-    return face("selu").chi
-
-
 SELU = Claim(
     id="self-normalising-keeps-gradients-too",
     source="often heard",
     says="SELU keeps mean 0 and variance 1, so its gradients neither vanish nor explode.",
     setup="z ~ N(0, 1), sigma_w = 1, infinite width, by quadrature",
     prediction=1.0716,
-    measure=_selu_chi,
+    measure=lambda _: face("selu").chi,
     tolerance=Tolerance.absolute(0.001),
     rival=1.0,
     rival_says="what keeps the signal keeps the gradient",
@@ -214,13 +177,6 @@ SELU = Claim(
     exact=True,
 )
 
-
-def _penalty_ratio(seed: int) -> float:
-    rng = np.random.default_rng(seed)
-    w, z = rng.normal(size=(2, 50))
-    return measured_penalty(w, z, 1 / 8, 1 / 3, seed=seed) / noise_penalty(w, z, 1 / 8, 1 / 3)
-
-
 RRELU = Claim(
     id="rrelu-regularises",
     source="a Medium article, after Xu, Wang, Chen & Li 2015, whom it does not name",
@@ -229,7 +185,7 @@ RRELU = Claim(
     setup="50 units, z and readout w ~ N(0, 1), slopes uniform in [1/8, 1/3], 20,000 draws; added "
     "squared error over the formula's penalty",
     prediction=1.0,
-    measure=_penalty_ratio,
+    measure=penalty_ratio,
     tolerance=Tolerance.relative(0.03),
     rival=0.0,
     rival_says="the mean slope is the same, so nothing is added",
@@ -242,7 +198,7 @@ NEGATIVE_HALF = Claim(
     id="in-the-negative-half-learning-stops",
     source="a tutorial of 2017",
     says="On its negative half the gradient is 0; once in that region, learning stops completely.",
-    setup=FRESH.format(depth=2, width=100, weights="He", biases="no biases")
+    setup=FRESH.format(depth=2, width=100, weights="He")
     + "; share of units that are off for all 1437 training images",
     prediction=0.02,
     measure=lambda seed: off_at_start("he", 2, seed),
@@ -263,7 +219,7 @@ HALF_ZERO = Claim(
     id="half-of-the-outputs-are-zero",
     source="Glorot, Bordes & Bengio 2011",
     says="After a uniform initialisation around 50% of the hidden outputs are real zeros.",
-    setup=FRESH.format(depth=2, width=100, weights="He", biases="no biases")
+    setup=FRESH.format(depth=2, width=100, weights="He")
     + "; all training images; share of (unit, image) pairs with output 0",
     prediction=0.5,
     measure=lambda seed: zero_share("he", 2, seed),
@@ -361,11 +317,6 @@ LEAKY_SURVIVES = Claim(
     "is cut off.",
 )
 
-
-def _born_dead(seed: int) -> float:
-    return float(born_dead(3, 9, nets=5000, seed=seed).one_input[-1])
-
-
 BORN_DEAD = Claim(
     id="the-born-dead-bound-is-exact-for-one-input",
     source="Lu, Shin, Su & Karniadakis 2019",
@@ -374,7 +325,7 @@ BORN_DEAD = Claim(
     setup="one input, 9 hidden layers (L = 10) of width 3, Gaussian weights, no biases, 5000 "
     "nets; share with a layer that is silent for the input 1",
     prediction=lambda: float(born_dead_formula(3, 9)),
-    measure=_born_dead,
+    measure=lambda seed: float(born_dead(3, 9, nets=5000, seed=seed).one_input[-1]),
     tolerance=Tolerance.absolute(0.02),
     rival=2.0**-27,
     rival_says="all 27 units must be off at once",
@@ -383,33 +334,18 @@ BORN_DEAD = Claim(
     "inputs at once it is rarer: 58% of these nets instead of 70%.",
 )
 
-
-def _born_dead_everywhere(seed: int) -> float:
-    return float(born_dead(3, 9, nets=5000, seed=seed).all_inputs[-1])
-
-
-BORN_DEAD_ALL = Claim(
+BORN_DEAD_ALL = replace(
+    BORN_DEAD,
     id="born-dead-nets-obey-the-bound",
-    source="Lu, Shin, Su & Karniadakis 2019",
-    says="A ReLU net of width N with L layers is born dead with a probability of at most "
-    "1 - (1 - 2^-N)^(L-1).",
     setup="one input, 9 hidden layers (L = 10) of width 3, Gaussian weights, no biases, 5000 "
     "nets; share with a layer that is silent for every input",
-    prediction=lambda: float(born_dead_formula(3, 9)),
-    measure=_born_dead_everywhere,
+    measure=lambda seed: float(born_dead(3, 9, nets=5000, seed=seed).all_inputs[-1]),
     tolerance=Tolerance.at_most(),
     rival=0.75,
     rival_says="more than the bound",
     verdict=lambda p: "holds" if p < 0.699 else "refuted: the bound is broken",
     correction="58% against a bound of 70%: the first layer is never silent on both sides of 0.",
 )
-
-
-def _best_spread(_: int) -> float:
-    """Rows 2 to 5 of the published table: largest less smallest, in standard errors of one row."""
-    rows = np.array([97.92, 97.90, 97.81, 97.98]) / 100
-    return float((rows.max() - rows.min()) / standard_error(rows.mean(), 10_000))
-
 
 TABLE = Claim(
     id="the-table-ranks-the-architectures",
@@ -419,7 +355,7 @@ TABLE = Claim(
     setup="rows 2 to 5, by arithmetic: largest less smallest, in binomial standard errors of one "
     "row (10,000 images)",
     prediction=2.1,
-    measure=_best_spread,
+    measure=lambda _: table_spread(),
     tolerance=Tolerance.at_most(),
     rival=4.0,
     rival_says="a difference that a reader could rely on",
@@ -431,18 +367,13 @@ TABLE = Claim(
     exact=True,
 )
 
-
-def _growth(_: int) -> float:
-    return parameters([100] * 4) / parameters([100])
-
-
 PARAMETERS = Claim(
     id="depth-multiplies-the-parameters",
     source="a tutorial of 2017",
     says="In a fully connected net, adding depth multiplies the number of parameters.",
     setup="784-(100 x L)-10, weights and biases counted: L = 4 over L = 1",
     prediction=1.381,
-    measure=_growth,
+    measure=lambda _: parameters([100] * 4) / parameters([100]),
     tolerance=Tolerance.relative(0.01),
     rival=8.0,
     rival_says="doubled by each layer",
@@ -452,12 +383,6 @@ PARAMETERS = Claim(
     exact=True,
 )
 
-
-def _lead(seed: int) -> float:
-    run = race([100] * 3, epochs=3, seeds=(seed,))
-    return run.final("relu")[0] - run.final("sigmoid")[0]
-
-
 FASTER = Claim(
     id="relu-converges-much-faster-than-sigmoid",
     source="a tutorial of 2017",
@@ -465,7 +390,7 @@ FASTER = Claim(
     setup="digits, 64-100-100-100-10, cross-entropy, SGD 0.1, batch 10, 3 epochs, biases start at "
     "0; ReLU from He, sigmoid from Glorot; lead of ReLU in test accuracy",
     prediction=0.2,
-    measure=_lead,
+    measure=lead,
     tolerance=Tolerance.at_least(),
     rival=0.02,
     rival_says="the lead at the end of a long training of one layer",
@@ -474,15 +399,6 @@ FASTER = Claim(
     "little. Both depend on the loss and the initialisation.",
 )
 
-
-def _gain_of_depth(seed: int) -> float:
-    shallow, deep = (
-        race([100] * depth, ("relu",), epochs, (seed,), dtype=torch.float32).final("relu")[0]
-        for depth, epochs in ((1, 30), (4, 60))
-    )
-    return 100 * (deep - shallow)
-
-
 NO_SAVIOUR = Claim(
     id="relu-is-no-saviour",
     source="a tutorial of 2017",
@@ -490,7 +406,7 @@ NO_SAVIOUR = Claim(
     setup="digits, 4x100 (60 epochs) less 1x100 (30 epochs), ReLU from He, biases start at 0, "
     "cross-entropy, SGD 0.1, batch 10; points of test accuracy on 360 images",
     prediction=1.0,
-    measure=_gain_of_depth,
+    measure=gain_of_depth,
     tolerance=Tolerance.at_most(),
     rival=2.5,
     rival_says="a gain like that of ReLU over the sigmoid",
@@ -504,11 +420,6 @@ NO_SAVIOUR = Claim(
     slow=True,
 )
 
-
-def _six(widths: tuple[int, ...], epochs: int, lr: float, seed: int) -> float:
-    return race(widths, ("relu",), epochs, (seed,), lr, dtype=torch.float32).final("relu")[0]
-
-
 SIX = tuple(
     Claim(
         id=f"relu-reaches-the-top-{'-'.join(map(str, widths))}",
@@ -518,7 +429,7 @@ SIX = tuple(
         setup=f"digits, 64-{'-'.join(map(str, widths))}-10, ReLU from He, biases start at 0, "
         f"cross-entropy, SGD {lr}, batch 10, {epochs} epochs; final test accuracy on 360 images",
         prediction=0.972,
-        measure=partial(_six, widths, epochs, lr),
+        measure=partial(relu_alone, widths, epochs, lr),
         tolerance=Tolerance.absolute(0.012),
         rival=0.95,
         rival_says="the sigmoid's best level in the published table, 95 to 96%",
@@ -541,27 +452,9 @@ SIX = tuple(
 )
 
 CLAIMS = (
-    SLOPE_ONE,
-    EXPLODES,
-    HE,
-    SELU,
-    HEALTHY,
-    BALANCE,
-    STUCK,
-    LEAKY,
-    RRELU,
-    NEGATIVE_HALF,
-    HALF_ZERO,
-    ARTEFACT,
-    LARGE_STEPS,
-    SMALL_STEPS,
-    ADAM,
-    LEAKY_SURVIVES,
-    BORN_DEAD,
-    BORN_DEAD_ALL,
-    FASTER,
-    TABLE,
-    PARAMETERS,
-    NO_SAVIOUR,
-    *SIX,
+    *(SLOPE_ONE, EXPLODES, HE, SELU, HEALTHY, BALANCE, STUCK),
+    *(LEAKY, RRELU),
+    *(NEGATIVE_HALF, HALF_ZERO, ARTEFACT, LARGE_STEPS, SMALL_STEPS, ADAM, LEAKY_SURVIVES),
+    *(BORN_DEAD, BORN_DEAD_ALL),
+    *(FASTER, TABLE, PARAMETERS, NO_SAVIOUR, *SIX),
 )

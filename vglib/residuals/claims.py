@@ -7,7 +7,14 @@ from math import exp, log
 from scipy.stats import norm
 
 from vglib.claim import Claim, Tolerance
-from vglib.residuals import experiments as ex
+from vglib.residuals.descent import cured, degradation, train_deep
+from vglib.residuals.flow import flow
+from vglib.residuals.growth import BN_EXPONENT, power_law
+from vglib.residuals.luck import luck
+from vglib.residuals.mean_field import block_theory
+from vglib.residuals.paths import open_skips, paths
+from vglib.residuals.shattering import gradient_correlation, shattered
+from vglib.residuals.shortcuts import shortcuts
 
 CHAPTER = 7
 
@@ -22,31 +29,31 @@ TANH_DEPTHS = (100, 400)
 
 def _tanh_growth(seed: int) -> float:
     shallow, deep = (
-        ex.flow(depth, activation="tanh", seed=seed, width=100).ratio for depth in TANH_DEPTHS
+        flow(depth, activation="tanh", seed=seed, width=100).ratio for depth in TANH_DEPTHS
     )
     return deep / shallow
 
 
 def _tanh_growth_theory() -> float:
     shallow, deep = (
-        float(ex.block_theory("pre-activation", depth, 1.0, 1.0, "tanh", 0.0)[1].sum())
+        float(block_theory("pre-activation", depth, 1.0, 1.0, "tanh", 0.0)[1].sum())
         for depth in TANH_DEPTHS
     )
     return deep / shallow
 
 
 def _highway_theory() -> float:
-    chi = ex.block_theory("highway", 100, 0.12, 1.0, "tanh", 0.0)[1]
+    chi = block_theory("highway", 100, 0.12, 1.0, "tanh", 0.0)[1]
     return float(chi.sum()) / 2 / log(10)
 
 
 def _clip_gap(seed: int) -> float:
-    return ex.cured("α = 1/√L", seed=seed).accuracy - ex.cured("clip at 1", seed=seed).accuracy
+    return cured("α = 1/√L", seed=seed).accuracy - cured("clip at 1", seed=seed).accuracy
 
 
 def _degradation(seed: int) -> float:
     deep, shallow = (
-        ex.degradation(depth, seed=seed, steps=150).trained["plain"].train_loss for depth in (50, 8)
+        degradation(depth, seed=seed, steps=150).trained["plain"].train_loss for depth in (50, 8)
     )
     return deep / shallow
 
@@ -59,7 +66,7 @@ HUNDREDS = Claim(
     setup="100 blocks h + W relu(h), width 100, He's weights, digits, cross-entropy, at the start; "
     "factor of ||dL/dh||^2 per block",
     prediction=2.0,
-    measure=lambda seed: ex.flow(100, seed=seed).per_block,
+    measure=lambda seed: flow(100, seed=seed).per_block,
     tolerance=Tolerance.relative(0.05),
     rival=1.0,
     rival_says="the 1 of the skip alone",
@@ -80,7 +87,7 @@ LOSSLESS = Claim(
     setup="20 blocks relu(h + W relu(h)), as first published in 2015, width 100, He's weights, "
     "digits; share of units and samples at which no ReLU after a sum blocks the chain of skips",
     prediction=0.05,
-    measure=lambda seed: ex.open_skips(20, seed),
+    measure=lambda seed: open_skips(20, seed),
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="all of them",
@@ -101,7 +108,7 @@ UNLUCKY = Claim(
     setup="a block of one linear unit, h + w h, w ~ N(0, 1); share of 2000 draws in which less "
     "than half of the gradient is left",
     prediction=float(norm.cdf(-0.5) - norm.cdf(-1.5)),
-    measure=lambda seed: ex.luck(1, seed=seed).measured_below_half,
+    measure=lambda seed: luck(1, seed=seed).measured_below_half,
     tolerance=Tolerance.absolute(0.025),
     rival=0.0,
     rival_says="never",
@@ -122,7 +129,7 @@ SMALL_BRANCH = Claim(
     setup="a block of 100 linear units, alpha = 0.1, W ~ N(0, 1/n); smallest singular value of "
     "I + alpha W, what the worst direction keeps",
     prediction=0.8,
-    measure=lambda seed: float(ex.luck(100, 0.1, seed=seed).singular[-1]),
+    measure=lambda seed: float(luck(100, 0.1, seed=seed).singular[-1]),
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="what alpha = 1 leaves of the worst direction, or less",
@@ -144,7 +151,7 @@ TWO_MEANINGS = Claim(
     setup="20 sigmoid layers of 50, weights N(0, 1/n), digits, at the start, a cross-entropy of "
     "weight 1 at every layer; log10 of the output's own share of dL/dW_1",
     prediction=-6.0,
-    measure=lambda seed: ex.shortcuts(seed=seed).own_share / log(10),
+    measure=lambda seed: shortcuts(seed=seed).own_share / log(10),
     tolerance=Tolerance.at_most(),
     rival=0.0,
     rival_says="all of it, as with identity skips",
@@ -165,7 +172,7 @@ NO_NORM = Claim(
     setup="20 blocks h + relu(W h), width 50, He's weights, digits, cross-entropy, SGD 0.01 with "
     "momentum 0.9, batch 32, 60 steps; test accuracy, 0 for NaN",
     prediction=0.3,
-    measure=lambda seed: ex.cured("none", seed=seed).accuracy,
+    measure=lambda seed: cured("none", seed=seed).accuracy,
     tolerance=Tolerance.at_most(),
     rival=0.85,
     rival_says="what the same net reaches with alpha = 1/sqrt(L)",
@@ -207,7 +214,7 @@ ROOT = Claim(
     setup="300 blocks h + W relu(h) / sqrt(300), He's weights, width 64, digits, at the start; "
     "||dL/dh_0||^2 / ||dL/dh_L||^2",
     prediction=(1 + 1 / 300) ** 300,
-    measure=lambda seed: exp(2 * ex.flow(300, root=True, seed=seed).ratio),
+    measure=lambda seed: exp(2 * flow(300, root=True, seed=seed).ratio),
     tolerance=Tolerance.factor(1.35),
     rival=1.0,
     rival_says="not a bit of growth",
@@ -226,7 +233,7 @@ ROOT_RELU = Claim(
     setup="300 blocks h + relu(W h) / sqrt(300), the rest as before; ln of ||dL/dh_0|| / "
     "||dL/dh_L||",
     prediction=5.0,
-    measure=lambda seed: ex.flow(300, "residual", root=True, seed=seed).ratio,
+    measure=lambda seed: flow(300, "residual", root=True, seed=seed).ratio,
     tolerance=Tolerance.at_least(),
     rival=0.5,
     rival_says="half of ln e, as for a branch of mean 0",
@@ -269,11 +276,11 @@ BN_POWER = Claim(
     setup="100 blocks h + W relu(BN(h)), He's weights, width 100, batch 100 of N(0, 1) inputs; "
     "||dL/dh_0||^2 / ||dL/dh_L||^2",
     prediction=lambda: exp(
-        float(ex.block_theory("pre-activation with BN", 100, 1.0, 2**0.5, "relu", 0.0)[1].sum())
+        float(block_theory("pre-activation with BN", 100, 1.0, 2**0.5, "relu", 0.0)[1].sum())
     ),
-    measure=lambda seed: exp(ex.power_law(100, seed)[0]),
+    measure=lambda seed: exp(power_law(100, seed)[0]),
     tolerance=Tolerance.factor(1.35),
-    rival=ex.BN_POWER**100,
+    rival=BN_EXPONENT**100,
     rival_says="pi/(pi - 1) in each of 100 blocks",
     verdict=lambda ratio: (
         f"refuted: over 100 blocks it grows {ratio:.0f} times, as a power of the depth"
@@ -292,9 +299,7 @@ HIGHWAY = Claim(
     setup="100 layers (1 - T) h + T tanh(W h), T = 0.12 (a gate bias of -2), weights N(0, 1/n), "
     "width 100, digits, at the start; log10 of ||dL/dh_0|| / ||dL/dh_L||",
     prediction=_highway_theory,
-    measure=lambda seed: (
-        ex.flow(100, "highway", 0.12, activation="tanh", seed=seed).ratio / log(10)
-    ),
+    measure=lambda seed: flow(100, "highway", 0.12, activation="tanh", seed=seed).ratio / log(10),
     tolerance=Tolerance.absolute(0.2),
     rival=0.0,
     rival_says="all of it arrives",
@@ -315,7 +320,7 @@ ENSEMBLE = Claim(
     setup="54 blocks h + W relu(h), width 40, He's weights, 8 digits, at the start; mean number of "
     "branches of a path, weighed by the squared gradient",
     prediction=27.0,
-    measure=lambda seed: ex.paths(54, seed=seed).mean_length,
+    measure=lambda seed: paths(54, seed=seed).mean_length,
     tolerance=Tolerance.relative(0.12),
     rival=5.0,
     rival_says="short paths",
@@ -336,7 +341,7 @@ SHATTERED = Claim(
     setup="50 layers of 200 ReLUs, He's weights, batch norm, 256 inputs on a line; autocorrelation "
     "of df/dx at lag 1, mean subtracted",
     prediction=0.0,
-    measure=lambda seed: float(ex.shattered(seed=seed).correlation[1]),
+    measure=lambda seed: float(shattered(seed=seed).correlation[1]),
     tolerance=Tolerance.absolute(0.15),
     rival=0.5,
     rival_says="what skips keep of it",
@@ -354,7 +359,7 @@ PLAIN_SHATTER = Claim(
     says="Take any deep feed-forward ReLU net, and its gradient is white noise over the inputs.",
     setup="the same without batch norm: lag 1, mean subtracted",
     prediction=0.6,
-    measure=lambda seed: float(ex.shattered("feed-forward", seed=seed).correlation[1]),
+    measure=lambda seed: float(shattered("feed-forward", seed=seed).correlation[1]),
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="white noise",
@@ -375,7 +380,7 @@ HALVING = Claim(
     setup="6 ReLU layers of 300, He's weights, batch norm with its statistics held constant on the "
     "way back, 150 independent N(0, 1) inputs; mean cosine between their gradients",
     prediction=2.0**-6,
-    measure=lambda seed: ex.gradient_correlation(6, True, seed),
+    measure=lambda seed: gradient_correlation(6, True, seed),
     tolerance=Tolerance.relative(0.5),
     rival=0.08,
     rival_says="the same net without batch norm",
@@ -416,7 +421,7 @@ THOUSAND = Claim(
     setup="1000 blocks h + W relu(h) / sqrt(1000), width 32, He's weights, digits, cross-entropy, "
     "SGD 0.01 with momentum 0.9, batch 32, 60 steps; test accuracy",
     prediction=0.75,
-    measure=lambda seed: ex.train_deep(1000, seed=seed).test_accuracy,
+    measure=lambda seed: train_deep(1000, seed=seed).test_accuracy,
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="guessing",

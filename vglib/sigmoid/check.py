@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
-from vglib.sigmoid.experiments import one_sign_share, where_slope_is
+from vglib.sigmoid.signs import one_sign_share
+from vglib.sigmoid.unit import where_slope_is
 
 guess_slope = ChoiceExercise(
     "my_slope",
@@ -72,7 +73,7 @@ def _signs_case(generator: np.random.Generator) -> Tensor:
 
 
 def _one_sign(gradient: Tensor) -> float:
-    return one_sign_share(gradient)
+    return float(one_sign_share(gradient))
 
 
 one_sign = FunctionExercise(

@@ -7,7 +7,13 @@ import numpy as np
 from vglib import theory
 from vglib.activations import get_activation
 from vglib.claim import Claim, Tolerance
-from vglib.sigmoid import experiments as ex
+from vglib.sigmoid.cost import time_layer
+from vglib.sigmoid.hidden import hidden_sigmoids
+from vglib.sigmoid.signs import one_sign
+from vglib.sigmoid.twins import STEPS, centring
+from vglib.sigmoid.unit import SIGMOID, cross_entropy_delta, curves, where_slope_is
+from vglib.sigmoid.variance import forward
+from vglib.sigmoid.walk import walk
 
 CHAPTER = 3
 
@@ -18,7 +24,7 @@ TANH = get_activation("tanh")
 
 
 def _growth() -> float:
-    q = theory.q_trajectory(500.0, ex.SIGMOID.phi, 500**0.5, 0.0, 20)
+    q = theory.q_trajectory(500.0, SIGMOID.phi, 500**0.5, 0.0, 20)
     return float(q[-1] / q[0])
 
 
@@ -27,9 +33,9 @@ def _mean_tanh_slope(seed: int) -> float:
 
 
 def _speed_up(seed: int) -> float:
-    slow, fast = ex.centring(3, 3.0, seed).steps_needed
+    slow, fast = centring(3, 3.0, seed).steps_needed
     # A net that never gets there counts as if it did at the very end, in favour of the rival.
-    return min(slow, ex.CENTRING_STEPS) / fast
+    return min(slow, STEPS) / fast
 
 
 SATURATED_BEYOND_TWO = Claim(
@@ -39,7 +45,7 @@ SATURATED_BEYOND_TWO = Claim(
     "saturates, and learning almost stops.",
     setup="closed form: s'(2) / s'(0)",
     prediction=0.41997,
-    measure=lambda seed: ex.curves("sigmoid", 2.0).share,
+    measure=lambda seed: curves("sigmoid", 2.0).share,
     tolerance=Tolerance.absolute(0.0005),
     rival=0.1,
     rival_says="a tenth of the slope, a common mark for saturation",
@@ -78,7 +84,7 @@ SIGMOID_AS_A_LOSS = Claim(
     setup="one sigmoid output with target 0 and the loss -ln(1 - a); z from -40 to 40",
     prediction=1.0,
     measure=lambda seed: max(
-        abs(ex.cross_entropy_delta(float(z), 0.0)) for z in np.linspace(-40, 40, 801)
+        abs(cross_entropy_delta(float(z), 0.0)) for z in np.linspace(-40, 40, 801)
     ),
     tolerance=Tolerance.absolute(1e-6),
     rival=0.25,
@@ -103,7 +109,7 @@ ONE_SIGN = Claim(
     setup="digits, 64-100-100-100-10 sigmoid net at its start, weights N(0, 1/n), biases 0, "
     "cross-entropy; share of the units of layer 3, mean over 20 batches of 10",
     prediction=0.95,
-    measure=lambda seed: ex.one_sign(10, 3, 0, seed).chosen["sigmoid"],
+    measure=lambda seed: one_sign(10, 3, 0, seed).chosen["sigmoid"],
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="all of them",
@@ -125,7 +131,7 @@ ZIG_ZAG = Claim(
     setup="two weights fed by sigmoid(z), z ~ N(0, 1), 500 samples, squared error, descent on all "
     "data, step 0.5, 60 steps from (-0.2, 2) towards (1.2, -1)",
     prediction=0.05,
-    measure=lambda seed: ex.walk("sigmoid", 500, 0.5, seed=seed).turns,
+    measure=lambda seed: walk("sigmoid", 500, 0.5, seed=seed).turns,
     tolerance=Tolerance.at_most(),
     rival=0.5,
     rival_says="every other step turns back",
@@ -168,7 +174,7 @@ VARIANCE_GROWS = Claim(
     setup="sigmoid, 20 layers of 500, weights N(0, 1), no biases, 128 inputs N(0, 1); Var z in "
     "layer 20 over Var z in layer 1",
     prediction=_growth,
-    measure=lambda seed: ex.forward(20, 1.0, "N(0, 1)", 500, seed, budget=1e12).growth,
+    measure=lambda seed: forward(20, 1.0, "N(0, 1)", 500, seed, budget=1e12).growth,
     tolerance=Tolerance.relative(0.15),
     rival=1.0,
     rival_says="no change; growth would be more",
@@ -189,7 +195,7 @@ OUTPUT_STOPS = Claim(
     setup="one sigmoid output with target 0 at z = 5.99, where s' is 1% of its maximum; "
     "cross-entropy; |dL/dz|",
     prediction=0.9975,
-    measure=lambda seed: abs(ex.cross_entropy_delta(ex.where_slope_is(0.01), 0.0)),
+    measure=lambda seed: abs(cross_entropy_delta(where_slope_is(0.01), 0.0)),
     tolerance=Tolerance.absolute(0.001),
     rival=0.0025,
     rival_says="s'(z), what squared error leaves",
@@ -211,7 +217,7 @@ EXP_IS_COSTLY = Claim(
     setup="this machine, float32, batch 128, 1024 units; the sigmoid's share of its layer's "
     "forward time, median over rounds",
     prediction=0.15,
-    measure=lambda seed: ex.time_layer(1024, 128).share("sigmoid"),
+    measure=lambda seed: time_layer(1024, 128).share("sigmoid"),
     tolerance=Tolerance.at_most(),
     rival=0.5,
     rival_says="half of the time",
@@ -234,7 +240,7 @@ def _hidden_claim(kind: str, says: str, correction: str) -> Claim:
         setup=f"digits, 20 hidden sigmoid layers of 50 with {around}, weights N(0, 1/n), "
         "cross-entropy, SGD, batch 64, lr 0.2, 150 steps; test accuracy",
         prediction=0.8,
-        measure=lambda seed: ex.hidden_sigmoids(kind, 20, 0.2, seed, records=1).accuracy,
+        measure=lambda seed: hidden_sigmoids(kind, 20, 0.2, seed, records=1).accuracy,
         tolerance=Tolerance.at_least(),
         rival=0.1,
         rival_says="guessing, which is what the plain net does",

@@ -2,134 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from vglib import figures
-from vglib import lab as controls
-from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, THEORY, Curve, Panel
-from vglib.lab import Lab
-from vglib.sigmoid import experiments as ex
-from vglib.sigmoid.experiments import (
-    Centring,
-    Cost,
-    Curves,
-    Forward,
-    Hidden,
-    OneSign,
-    OutputNeuron,
-    Walk,
-)
+from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, Curve, Drawing, Panel, mark, theory
+from vglib.lab import Lab, controls
+from vglib.lab.controls import Control
+from vglib.probe import Array
+from vglib.sigmoid import cost, hidden, signs, twins, unit, walk
+from vglib.sigmoid.cost import Cost
+from vglib.sigmoid.hidden import Hidden
+from vglib.sigmoid.signs import OneSign
+from vglib.sigmoid.twins import Centring
+from vglib.sigmoid.unit import DELTAS, MARKS, Curves, OutputNeuron
+from vglib.sigmoid.variance import INITS, Forward, forward
+from vglib.sigmoid.walk import Walk
 
-GRAPH = "another"
-UP_DOWN = "one up, one down"
 COLORS = {"sigmoid": BLUE, "relu": ORANGE, "tanh": GREEN, "matrix product": GREY}
+# A little beyond 0 and 100, so that points on the ends are seen whole.
+PERCENT = (-3.0, 103.0)
+PRE_ACTIVATION, TEST_ACCURACY = "pre-activation z", "test accuracy, %"
 
 
-def draw_curves(c: Curves) -> go.Figure:
+def _step_size(value: float, low: float, high: float) -> Control:
+    return controls.slider("step size", value, low, high, tooltip="The learning rate.", log=True)
+
+
+def draw_curves(seen: Curves) -> Drawing:
     """Draw the function with its tangent at z, and the slope with the levels 50%, 10% and 1%."""
-    reach = 1.5 / max(c.slope, 0.1) ** 0.5
-    near = np.array([c.z - reach, c.z + reach])
-    levels = [
-        Curve(
-            f"{share:.0%} of the maximum",
-            [-w, w],
-            [share * c.max_slope] * 2,
-            color,
-            GRAPH,
-            "markers",
-        )
-        for share, color in zip(ex.MARKS, (GREEN, PINK, GREY), strict=True)
-        for w in [ex.where_slope_is(share, c.name)]
+    z, slope, steepest = seen.z, seen.slope, seen.max_slope
+    reach = 1.5 / max(slope, 0.1) ** 0.5
+    near = np.array([z - reach, z + reach])
+    tangent = seen.value + slope * (near - z)
+    function = [
+        Curve("function", seen.grid, seen.values, mode="lines"),
+        Curve("tangent", near, tangent, ORANGE, figures.ASIDE, "lines"),
+        mark("here", z, seen.value, ORANGE, 10),
     ]
-    low = -0.05 if c.name == "sigmoid" else -1.1
-    drawn = figures.panels(
+    slopes = [Curve("slope", seen.grid, seen.slopes, SKY, mode="lines")]
+    for share, color in zip(MARKS, (GREEN, PINK, GREY), strict=True):
+        at = unit.where_slope_is(share, seen.name)
+        slopes.append(
+            mark(f"{share:.0%} of the maximum", [-at, at], [share * steepest] * 2, color, 10)
+        )
+    slopes.append(mark("here", z, slope, ORANGE, 10))
+    low = -0.05 if seen.name == "sigmoid" else -1.1
+    window = (-8.0, 8.0)
+    title = f"{seen.name}(z)"
+    return figures.panels(
         [
-            Panel(
-                f"{c.name}(z)",
-                [
-                    Curve("function", c.grid, c.values, mode="lines"),
-                    Curve(
-                        "tangent", near, c.value + c.slope * (near - c.z), ORANGE, GRAPH, "lines"
-                    ),
-                    Curve("here", [c.z], [c.value], ORANGE, GRAPH, "markers"),
-                ],
-                "pre-activation z",
-                x_range=(-8, 8),
-                y_range=(low, 1.1),
-            ),
-            Panel(
-                "slope",
-                [
-                    Curve("slope", c.grid, c.slopes, SKY, mode="lines"),
-                    *levels,
-                    Curve("here", [c.z], [c.slope], ORANGE, GRAPH, "markers"),
-                ],
-                "pre-activation z",
-                x_range=(-8, 8),
-                y_range=(0, 1.1 * c.max_slope),
-            ),
+            Panel(title, function, PRE_ACTIVATION, x_range=window, y_range=(low, 1.1)),
+            Panel("slope", slopes, PRE_ACTIVATION, x_range=window, y_range=(0, 1.1 * steepest)),
         ],
         height=380,
     )
-    drawn.update_traces(marker={"size": 10}, selector={"mode": "markers"})
-    return drawn
 
 
 def curves_lab() -> Lab:
     """Drag z along the sigmoid or tanh and read the slope."""
     return Lab(
-        ex.curves,
+        unit.curves,
         draw_curves,
         activation=controls.choice("function", "sigmoid", ["sigmoid", "tanh"], "Which curve."),
         z=controls.slider("z", 2.0, -8, 8, tooltip="The pre-activation.", step=0.02),
         presets={
-            "steepest": {"activation": "sigmoid", "z": 0.0},
-            "the famous 2": {"activation": "sigmoid", "z": 2.0},
-            "10% of the slope": {"activation": "sigmoid", "z": 3.64},
-            "1% of the slope": {"activation": "sigmoid", "z": 5.98},
-            "tanh at 2": {"activation": "tanh", "z": 2.0},
+            "steepest": {"z": 0.0},
+            "the famous 2": {},
+            "10% of the slope": {"z": 3.64},
+            "1% of the slope": {"z": 5.98},
+            "tanh at 2": {"activation": "tanh"},
         },
     )
 
 
-def draw_one_sign(result: OneSign) -> go.Figure:
+def draw_one_sign(seen: OneSign) -> Drawing:
     """Draw the share of one-sign units over the batch size, and each unit's share of signs."""
-    units = np.linspace(0, 100, len(result.positive["sigmoid"]))
-    left = [
-        Curve(name, result.batches, 100 * result.shares[name], COLORS[name])
-        for name in ex.SIGN_NETS
-    ]
-    here = Curve(
-        "this batch size",
-        [result.batch] * len(ex.SIGN_NETS),
-        [100 * result.chosen[name] for name in ex.SIGN_NETS],
-        PINK,
-        GRAPH,
-        "markers",
-    )
-    right = [
-        Curve(name, units, 100 * result.positive[name], COLORS[name], mode="lines")
-        for name in ex.SIGN_NETS
-    ]
+    over_batches, by_unit = [], []
+    for name in signs.NETS:
+        positive, color = 100 * seen.positive[name], COLORS[name]
+        units = np.linspace(0, 100, len(positive))
+        over_batches.append(Curve(name, seen.batches, 100 * seen.shares[name], color))
+        by_unit.append(Curve(name, units, positive, color, mode="lines"))
+    chosen = [100 * seen.chosen[name] for name in signs.NETS]
+    over_batches.append(mark("this batch size", [seen.batch] * len(chosen), chosen, size=7))
     return figures.panels(
         [
             Panel(
                 "units with one sign, % of the layer",
-                [*left, here],
+                over_batches,
                 "batch size (samples)",
                 x_log=True,
                 x_range=(0.8, 1800),
-                y_range=(-3, 103),
+                y_range=PERCENT,
             ),
             Panel(
                 "positive gradients of a unit, % of its weights",
-                right,
+                by_unit,
                 "units, sorted, % of the layer",
                 x_range=(0, 100),
-                y_range=(-3, 103),
+                y_range=PERCENT,
             ),
         ],
         height=400,
@@ -138,9 +111,9 @@ def draw_one_sign(result: OneSign) -> go.Figure:
 
 def one_sign_lab() -> Lab:
     """Slide the batch size and count the units whose weight gradients share one sign."""
-    stops = [*range(1, 11), 15, *ex.BATCHES[4:]]
+    stops = [*range(1, 11), 15, *signs.BATCHES[4:]]
     return Lab(
-        ex.one_sign,
+        signs.counting,
         draw_one_sign,
         batch=controls.ladder("batch size", 1, stops, "Samples that a gradient is averaged over."),
         layer=controls.ladder("layer", 3, [2, 3, 4], "Whose weights: hidden 2 or 3, or readout 4."),
@@ -149,167 +122,142 @@ def one_sign_lab() -> Lab:
         ),
         seed=controls.seed(),
         presets={
-            "one sample": {"batch": 1, "layer": 3, "steps": 0},
-            "ten samples": {"batch": 10, "layer": 3, "steps": 0},
-            "all data": {"batch": 1437, "layer": 3, "steps": 0},
-            "all data, layer 2": {"batch": 1437, "layer": 2, "steps": 0},
-            "all data, after training": {"batch": 1437, "layer": 3, "steps": 600},
+            "one sample": {},
+            "ten samples": {"batch": 10},
+            "all data": {"batch": 1437},
+            "all data, layer 2": {"batch": 1437, "layer": 2},
+            "all data, after training": {"batch": 1437, "steps": 600},
         },
     )
 
 
-def _ellipses(result: Walk) -> tuple[np.ndarray, np.ndarray]:
-    """Return lines of equal loss around the goal, in one curve with gaps."""
-    steep, flat = ex.curvatures(*ex.moments(result.inputs), 2)
+def _rings(seen: Walk) -> Array:
+    """Return lines of equal loss around the goal, (points, 2), in one curve with gaps."""
     angle = np.linspace(0, 2 * np.pi, 61)
-    along = np.stack([np.cos(angle) / steep**0.5, np.sin(angle) / flat**0.5])
-    turned = np.array([[1, 1], [1, -1]]) / 2**0.5 @ along
-    xs, ys = [], []
-    for loss in (0.003, 0.02, 0.08, 0.2, 0.5):
-        xs += [*(result.goal[0] + (2 * loss) ** 0.5 * turned[0]), np.nan]
-        ys += [*(result.goal[1] + (2 * loss) ** 0.5 * turned[1]), np.nan]
-    return np.array(xs), np.array(ys)
+    circle = np.stack([np.cos(angle), np.sin(angle)], 1)
+    curvatures = np.array(walk.curvatures(*walk.moments(seen.inputs), 2))
+    ring = circle / curvatures**0.5 @ np.array(walk.DIAGONALS)
+    gap = np.full((1, 2), np.nan)
+    rings = [
+        part
+        for loss in (0.003, 0.02, 0.08, 0.2, 0.5)
+        for part in (seen.goal + (2 * loss) ** 0.5 * ring, gap)
+    ]
+    return np.concatenate(rings)
 
 
-def draw_walk(result: Walk) -> go.Figure:
+def draw_walk(seen: Walk) -> Drawing:
     """Draw the path of the two weights over lines of equal loss, and the loss over the steps."""
-    path = np.clip(result.path, -100, 100)
-    x, y = _ellipses(result)
-    steps = np.arange(len(path))
-    plane = Panel(
-        "weight w₂",
+    path, rings = np.clip(seen.path, -100, 100), _rings(seen)
+    steps, thin = np.arange(len(path)), {"marker": {"size": 5}, "line": {"width": 1.5}}
+    ring = {"line": {"width": 1}}
+    plane = [
+        Curve("equal loss", rings[:, 0], rings[:, 1], GREY, figures.ASIDE, "lines", style=ring),
+        Curve("path", path[:, 0], path[:, 1], mode="lines+markers", style=thin),
+        mark("start", path[0, 0], path[0, 1], PINK, 12),
+        mark("goal", seen.goal[0], seen.goal[1], GREEN, 12),
+    ]
+    losses = [
+        Curve("path", steps, seen.losses, mode="lines", style=thin),
+        theory("descent on all data, theory", steps, seen.predicted),
+    ]
+    return figures.panels(
         [
-            Curve("equal loss", x, y, GREY, GRAPH, "lines"),
-            Curve("path", path[:, 0], path[:, 1], mode="lines+markers"),
-            Curve("start", path[:1, 0], path[:1, 1], PINK, GRAPH, "markers"),
-            Curve("goal", result.goal[:1], result.goal[1:], GREEN, GRAPH, "markers"),
+            # Nearly equal units on both axes, so that angles look as they are.
+            Panel("weight w₂", plane, "weight w₁", x_range=(-3.6, 3.9), y_range=(-2.2, 2.8)),
+            Panel(
+                "excess loss", losses, figures.STEP, "log", x_range=(0, walk.WALK), y_range=(-5, 1)
+            ),
         ],
-        "weight w₁",
-        # Nearly equal units on both axes, so that angles look as they are.
-        x_range=(-3.6, 3.9),
-        y_range=(-2.2, 2.8),
+        height=430,
     )
-    loss = Panel(
-        "excess loss",
-        [
-            Curve("path", steps, _log10(result.losses), mode="lines"),
-            Curve("descent on all data, theory", steps, _log10(result.predicted), ORANGE, THEORY),
-        ],
-        figures.STEP,
-        powers=True,
-        x_range=(0, ex.WALK),
-        y_range=(-5, 1),
-    )
-    drawn = figures.panels([plane, loss], height=430)
-    drawn.update_traces(marker={"size": 5}, line={"width": 1.5}, selector={"name": "path"})
-    drawn.update_traces(line={"width": 1}, selector={"name": "equal loss"})
-    drawn.update_traces(marker={"size": 12}, selector={"name": "goal"})
-    drawn.update_traces(marker={"size": 12}, selector={"name": "start"})
-    return drawn
 
 
 def zigzag_lab() -> Lab:
     """Watch two weights walk to their goal, fed by sigmoid outputs or by centred ones."""
+    goals = list(walk.GOALS)
     return Lab(
-        ex.walk,
+        walk.walk,
         draw_walk,
-        inputs=controls.choice("inputs", "sigmoid", list(ex.INPUTS), "What feeds the two weights."),
+        inputs=controls.choice(
+            "inputs", "sigmoid", list(walk.INPUTS), "What feeds the two weights."
+        ),
         batch=controls.ladder("batch size", 1, [1, 2, 5, 10, 50, 500], "Samples in a step."),
-        lr=controls.slider("step size", 0.5, 0.05, 20, tooltip="The learning rate.", log=True),
-        goal=controls.choice("goal", UP_DOWN, list(ex.GOALS), "Where the weights go."),
+        lr=_step_size(0.5, 0.05, 20),
+        goal=controls.choice("goal", goals[0], goals, "Where the weights go."),
         seed=controls.seed(),
         presets={
-            name: {"inputs": inputs, "batch": batch, "lr": lr, "goal": goal}
-            for name, (inputs, batch, lr, goal) in {
-                "sigmoid, sample by sample": ("sigmoid", 1, 0.5, UP_DOWN),
-                "sigmoid - 1/2, sample by sample": ("sigmoid - 1/2", 1, 0.5, UP_DOWN),
-                "sigmoid, all data": ("sigmoid", 500, 0.5, UP_DOWN),
-                "sigmoid, all data, step near the limit": ("sigmoid", 500, 3.4, UP_DOWN),
-                "sigmoid - 1/2, all data, that step": ("sigmoid - 1/2", 500, 3.4, UP_DOWN),
-                "tanh, sample by sample": ("tanh", 1, 0.5, UP_DOWN),
-                "tanh, all data": ("tanh", 500, 0.5, UP_DOWN),
-                "a lucky goal": ("sigmoid", 500, 0.5, "both up"),
-            }.items()
+            "sigmoid, sample by sample": {},
+            "sigmoid - 1/2, sample by sample": {"inputs": "sigmoid - 1/2"},
+            "sigmoid, all data": {"batch": 500},
+            "sigmoid, all data, step near the limit": {"batch": 500, "lr": 3.4},
+            "sigmoid - 1/2, all data, that step": {
+                "inputs": "sigmoid - 1/2",
+                "batch": 500,
+                "lr": 3.4,
+            },
+            "tanh, sample by sample": {"inputs": "tanh"},
+            "tanh, all data": {"inputs": "tanh", "batch": 500},
+            "a lucky goal": {"batch": 500, "goal": "both up"},
         },
     )
 
 
-def draw_centring(result: Centring) -> go.Figure:
+def draw_centring(seen: Centring) -> Drawing:
     """Draw training loss and test accuracy over the steps for both nets."""
-    nets = (("sigmoid", result.plain, BLUE), ("sigmoid - 1/2", result.centred, ORANGE))
-    return figures.panels(
-        [
-            Panel(
-                "training loss (cross-entropy)",
-                [Curve(name, h.steps, _clean(h.losses), color) for name, h, color in nets],
-                figures.STEP,
-                x_range=(0, ex.CENTRING_STEPS),
-                y_range=(0, 3),
-            ),
-            Panel(
-                "test accuracy, %",
-                [Curve(name, h.steps, 100 * h.test_accuracy, color) for name, h, color in nets],
-                figures.STEP,
-                x_range=(0, ex.CENTRING_STEPS),
-                y_range=(0, 100),
-            ),
-        ],
-        height=380,
+    nets = (("sigmoid", seen.plain, BLUE), ("sigmoid - 1/2", seen.centred, ORANGE))
+    losses = [Curve(name, net.steps, net.losses, color) for name, net, color in nets]
+    right = [Curve(name, net.steps, 100 * net.test_accuracy, color) for name, net, color in nets]
+    steps = (0, twins.STEPS)
+    # A loss far above the axis would be a line out of the picture and back.
+    loss = Panel(
+        "training loss (cross-entropy)",
+        losses,
+        figures.STEP,
+        x_range=steps,
+        y_range=(0, 3),
+        clip=True,
     )
+    accuracy = Panel(TEST_ACCURACY, right, figures.STEP, x_range=steps, y_range=(0, 100))
+    return figures.panels([loss, accuracy], height=380)
 
 
 def centring_lab() -> Lab:
     """Train a sigmoid net and its twin with sigmoid - 1/2, alike in weights and function."""
     return Lab(
-        ex.centring,
+        twins.training_twins,
         draw_centring,
         depth=controls.depth(4, 6),
-        lr=controls.slider("step size", 3.0, 0.1, 10, tooltip="The learning rate.", log=True),
+        lr=_step_size(3.0, 0.1, 10),
         seed=controls.seed(),
         presets={
-            "one hidden layer": {"depth": 1, "lr": 3.0},
-            "three layers": {"depth": 3, "lr": 3.0},
-            "four layers": {"depth": 4, "lr": 3.0},
+            "one hidden layer": {"depth": 1},
+            "three layers": {"depth": 3},
+            "four layers": {},
             "two layers, small step": {"depth": 2, "lr": 0.3},
-            "six layers: not enough": {"depth": 6, "lr": 3.0},
+            "six layers: not enough": {"depth": 6},
         },
     )
 
 
-def draw_forward(result: Forward) -> go.Figure:
+def draw_forward(seen: Forward) -> Drawing:
     """Draw the variances with theory, the share of saturated units, and the gradient."""
-    layers = np.arange(1, result.depth + 1)
-    hidden = slice(0, result.depth)
+    layers, trace = np.arange(1, seen.depth + 1), seen.trace
+    variances = [
+        Curve("Var z", layers, seen.pre_variance),
+        Curve("Var h", layers, seen.act_variance, GREEN),
+        theory("theory", layers, seen.theory_q),
+    ]
+    saturated = Curve("saturated", layers, 100 * trace.saturated[: seen.depth], PINK)
+    gradients = [
+        Curve("gradient", layers, trace.log_delta[: seen.depth], SKY),
+        theory("theory", layers, seen.theory_log_delta),
+    ]
     return figures.panels(
         [
-            Panel(
-                "variance, all units and samples",
-                [
-                    Curve("Var z", layers, _log10(result.pre_variance)),
-                    Curve("Var h", layers, _log10(result.act_variance), GREEN),
-                    Curve("theory", layers, _log10(result.theory_q), ORANGE, THEORY),
-                ],
-                powers=True,
-            ),
-            Panel(
-                "saturated units, %",
-                [Curve("saturated", layers, 100 * result.trace.saturated[hidden], PINK)],
-                y_range=(-3, 103),
-            ),
-            Panel(
-                figures.DELTA,
-                [
-                    Curve("gradient", layers, figures.log10(result.trace.log_delta[hidden]), SKY),
-                    Curve(
-                        "theory",
-                        layers,
-                        figures.log10(result.theory_log_delta),
-                        ORANGE,
-                        THEORY,
-                    ),
-                ],
-                powers=True,
-            ),
+            Panel("variance, all units and samples", variances, scale="log"),
+            Panel("saturated units, %", [saturated], y_range=PERCENT),
+            Panel(figures.DELTA, gradients, scale="ln"),
         ],
     )
 
@@ -317,47 +265,37 @@ def draw_forward(result: Forward) -> go.Figure:
 def forward_lab() -> Lab:
     """Send data forward through sigmoid layers: variance, saturation, and the gradient back."""
     return Lab(
-        ex.forward,
+        forward,
         draw_forward,
         depth=controls.depth(10),
         weight_scale=controls.weight_scale(),
-        init=controls.choice("init", "N(0, 1)", list(ex.FORWARD_INITS), "How weights are drawn."),
+        init=controls.choice("init", "N(0, 1)", list(INITS), "How weights are drawn."),
         width=controls.width(500),
         seed=controls.seed(),
         presets={
-            name: {"init": init, "depth": 10, "weight_scale": 1.0, "width": width}
-            for name, init, width in (
-                ("N(0, 1), 10 layers", "N(0, 1)", 500),
-                ("U(±1/√n), 10 layers", "U(±1/√n)", 500),
-                ("N(0, 1/n), 10 layers", "N(0, 1/n)", 500),
-                ("N(0, 1), narrow", "N(0, 1)", 30),
-            )
+            "N(0, 1), 10 layers": {},
+            "U(±1/√n), 10 layers": {"init": "U(±1/√n)"},
+            "N(0, 1/n), 10 layers": {"init": "N(0, 1/n)"},
+            "N(0, 1), narrow": {"width": 30},
         },
     )
 
 
-def draw_output(result: OutputNeuron) -> go.Figure:
+def draw_output(seen: OutputNeuron) -> Drawing:
     """Draw both gradients over z, and the output while the neuron learns."""
-    colors = {"squared error": BLUE, "cross-entropy": ORANGE}
-    steps = np.arange(len(result.outputs["squared error"]))
-    gradients = [
-        Curve(name, result.grid, _log10(result.gradients[name]), color, mode="lines")
-        for name, color in colors.items()
-    ]
-    here = Curve(
-        "start", [result.z] * 2, _log10(list(result.here.values())), PINK, GRAPH, "markers"
-    )
-    learning = [
-        Curve(name, steps, result.outputs[name], color, mode="lines")
-        for name, color in colors.items()
-    ]
+    gradients, learning = [], []
+    for name, color in zip(DELTAS, (BLUE, ORANGE), strict=True):
+        output = seen.outputs[name]
+        gradients.append(Curve(name, seen.grid, seen.gradients[name], color, mode="lines"))
+        learning.append(Curve(name, np.arange(len(output)), output, color, mode="lines"))
+    gradients.append(mark("start", [seen.z] * 2, [*seen.here.values()], size=7))
     return figures.panels(
         [
             Panel(
                 "gradient |∂L/∂z|, target 0",
-                [*gradients, here],
+                gradients,
                 "pre-activation z of the output",
-                powers=True,
+                "log",
                 x_range=(-8, 8),
                 y_range=(-7, 0.3),
             ),
@@ -370,60 +308,45 @@ def draw_output(result: OutputNeuron) -> go.Figure:
 def output_lab() -> Lab:
     """Let an output that is badly wrong unlearn its mistake under two losses."""
     return Lab(
-        ex.output_neuron,
+        unit.output_neuron,
         draw_output,
         z=controls.slider("start z", 6.0, -8, 8, tooltip="Where the output starts.", step=0.1),
-        lr=controls.slider("step size", 0.5, 0.01, 5, tooltip="The learning rate.", log=True),
+        lr=_step_size(0.5, 0.01, 5),
         presets={
-            "wrong and saturated": {"z": 6.0, "lr": 0.5},
+            "wrong and saturated": {},
             "Nielsen 2015": {"z": 4.0, "lr": 0.15},
-            "undecided": {"z": 0.0, "lr": 0.5},
-            "nearly right": {"z": -4.0, "lr": 0.5},
+            "undecided": {"z": 0.0},
+            "nearly right": {"z": -4.0},
         },
     )
 
 
-def draw_cost(result: Cost) -> go.Figure:
+def draw_cost(seen: Cost) -> Drawing:
     """Draw the times of a layer's parts and the activations' shares over the width."""
-    widths = np.array([one.width for one in result.sweep], float)
-    times = [
-        Curve(part, widths, _log10([1e6 * one.median(part) for one in result.sweep]), color)
-        for part, color in COLORS.items()
-    ]
-    shares = [
-        Curve(name, widths, [100 * one.share(name) for one in result.sweep], COLORS[name])
-        for name in ("sigmoid", "relu", "tanh")
-    ]
-    here = Curve(
-        "this width",
-        [result.chosen.width],
-        [100 * result.chosen.share("sigmoid")],
-        PINK,
-        GRAPH,
-        "markers",
-    )
-    drawn = figures.panels(
+    widths = np.array(cost.WIDTHS, dtype=float)[: len(seen.sweep)]
+    times, shares = [], []
+    for part, color in COLORS.items():
+        taken = [1e6 * layer.median(part) for layer in seen.sweep]
+        times.append(Curve(part, widths, taken, color))
+        if part in ("sigmoid", "relu", "tanh"):
+            percents = [100 * layer.share(part) for layer in seen.sweep]
+            shares.append(Curve(part, widths, percents, color))
+    here = mark("this width", seen.chosen.width, 100 * seen.chosen.share("sigmoid"), size=7)
+    beside: dict[str, Any] = {"x_log": True, "x_range": (28, 1200), "x_ticks": cost.WIDTHS}
+    title = "share of the forward time, %"
+    return figures.panels(
         [
-            Panel("time, µs", times, "width (units)", powers=True, x_log=True, x_range=(28, 1200)),
-            Panel(
-                "share of the forward time, %",
-                [*shares, here],
-                "width (units)",
-                x_log=True,
-                x_range=(28, 1200),
-                y_range=(0, 100),
-            ),
+            Panel("time, µs", times, "width (units)", "log", **beside),
+            Panel(title, [*shares, here], "width (units)", y_range=(0, 100), **beside),
         ],
         height=400,
     )
-    ticks = {"tickvals": list(ex.WIDTHS), "ticktext": [str(width) for width in ex.WIDTHS]}
-    return drawn.update_layout(xaxis=ticks, xaxis2=ticks)
 
 
 def cost_lab() -> Lab:
     """Time matrix product and activations on this machine; Reseed times them again."""
     return Lab(
-        ex.cost,
+        cost.timing,
         draw_cost,
         repeatable=False,
         width=controls.ladder("width", 100, [32, 64, 100, 128, 256, 512, 1024], "Units a layer."),
@@ -431,37 +354,24 @@ def cost_lab() -> Lab:
         seed=controls.seed(),
         presets={
             "small layer": {"width": 32, "batch": 64},
-            "this course's layers": {"width": 100, "batch": 64},
-            "large layer": {"width": 1024, "batch": 128},
+            "this course's layers": {"batch": 64},
+            "large layer": {"width": 1024},
         },
     )
 
 
-def draw_hidden(result: Hidden) -> go.Figure:
+def draw_hidden(seen: Hidden) -> Drawing:
     """Draw the test accuracy over the steps and the gradient at the start and the end."""
-    history, layers = result.history, np.arange(1, result.depth + 1)
+    accuracy = Curve("accuracy", seen.steps, 100 * seen.test_accuracy, GREEN)
+    layers, steps = np.arange(1, seen.depth + 1), (0, hidden.STEPS)
+    gradients = [
+        Curve("at the start", layers, seen.log_delta_start),
+        Curve("at the end", layers, seen.log_delta_end, ORANGE),
+    ]
     return figures.panels(
         [
-            Panel(
-                "test accuracy, %",
-                [Curve("accuracy", history.steps, 100 * history.test_accuracy, GREEN)],
-                figures.STEP,
-                x_range=(0, ex.HIDDEN_STEPS),
-                y_range=(0, 100),
-            ),
-            Panel(
-                figures.DELTA,
-                [
-                    Curve("at the start", layers, figures.log10(result.log_delta_start)),
-                    Curve(
-                        "at the end",
-                        layers,
-                        figures.log10(history.traces[-1].log_delta[: result.depth]),
-                        ORANGE,
-                    ),
-                ],
-                powers=True,
-            ),
+            Panel(TEST_ACCURACY, [accuracy], figures.STEP, x_range=steps, y_range=(0, 100)),
+            Panel(figures.DELTA, gradients, scale="ln"),
         ],
         height=380,
     )
@@ -470,26 +380,18 @@ def draw_hidden(result: Hidden) -> go.Figure:
 def hidden_lab() -> Lab:
     """Train a deep net of sigmoids: plain, with batch norm, with skip connections."""
     return Lab(
-        ex.hidden_sigmoids,
+        hidden.training,
         draw_hidden,
-        kind=controls.choice("net", "plain", list(ex.KINDS), "What stands around the sigmoids."),
+        kind=controls.choice(
+            "net", "plain", list(hidden.KINDS), "What stands around the sigmoids."
+        ),
         depth=controls.depth(20, 30),
-        lr=controls.slider("step size", 0.2, 0.02, 2, tooltip="The learning rate.", log=True),
+        lr=_step_size(0.2, 0.02, 2),
         seed=controls.seed(),
         presets={
-            "plain, 20 layers": {"kind": "plain", "depth": 20, "lr": 0.2},
-            "plain, 2 layers": {"kind": "plain", "depth": 2, "lr": 0.2},
-            "batch norm, 20 layers": {"kind": "batch norm", "depth": 20, "lr": 0.2},
-            "residual, 20 layers": {"kind": "residual", "depth": 20, "lr": 0.2},
+            "plain, 20 layers": {},
+            "plain, 2 layers": {"depth": 2},
+            "batch norm, 20 layers": {"kind": "batch norm"},
+            "residual, 20 layers": {"kind": "residual"},
         },
     )
-
-
-def _log10(values: np.ndarray | Sequence[float]) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log10(np.asarray(values, dtype=float))
-
-
-def _clean(losses: np.ndarray) -> np.ndarray:
-    # A loss far above the axis would be a line out of the picture and back.
-    return np.minimum(losses, 3.0)

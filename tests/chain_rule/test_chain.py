@@ -1,0 +1,105 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit
+
+from vglib.chain_rule.chain import (
+    SIGMOID,
+    expected_factor,
+    log_slope,
+    one_neuron_chain,
+    probability_weight_below_one,
+    random_chains,
+    underflow_depth,
+)
+from vglib.theory import gaussian_mean
+
+BAD = [
+    (expected_factor, (math.inf,)),
+    (underflow_depth, (0.6, np.float32)),
+    (underflow_depth, (0.0, np.float32)),
+    (underflow_depth, (math.nan, np.float32)),
+    (underflow_depth, (0.25, np.int64)),
+]
+
+
+def test_the_chains_product_is_autograds_derivative():
+    chain = one_neuron_chain(0.8, -1.5, 2.0, 3.0, x=0.7)
+    x = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    a = x
+    for w in (0.8, -1.5, 2.0, 3.0):
+        a = torch.sigmoid(w * a)
+    a.backward()
+    assert chain.product == pytest.approx(float(x.grad), rel=1e-12)
+
+
+def test_random_chains_keep_their_first_layers_at_another_depth():
+    deep, shallow = random_chains(20, seed=3), random_chains(5, seed=3)
+    np.testing.assert_array_equal(deep.log_factors[:5], shallow.log_factors)
+
+
+def test_a_chains_bound_is_broken_now_and_then():
+    """0.25^4 is beaten by 2.3% of the chains of 4, and the geometric mean is near 0.1."""
+    chains = random_chains(4, chains=400_000)
+    assert chains.share_above_bound == pytest.approx(0.023, abs=0.003)
+    assert np.exp(chains.log_typical) == pytest.approx(0.0997, abs=0.003)
+
+
+def test_the_typical_factor_has_a_best_scale():
+    typical = [random_chains(50, s).log_typical for s in (0.25, 1, 4, 16, 100)]
+    assert int(np.argmax(typical)) == 2
+    assert np.exp(max(typical)) == pytest.approx(0.191, abs=0.02)
+    assert max(typical) < np.log(0.25)
+
+
+def test_log_slope_does_not_underflow():
+    assert log_slope(np.array([800.0]))[0] == pytest.approx(-800.0)
+    z = np.linspace(-30, 30, 61)
+    np.testing.assert_allclose(np.exp(log_slope(z)), SIGMOID.dphi(z), rtol=1e-12)
+
+
+def test_probability_of_a_small_weight():
+    w = np.random.default_rng(2).standard_normal(1_000_000)
+    assert probability_weight_below_one() == pytest.approx(0.6827, abs=5e-5)
+    assert probability_weight_below_one() == pytest.approx(np.mean(np.abs(w) < 1), abs=2e-3)
+
+
+def test_expected_factor():
+    assert expected_factor() == pytest.approx(
+        math.sqrt(2 / math.pi) * gaussian_mean(SIGMOID.dphi, 1.0), rel=1e-12
+    )
+    assert expected_factor() == pytest.approx(0.1649, abs=5e-5)
+    chain = gaussian_mean(lambda u: expected_factor(expit(u)), 1.0)
+    assert chain == pytest.approx(0.1521, abs=5e-5)
+    rng = np.random.default_rng(3)
+    w, b, u = rng.standard_normal((3, 1_000_000))
+    for a, expected in (
+        (0.5, expected_factor(0.5)),
+        (-2.0, expected_factor(-2.0)),
+        (expit(u), chain),
+    ):
+        sample = np.abs(w * SIGMOID.dphi(w * a + b))
+        assert abs(sample.mean() - expected) < 4 * sample.std() / 1000
+
+
+def test_underflow_depth():
+    depths = [underflow_depth(0.25, kind) for kind in (np.float16, np.float32, np.float64)]
+    assert depths == [13, 75, 538]
+    # The smallest float above 0 is 2^-24, 2^-149, 2^-1074; half of it rounds to 0.
+    halves = [underflow_depth(0.5, kind) for kind in (np.float16, np.float32, np.float64)]
+    assert halves == [25, 150, 1075]
+    product, n = 1.0, 0
+    while product:
+        product, n = product * 0.1, n + 1
+    assert underflow_depth(0.1, float) == n
+
+
+@pytest.mark.parametrize(("function", "arguments"), BAD)
+def test_wrong_arguments_are_one_plain_sentence(function, arguments):
+    with pytest.raises(ValueError, match=r"must be|must lie") as caught:
+        function(*arguments)
+    message = str(caught.value)
+    assert message.endswith(".")
+    assert "\n" not in message

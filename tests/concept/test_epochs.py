@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from vglib.concept import epochs
+from vglib.concept.descent import LOSSES
+from vglib.concept.speed import sigmoid_net
+from vglib.data import digits
+from vglib.probe import trace
+from vglib.training import fit
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_trainings_records_are_those_of_fit(loss):
+    mine = epochs.train(3, 7, loss, 0.7, 1.0, epochs=2, seed=3)
+    network = sigmoid_net(3, 7, seed=3)
+    other = fit(
+        network,
+        digits(),
+        loss=LOSSES[loss],
+        lr=0.7,
+        epochs=2,
+        seed=3,
+        probe_size=300,
+        progress=False,
+    )
+    np.testing.assert_array_equal(mine.recorded, other.epochs)
+    np.testing.assert_array_equal(mine.test_accuracy, other.test_accuracy)
+    np.testing.assert_allclose(mine.moved, other.moved[:, :3], rtol=1e-8)
+    np.testing.assert_allclose(mine.log_speed, other.log_bias_grad[:, :3], rtol=1e-6)
+    np.testing.assert_allclose(mine.log_delta, other.log_delta[:, :3], rtol=1e-6)
+    spreads = [seen.spread[:3] for seen in other.traces]
+    np.testing.assert_allclose(mine.spread, spreads, rtol=1e-9)
+
+
+def test_records_can_be_rarer_and_the_last_is_always_there():
+    done = epochs.train(2, 5, epochs=5, record_every=2)
+    np.testing.assert_array_equal(done.recorded, [0, 2, 4, 5])
+
+
+def test_a_training_is_watched_from_its_start():
+    first, *rest, end = epochs.training(2, 5, epochs=3, lr=5.0)
+    assert (first.epochs, len(rest)) == (0, 2)
+    assert first.verdict.startswith("under way: ")
+    assert "times by now; layer 1 has moved by 0% of its length." in first.verdict
+    assert "at the end" in end.verdict
+    whole = epochs.train(2, 5, epochs=3, lr=5.0)
+    for name, value in vars(whole).items():
+        np.testing.assert_array_equal(getattr(end, name), value)
+        if np.ndim(value):
+            np.testing.assert_array_equal(getattr(first, name), value[:1])
+
+
+def test_one_path_is_watched_from_its_start():
+    first, *_, end = epochs.walking_one_path(epochs=2)
+    assert " of 1 epoch in" in first.verdict
+    assert end.verdict == epochs.one_path(epochs=2).verdict
+
+
+def test_the_decisive_training():
+    done = epochs.train(4, 100, epochs=20)
+    assert done.word == "stuck"
+    assert (np.diff(done.log_speed) > 0).all()
+    assert (done.moved[-1] < 0.1).all()
+    assert done.spread[0, 3] == pytest.approx(0.0013, rel=0.2)
+
+
+def test_two_layers_learn_where_four_do_not():
+    assert epochs.train(2, 100, epochs=30).accuracy > epochs.train(4, 100, epochs=30).accuracy + 0.5
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_makes_the_same_net_learn(seed):
+    assert epochs.train(seed=seed).accuracy < 0.2
+    assert epochs.train(seed=seed, loss="cross-entropy", lr=0.01).accuracy < 0.3
+    for change in ({"loss": "cross-entropy"}, {"lr": 20.0}):
+        done = epochs.train(seed=seed, **change)
+        assert done.accuracy > 0.7
+        assert done.first_ratio > 80
+    larger = epochs.train(seed=seed, weight_scale=4.0, epochs=60)
+    assert larger.accuracy > 0.7
+    assert larger.first_ratio < 20
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_on_one_path_delta_keeps_its_order(seed):
+    done = epochs.one_path(epochs=15, seed=seed)
+    assert done.ordered_delta == 16
+    assert done.accuracy < 0.35
+
+
+def test_the_order_of_a_bias_gradient_may_break():
+    assert epochs.one_path(epochs=20, seed=1).ordered_speed < 21
+
+
+def test_a_step_gives_the_gradient_back():
+    data = digits()
+    net = sigmoid_net(4, 30)
+    exact = trace(net, data.x_train, data.y_train, LOSSES["quadratic"]).weight_grad_norm[0]
+    for lr in (0.5, 20.0):
+        assert np.linalg.norm(epochs.gradient_from_step(lr, 0)) == pytest.approx(exact, rel=1e-9)
+
+
+def test_the_score_lists_ratio_and_accuracy():
+    said = epochs.score([epochs.train(2, 10, epochs=1), epochs.train(2, 10, epochs=1, lr=5.0)])
+    assert said.startswith("2 registered. quadratic, lr 0.5, scale 1, 2 layers: ratio")
+    assert said.count("accuracy") == 2

@@ -1,0 +1,59 @@
+import numpy as np
+from torch.nn.functional import cross_entropy
+
+from vglib.data import digits
+from vglib.networks import mlp
+from vglib.relu_family.race import race, racing
+from vglib.training import fit
+
+
+def test_relu_leads_the_race_and_stands_at_95_per_cent_early():
+    run = race([100, 100], epochs=3, seeds=(0, 1))
+    assert run.final("relu")[0] > run.final("sigmoid")[0] + 0.05
+    assert (run.epochs_to(0.95, "relu") <= 3).all()
+    assert np.isinf(run.epochs_to(0.95, "sigmoid")).all()
+
+
+def test_the_race_runs_on_other_data():
+    data = digits()
+    small = type(data)(
+        data.x_train[:50, :20], data.y_train[:50], data.x_test[:, :20], data.y_test, "small"
+    )
+    run = race([5], epochs=1, seeds=(0,), data=small)
+    assert run.curves["relu"].shape == (1, 2)
+
+
+def test_a_race_is_watched_from_its_start():
+    results = list(racing([20], epochs=3, seeds=(0, 1)))
+    assert [r.curves["relu"].shape for r in results] == [(2, n) for n in (1, 2, 3, 4)]
+    for earlier in results:
+        for name, accuracies in earlier.curves.items():
+            end = results[-1].curves[name]
+            np.testing.assert_array_equal(accuracies, end[:, : accuracies.shape[1]])
+    assert "relu stands at" in results[0].verdict
+    assert "not yet at 95%" in results[0].verdict
+    assert "sigmoid ends at" in results[-1].verdict
+
+
+def test_nets_that_race_side_by_side_train_as_alone():
+    together = race([30], epochs=2, seeds=(0, 3))
+    for name, init in (("relu", "he"), ("sigmoid", "glorot")):
+        for row, seed in enumerate((0, 3)):
+            net = mlp([30], activation=name, init=init, seed=seed)
+            alone = fit(
+                net,
+                digits(),
+                loss=cross_entropy,
+                lr=0.1,
+                batch=10,
+                epochs=2,
+                seed=seed,
+                progress=False,
+            )
+            np.testing.assert_array_equal(together.curves[name][row], alone.test_accuracy)
+
+
+def test_a_net_that_overflows_stays_where_it_was():
+    run = race([100] * 3, ("relu",), epochs=2, seeds=(0,), lr=1.0, weight_scale=20.0)
+    assert run.curves["relu"].shape == (1, 3)
+    assert run.curves["relu"][0, 1] == run.curves["relu"][0, 2]

@@ -1,0 +1,169 @@
+"""An exploding ReLU net in four number formats: where each of them gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from math import exp, isfinite, isnan, log, sqrt
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vglib.initialization.watching import Walk
+from vglib.probe import Array
+from vglib.results import at_its_end, result
+
+FORMATS: Mapping[str, torch.dtype] = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
+# The ln of the largest number of each format.
+LIMITS = {name: log(torch.finfo(kind).max) for name, kind in FORMATS.items()}
+MOST_LAYERS = 2000
+
+
+@result
+class Overflow:
+    """The largest |z| in each layer of one ReLU net in four number formats, until each gives up.
+
+    `log_largest[name]`: its ln, (layers before overflow,); `inf_layer`, `nan_layer`: the first
+    layer with an infinity and with a NaN, None if there is none in the `layers` so far;
+    `predicted`: the layer at which theory says that the largest |z| passes the format's largest
+    number.
+    """
+
+    weight_scale: float
+    log_largest: Mapping[str, Array]
+    inf_layer: Mapping[str, int | None]
+    nan_layer: Mapping[str, int | None]
+    predicted: Mapping[str, int]
+    theory: Array
+    layers: int
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: where each format overflows, and where theory says."""
+        parts = [
+            f"{name} at layer {self.inf_layer[name]} ({self.predicted[name]})"
+            if self.inf_layer[name]
+            else f"{name} not within {self.layers} layers ({self.predicted[name]})"
+            for name in self.inf_layer
+        ]
+        return f"first overflow, with theory's layer in brackets: {', '.join(parts)}."
+
+
+def overflow_layer(largest: float, scale: float, width: int) -> int:
+    """Predict the first layer whose largest |z| passes `largest`, for He weights times `scale`.
+
+    ln|z| of layer l: ln(sqrt(2) scale) + (l - 1)(ln scale - 5/(4n)) + ln sqrt(2 ln n): each layer
+    multiplies the size by the scale, a finite width takes its toll, and the largest of n normal
+    numbers is about sqrt(2 ln n). The input has mean square 1.
+    """
+    first, growth = _line(scale, width)
+    return max(1, 1 + int(np.ceil((log(largest) - first) / growth)))
+
+
+def _line(scale: float, width: int) -> tuple[float, float]:
+    """Return theory's ln of the largest |z| in layer 1, and how much each layer adds to it."""
+    return log(sqrt(2) * scale * sqrt(2 * log(width))), log(scale) - 5 / (4 * width)
+
+
+def overflowing(
+    weight_scale: float = 4.0,
+    seed: int = 0,
+    *,
+    width: int = 128,
+    formats: Iterable[str] = FORMATS,
+) -> Iterator[Overflow]:
+    """Send 8 inputs through one ReLU net, He weights times the scale, in each number format.
+
+    The layers go on until the last of the formats holds a NaN, MOST_LAYERS at most. ReLU lets
+    factors through, so far below its end float64 holds, but for rounding, scale^l times what the
+    net of He's own scale holds in layer l. A result every 20 layers.
+    """
+    kinds = {name: FORMATS[name] for name in formats}
+    walk, growth, generator = _walk(seed, width), log(weight_scale), torch.Generator()
+    signal = {
+        name: walk.first(1)[0].h.to(kind) for name, kind in kinds.items() if name != "float64"
+    }
+    sizes: dict[str, list[float]] = {name: [] for name in kinds}
+    first_inf: dict[str, int | None] = dict.fromkeys(kinds)
+    first_nan: dict[str, int | None] = dict.fromkeys(kinds)
+    predicted = {
+        name: overflow_layer(torch.finfo(kind).max, weight_scale, width)
+        for name, kind in kinds.items()
+    }
+    first, slope = _line(weight_scale, width)
+
+    def so_far(layers: int) -> Overflow:
+        line = first + slope * np.arange(float(max(map(len, sizes.values()))))
+        seen = {name: np.array(size) for name, size in sizes.items()}
+        return Overflow(
+            weight_scale, seen, dict(first_inf), dict(first_nan), predicted, line, layers
+        )
+
+    for number in range(1, MOST_LAYERS + 1):
+        going = [name for name in kinds if first_nan[name] is None]
+        layer = walk.first(number)[-1]
+        scaled = layer.log_largest + number * growth
+        if "float64" in going and "float64" not in signal:
+            if scaled < LIMITS["float64"] - 20:
+                sizes["float64"].append(scaled)
+                going.remove("float64")
+            else:
+                signal["float64"] = layer.h * exp((number - 1) * growth)
+        if going:
+            generator.set_state(layer.generator)
+            weight = _unit_weights(generator, width) * (weight_scale * sqrt(2 / width))
+        for name in going:
+            z = signal[name] @ weight.to(kinds[name]).T
+            largest = float(z.double().abs().max())
+            if isfinite(largest):
+                sizes[name].append(log(largest))
+            elif first_inf[name] is None:
+                first_inf[name] = number
+            if isnan(largest):
+                first_nan[name] = number
+            signal[name] = torch.relu(z)
+        over = None not in first_nan.values()
+        if over or number % 20 == 0:
+            yield so_far(number)
+        if over:
+            return
+
+
+overflow = at_its_end(overflowing)
+
+
+class _Layer(NamedTuple):
+    """A layer of the net of He's own scale.
+
+    `generator`: its state before the weights are drawn; `h`: (8, width), what enters the layer.
+    """
+
+    generator: Tensor
+    h: Tensor
+    log_largest: float
+
+
+# Where the slider asks for another scale, the many weights of the float64 net are not drawn again.
+@lru_cache(maxsize=1)
+def _walk(seed: int, width: int) -> Walk[_Layer]:
+    def layers() -> Iterator[_Layer]:
+        generator = torch.Generator().manual_seed(seed)
+        h = torch.randn(8, width, generator=generator, dtype=torch.float64)
+        while True:
+            state = generator.get_state()
+            z = h @ _unit_weights(generator, width).T * sqrt(2 / width)
+            yield _Layer(state, h, log(float(z.abs().max())))
+            h = torch.relu(z)
+
+    return Walk(layers)
+
+
+def _unit_weights(generator: torch.Generator, width: int) -> Tensor:
+    return torch.randn(width, width, generator=generator, dtype=torch.float64)

@@ -1,0 +1,370 @@
+"""Labs: an experiment with controls, a figure that follows them and a verdict in words."""
+
+from __future__ import annotations
+
+import html
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import plotly.graph_objects as go
+
+from vglib import figures
+from vglib.figures import Drawing
+from vglib.lab import controls, live
+from vglib.lab.controls import Control
+from vglib.lab.picture import png
+from vglib.results import last
+from vglib.weather import fair_weather
+
+__all__ = ["Control", "Lab", "Still", "controls"]
+
+_CUSTOM = "—"
+# Seconds between two looks at a training under way: a look costs page and kernel some 20 ms.
+_LOOK = 0.06
+
+
+class Lab:
+    """An experiment with controls: a figure that follows them and a verdict in words.
+
+    `experiment(**values)` is pure and seeded; what it returns has a `verdict`, one sentence. It may
+    be a generator of ever fuller results: the lab draws them as they come, and keeps the last.
+    `draw(result)` is pure and returns a drawing with the same traces each time; traces whose `meta`
+    is "measured" can be held as a ghost, those with "theory" switched off. `presets` maps a name to
+    the values that it sets; all others are those of the start, but for the seed, which is kept.
+    With `score`, a Register button adds the present result to `registered`, and `score(registered)`
+    is shown in words. The first computation and every `set` raise what the experiment raises; an
+    exception in a later callback shows as one line above the figure. A lab that times something is
+    not `repeatable`: another process finds other numbers.
+    """
+
+    def __init__(
+        self,
+        experiment: Callable[..., Any],
+        draw: Callable[[Any], Drawing],
+        *,
+        presets: Mapping[str, Mapping[str, Any]] | None = None,
+        score: Callable[[Sequence[Any]], str] | None = None,
+        repeatable: bool = True,
+        **controls: Control,
+    ) -> None:
+        self._experiment, self._draw = experiment, draw
+        self.controls, self._score = dict(controls), score
+        self.registered: list[Any] = []
+        self.repeatable = repeatable
+        self.presets = dict(presets or {})
+        for name, preset in self.presets.items():
+            for key, value in preset.items():
+                self._check_name(key, f"preset {name!r}")
+                controls[key].clean(value)
+        self.start: dict[str, Any] = {k: c.clean(c.value) for k, c in controls.items()}
+        self.values = dict(self.start)
+        self._ghosts: list[dict[str, Any]] = []
+        self._theory, self._resets, self._quiet = True, 1, False
+        with fair_weather():
+            found = experiment(**self.values)
+            self.result = last(found) if isinstance(found, Iterator) else found
+            self._drawn = draw(self.result)
+        self._view = live.Figure(self._shown(self._drawn), self.verdict)
+        self._build_widgets()
+
+    @property
+    def verdict(self) -> str:
+        """What the present figure shows, in one sentence."""
+        return str(self.result.verdict)
+
+    @property
+    def error(self) -> str:
+        """The line above the figure that says what went wrong in the last callback; else empty."""
+        return str(self._view.words["error"])
+
+    @property
+    def figure(self) -> go.Figure:
+        """The present figure, ghosts and all, as plotly's own."""
+        return self._view.drawing.figure()
+
+    def set(self, **values: Any) -> Lab:
+        """Set controls by name, compute, redraw and return the lab.
+
+        Raises ValueError for a name or value that the lab does not take, and whatever the
+        experiment raises; controls and figure then stay as they were.
+        """
+        for name in values:
+            self._check_name(name, "set")
+        new = self.values | {k: self.controls[k].clean(v) for k, v in values.items()}
+        self._show(new)
+        return self
+
+    def preset(self, name: str) -> Lab:
+        """Set the values of a preset; raises ValueError for a name that the lab does not have."""
+        if name not in self.presets:
+            raise ValueError(f"There is no preset {name!r}; choose from {', '.join(self.presets)}.")
+        kept = {"seed": self.values["seed"]} if "seed" in self.values else {}
+        self.set(**{**self.start, **kept, **self.presets[name]})
+        with self._silence():
+            self._preset_box.value = name
+        return self
+
+    def hold(self) -> Lab:
+        """Keep the measured curves of the present figure as a ghost to compare with."""
+        name = f"held: {self._label()}"
+        self._ghosts = [_ghost(trace, name) for trace in self._drawn.data if _can_be_held(trace)]
+        for number, ghost in enumerate(self._ghosts):
+            ghost["showlegend"] = number == 0
+        self._redraw()
+        return self
+
+    def reseed(self) -> Lab:
+        """Draw new weights: take the next seed."""
+        return self.set(seed=self.values["seed"] + 1)
+
+    def register(self) -> Lab:
+        """Put the present result on the score."""
+        if self._score is None:
+            raise ValueError("This lab keeps no score, so there is nothing to register for.")
+        self.registered.append(self.result)
+        self._score_line.value = html.escape(self._score(self.registered))
+        return self
+
+    def reset(self) -> Lab:
+        """Go back to the start: first values, no ghost, theory shown, nothing zoomed."""
+        before = self._ghosts, self._theory
+        self._ghosts, self._theory = [], True
+        self._resets += 1
+        try:
+            self._show(self.start)
+        except BaseException:
+            self._ghosts, self._theory = before
+            raise
+        with self._silence():
+            self._preset_box.value = _CUSTOM
+            self._theory_box.value = True
+        return self
+
+    def __repr__(self) -> str:
+        return f"Lab({self._label(name_all=True)}): {self.verdict}"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return _bundle(self._box, self._view, repr(self), kwargs)
+
+    def _check_name(self, name: str, where: str) -> None:
+        if name not in self.controls:
+            raise ValueError(
+                f"{where}: the lab has no control {name!r}; it has {', '.join(self.controls)}."
+            )
+
+    def _label(self, name_all: bool = False) -> str:
+        shown = {
+            k: v
+            for k, v in self.values.items()
+            if name_all or v != self.start[k] or k in ("depth", "weight_scale")
+        }
+        return ", ".join(f"{k}={controls.short(v)}" for k, v in shown.items())
+
+    def _build_widgets(self) -> None:
+        self._inputs = {name: control.make() for name, control in self.controls.items()}
+        for widget in self._inputs.values():
+            widget.observe(self._on_control, "value")
+        self._preset_box = widgets.Dropdown(
+            options=[_CUSTOM, *self.presets],
+            **controls.look("preset", "Named settings to step through."),
+        )
+        self._preset_box.observe(self._on_preset, "value")
+        self._theory_box = widgets.Checkbox(
+            True, indent=False, **controls.look("theory", "Draw the theory over the measurement.")
+        )
+        self._theory_box.observe(self._on_theory, "value")
+        self.widgets = self._inputs | {"preset": self._preset_box, "theory": self._theory_box}
+        buttons = [
+            self._button("Hold", "Keep the present curve as a ghost to compare with.", self.hold),
+            self._button("Reset", "Go back to the start.", self.reset),
+        ]
+        if "seed" in self.controls:
+            buttons.insert(1, self._button("Reseed", "Draw new random weights.", self.reseed))
+        if self._score:
+            buttons.append(self._button("Register", "Put this try on the score.", self.register))
+        has_theory = any(t.get("meta") == figures.THEORY for t in self._drawn.data)
+        tools = [
+            *([self._preset_box] if self.presets else []),
+            *buttons,
+            *([self._theory_box] if has_theory else []),
+        ]
+        self._score_line = widgets.HTML()
+        self._score_line.add_class("vglib-score")
+        score = [self._score_line] if self._score else []
+        self._box = _box([*self._inputs.values()], tools, [*score, self._view])
+        live.replace_earlier(self._box, self._preset_box, self._theory_box, self._score_line)
+
+    def _button(self, label: str, tooltip: str, action: Callable[[], Lab]) -> widgets.Button:
+        def press(_: widgets.Button) -> None:
+            with self._reported():
+                action()
+
+        button = widgets.Button(description=label, tooltip=tooltip, layout={"width": "auto"})
+        button.on_click(press)
+        return button
+
+    def _on_control(self, change: Mapping[str, Any]) -> None:
+        if self._quiet:
+            return
+        with self._reported():
+            self._show({k: self.controls[k].clean(w.value) for k, w in self._inputs.items()})
+            with self._silence():
+                self._preset_box.value = _CUSTOM
+
+    def _on_preset(self, change: Mapping[str, Any]) -> None:
+        if not self._quiet and change["new"] != _CUSTOM:
+            with self._reported():
+                self.preset(change["new"])
+
+    def _on_theory(self, change: Mapping[str, Any]) -> None:
+        self._theory = change["new"]
+        if not self._quiet:
+            self._redraw()
+
+    def _show(self, values: Mapping[str, Any]) -> None:
+        """Compute and draw; where that fails, show again what was shown before."""
+        before = self._view.drawing
+        try:
+            with fair_weather():
+                result = self._experiment(**values)
+                if isinstance(result, Iterator):
+                    result = self._watched(result)
+                drawn = self._redrawn(result)
+        except BaseException:
+            if self._view.drawing is not before:
+                self._view.show(before, self.verdict)
+            raise
+        self.result, self.values, self._drawn = result, dict(values), drawn
+        with self._silence():
+            for name, widget in self._inputs.items():
+                controls.put(widget, values[name])
+        self._redraw()
+
+    def _watched(self, results: Iterator[Any]) -> Any:
+        """Draw results as they come, and return the last."""
+        looked = -_LOOK
+        for result in results:
+            if time.monotonic() - looked >= _LOOK:
+                shown = self._shown(self._redrawn(result))
+                self._view.show(shown, str(result.verdict), busy=True)
+                looked = time.monotonic()
+        return result
+
+    def _redrawn(self, result: Any) -> Drawing:
+        drawn = self._draw(result)
+        if len(drawn.data) != len(self._drawn.data):
+            raise RuntimeError(
+                f"draw returned {len(drawn.data)} traces after {len(self._drawn.data)}; it must "
+                "return the same traces each time."
+            )
+        return drawn
+
+    def _redraw(self) -> None:
+        self._view.show(self._shown(self._drawn), self.verdict)
+
+    def _shown(self, drawn: Drawing) -> Drawing:
+        """Return a drawing as the page gets it: with ghosts, and perhaps without theory."""
+        data = list(drawn.data)
+        if not self._theory:
+            hidden = {"visible": False}
+            data = [t | hidden if t.get("meta") == figures.THEORY else t for t in data]
+        layout = _with_room(drawn.layout, self._ghosts)
+        return replace(
+            drawn, data=data + self._ghosts, layout=layout | {"uirevision": self._resets}
+        )
+
+    @contextmanager
+    def _silence(self) -> Iterator[None]:
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Turn an exception of a callback, which JupyterLab would hide, into one visible line."""
+        try:
+            yield
+        except Exception as error:
+            self._view.complain(f"⚠ {error} The figure still shows {self._label(name_all=True)}.")
+
+
+class Still:
+    """A drawing without controls, shown on the page as a lab's figure is, under one sentence."""
+
+    def __init__(self, drawing: Drawing, words: str) -> None:
+        self._view = live.Figure(drawing, words)
+        self._box = _box([self._view])
+        live.replace_earlier(self._box)
+
+    @property
+    def figure(self) -> go.Figure:
+        """The figure as plotly's own."""
+        return self._view.drawing.figure()
+
+    def __repr__(self) -> str:
+        return f"Still: {self._view.words['verdict']}"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return _bundle(self._box, self._view, repr(self), kwargs)
+
+
+def _box(*rows: Sequence[widgets.Widget]) -> widgets.VBox:
+    """Stack rows of widgets; the last of them are laid below one another."""
+    made = []
+    for index, row in enumerate(rows[:-1]):
+        box = widgets.Box([*row, *([live.Page()] if index == len(rows) - 2 else [])])
+        box.add_class("vglib-row")
+        made.append(box)
+    box = widgets.VBox([*made, *rows[-1], *([] if made else [live.Page()])])
+    box.add_class("vglib-lab")
+    return box
+
+
+def _bundle(
+    box: widgets.VBox, view: live.Figure, text: str, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    if os.environ.get("VGLIB_STORE_PNG"):
+        return {"text/plain": text, "image/png": png(view.drawing, view.words["verdict"])}
+    view.resend()
+    # A saved copy whose kernel is gone falls back to this line instead of to an error.
+    verdict = html.escape(view.words["verdict"])
+    line = f"<p>{verdict} <em>Run this cell to bring the lab to life.</em></p>"
+    return {**(box._repr_mimebundle_(**options) or {}), "text/plain": text, "text/html": line}
+
+
+def _can_be_held(trace: Mapping[str, Any]) -> bool:
+    return trace["type"] == "scatter" and trace.get("meta") == figures.MEASURED
+
+
+def _ghost(trace: Mapping[str, Any], name: str) -> dict[str, Any]:
+    kept = {k: trace[k] for k in ("type", "x", "y", "xaxis", "yaxis")}
+    return kept | {
+        "mode": "lines",
+        "line": {"color": figures.GREY, "width": 2, "dash": "dot"},
+        "name": name,
+        "legendgroup": "held",
+        "meta": figures.GHOST,
+        "hoverinfo": "skip",
+    }
+
+
+def _with_room(layout: dict[str, Any], ghosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Widen the y axes so that the ghosts stay in view."""
+    layout = dict(layout)
+    for ghost in ghosts:
+        key = ghost["yaxis"].replace("y", "yaxis")
+        axis, y = layout.get(key, {}), ghost["y"][np.isfinite(ghost["y"])]
+        if "range" in axis and len(y):
+            low, high = axis["range"]
+            low, high = min(low, float(np.floor(y.min()))), max(high, float(np.ceil(y.max())))
+            ticks = {"dtick": figures.whole_step(low, high)} if "dtick" in axis else {}
+            layout[key] = {**axis, "range": [low, high], **ticks}
+    return layout

@@ -1,0 +1,185 @@
+"""The gradient through gated cells at the start: its two paths, and what the gates let through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from math import log, sqrt
+
+import numpy as np
+from scipy.special import logsumexp
+
+from vglib import theory
+from vglib.activations import get_activation
+from vglib.lstm.cells import Array, Run, run
+from vglib.lstm.prediction import gru_factors, lstm_factors, sums_after, two_paths
+from vglib.lstm.stretch import INPUTS, UNITS, draw_cell, log_stretch, sequence, word
+from vglib.results import frozen, result
+from vglib.words import count, power_of_ten
+
+WIRINGS: Mapping[str, Mapping[str, float]] = {
+    "LSTM": {},
+    "f = 1 (1997)": {"f": 1.0},
+    "gates, no memory (f = 0)": {"f": 0.0},
+    "memory, no gates": {"f": 1.0, "i": 1.0, "o": 1.0},
+}
+CELLS = ("tanh RNN", "LSTM", "GRU")
+
+
+@result
+class Path:
+    """Gradients through an LSTM over time; every array is (T + 1,) for t = 0..T unless said.
+
+    `log_c`, `log_h`: ln of the rms stretch of dc_T/dc_t and of dh_T/dh_t; `log_direct`: the product
+    of the forget gates alone, rms over units; `log_control`: dc_T/dc_t of the same net with f = 1;
+    `log_gates`: sigmoid(b)^(T - t); `log_theory`: both paths, see `two_paths`. `gates[name]`:
+    (T,) mean over the units.
+    """
+
+    wiring: str
+    forget_bias: float
+    log_c: Array
+    log_h: Array
+    log_direct: Array
+    log_control: Array
+    log_gates: Array
+    log_theory: Array
+    gates: Mapping[str, Array]
+
+    @property
+    def length(self) -> int:
+        """T, the number of steps."""
+        return len(self.log_c) - 1
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: the gradient over T steps beside what the gates alone would leave."""
+        end = self.log_c[0]
+        said = f"∂c_T/∂c_0 over {count(self.length, 'step')} is {power_of_ten(end)}"
+        if self.wiring == "LSTM":
+            return (
+                f"{word(end)}: {said}; the gates alone leave s(b)^T = "
+                f"{power_of_ten(self.log_gates[0])}, both paths in theory "
+                f"{power_of_ten(self.log_theory[0])}; with f = 1 it is "
+                f"{power_of_ten(self.log_control[0])}."
+            )
+        if self.wiring == "gates, no memory (f = 0)":
+            return f"{word(end)}: {said}: the gates are there, and nothing is carried past them."
+        direct = "the direct path is exactly 1, and the h-path adds to it"
+        return f"{word(end)}: {said}: {direct}; theory says {power_of_ten(self.log_theory[0])}."
+
+
+def lstm_path(
+    forget_bias: float = 0.0,
+    depth: int = 100,
+    weight_scale: float = 1.0,
+    wiring: str = "LSTM",
+    inputs: float = 1.0,
+    seed: int = 0,
+) -> Path:
+    """Backpropagate u . c_T and u . h_T through `depth` steps of an LSTM, for all directions u.
+
+    64 units, weights U(+-1/sqrt n) as in torch, 64 inputs N(0, inputs^2), biases 0 but for the
+    forget gate's. A step from the state 0 comes first: t = 0 is the state after it.
+    """
+    seen = _wired(wiring, forget_bias, depth, weight_scale, inputs, seed)
+    # Where f is held at 1 the forget bias changes nothing: while that moves, one run will do.
+    control = _carousel(depth, weight_scale, inputs, seed)
+    log_c = control
+    if wiring != "f = 1 (1997)":
+        log_c = log_stretch(seen, np.eye(UNITS), "c")[1][1:]
+    keep, kappa = lstm_factors(forget_bias, weight_scale, depth + 1, inputs, WIRINGS[wiring])
+    return Path(
+        wiring,
+        forget_bias,
+        log_c,
+        log_stretch(seen, np.eye(UNITS), "h")[0][1:],
+        direct_path(seen)[1:],
+        control,
+        -np.arange(depth, -1, -1) * np.log1p(np.exp(-forget_bias)),
+        two_paths(keep[1:], kappa[1:]),
+        {name: np.array([s.gates[name].mean() for s in seen.steps[1:]]) for name in "fio"},
+    )
+
+
+def _wired(
+    wiring: str, bias: float, depth: int, weight_scale: float, inputs: float, seed: int
+) -> Run:
+    cell = replace(draw_cell("lstm", bias, weight_scale, seed), fixed=WIRINGS[wiring])
+    return run(cell, sequence(depth + 1, inputs, seed))
+
+
+@lru_cache(maxsize=16)
+def _carousel(depth: int, weight_scale: float, inputs: float, seed: int) -> Array:
+    """Return ln of the rms stretch of dc_T/dc_t with f = 1, (T + 1,)."""
+    seen = _wired("f = 1 (1997)", 0.0, depth, weight_scale, inputs, seed)
+    return frozen(log_stretch(seen, np.eye(UNITS), "c")[1][1:])
+
+
+def direct_path(seen: Run) -> Array:
+    """Return ln of the rms over units of prod_(s > t) f_s, t = 0..T: the gates and nothing else."""
+    with np.errstate(divide="ignore"):
+        sums = sums_after(np.log([step.gates["f"][0] for step in seen.steps]))
+    return 0.5 * (logsumexp(2 * sums, axis=1) - log(seen.cell.hidden))
+
+
+def carry_over(seed: int) -> tuple[float, float]:
+    """Return how much an LSTM's last h changes with an earlier sequence, and with an earlier step.
+
+    First number: the sequence before is exchanged; each sequence starts with the state 0. Second:
+    the first input of the same sequence is exchanged. Largest absolute changes; T = 10, b = 2.
+    """
+    cell, generator = draw_cell("lstm", 2.0, 1.0, seed), np.random.default_rng([seed, 9])
+    before, other, x = generator.standard_normal((3, 10, 1, INPUTS))
+    ends = []
+    for earlier in (before, other):
+        run(cell, earlier)
+        ends.append(run(cell, x).h[-1])
+    changed = x.copy()
+    changed[0] = generator.standard_normal((1, INPUTS))
+    step = np.abs(run(cell, changed).h[-1] - ends[0]).max()
+    return float(np.abs(ends[0] - ends[1]).max()), float(step)
+
+
+@result
+class ThreeCells:
+    """ln of the rms stretch from step t to T of three cells and their theories; (T + 1,) each.
+
+    For the LSTM it is dc_T/dc_t, for the others dh_T/dh_t.
+    """
+
+    bias: float
+    measured: Mapping[str, Array]
+    predicted: Mapping[str, Array]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: what arrives in each cell, measured and predicted."""
+        steps = count(len(self.measured["GRU"]) - 1, "step")
+        parts = ", ".join(
+            f"{name} {power_of_ten(self.measured[name][0])} "
+            f"(theory {power_of_ten(self.predicted[name][0])})"
+            for name in CELLS
+        )
+        return f"over {steps}, with the keeping gate's bias at {self.bias:g}: {parts}."
+
+
+def three_cells(
+    bias: float = 1.0, depth: int = 100, weight_scale: float = 1.0, seed: int = 0
+) -> ThreeCells:
+    """Compare a tanh net, an LSTM and a GRU of 64 units on one sequence, as torch draws them."""
+    x, measured = sequence(depth + 1, 1.0, seed), {}
+    for name, kind in zip(CELLS, ("tanh", "lstm", "gru"), strict=True):
+        seen = run(draw_cell(kind, bias, weight_scale, seed), x)
+        log_h, log_c = log_stretch(seen, np.eye(UNITS), "c" if kind == "lstm" else "h")
+        measured[name] = (log_c if kind == "lstm" else log_h)[1:]
+    tanh, sigma = get_activation("tanh"), weight_scale / sqrt(3)
+    q = theory.q_trajectory(sigma**2, tanh.phi, sigma, sigma, min(depth, 20))
+    step = 0.5 * float(np.log(theory.chi(q[-1], tanh.dphi, sigma)))
+    predicted = {
+        "tanh RNN": step * np.arange(depth, -1, -1),
+        "LSTM": two_paths(*(part[1:] for part in lstm_factors(bias, weight_scale, depth + 1))),
+        "GRU": two_paths(*(part[1:] for part in gru_factors(bias, weight_scale, depth + 1))),
+    }
+    return ThreeCells(bias, measured, predicted)

@@ -1,0 +1,91 @@
+"""Truncated backpropagation: which lag a window can teach, on a stream of coin flips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from vglib.lstm.cells import Array, make_cell
+from vglib.lstm.learner import Learner, windows
+from vglib.results import at_its_end, kept, result
+from vglib.words import percent
+
+# The cell and the bias of the gate that keeps.
+STREAM_CELLS: Mapping[str, tuple[str, float]] = {
+    "LSTM": ("lstm", 1.0),
+    "GRU": ("gru", 1.0),
+    "tanh RNN": ("tanh", 0.0),
+}
+STREAM_UNITS, STREAM_BATCH, STREAM_STEPS = 16, 16, 2400
+
+
+@result
+class Truncation:
+    """Learning y_t = x_(t - lag) from a stream, backpropagating within windows.
+
+    `seen: (updates,)` steps of the stream read, `losses: (updates,)` mean squared errors, so far.
+    """
+
+    window: int
+    lag: int
+    cell: str
+    seen: Array
+    losses: Array
+
+    @property
+    def loss(self) -> float:
+        """The error over the last tenth of the updates."""
+        return float(self.losses[-max(1, len(self.losses) // 10) :].mean())
+
+    @property
+    def share(self) -> float:
+        """The share of a window's outputs whose input `lag` steps before lies inside it."""
+        return max(0.0, 1 - self.lag / self.window)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: the error that is left, and whether the window could reach."""
+        left = self.loss
+        state = "learns it" if left < 0.1 else "is learning" if left < 0.8 else "learns nothing"
+        reach = (
+            f"{percent(self.share)} of the outputs in a window of {self.window} have their "
+            "input inside it"
+            if self.share
+            else f"a window of {self.window} never holds an output together with its input"
+        )
+        over = len(self.seen) == STREAM_STEPS // self.window
+        read = STREAM_STEPS if over else int(self.seen[-1])
+        return (
+            f"{state}: after {read} steps of the stream the error of the {self.cell} is "
+            f"{left:.3f} (1 is guessing); the answer lies {self.lag} steps back, and {reach}."
+        )
+
+
+@kept(64)
+def learning_the_lag(
+    window: int = 5, lag: int = 5, cell: str = "LSTM", seed: int = 0
+) -> Iterator[Truncation]:
+    """Train on a stream of coin flips to say what came `lag` steps ago; the state is carried on.
+
+    Backpropagation stops at the window's start. 16 units, 16 streams, Adam 0.02, clip 1; the
+    number of steps read is the same for every window. Yields what is there so far.
+    """
+    kind, bias = STREAM_CELLS[cell]
+    generator = np.random.default_rng([seed, 7])
+    made = make_cell(kind, 1, STREAM_UNITS, keep_bias=bias, generator=generator)
+    learner = Learner(made, 1, generator=generator)
+    flips = np.where(generator.random((STREAM_STEPS + lag, STREAM_BATCH, 1)) < 0.5, -1.0, 1.0)
+    batches = windows(window, flips[lag:], flips[:-lag])
+    updates = STREAM_STEPS // window
+    for losses, _ in learner.training(_error, batches, updates, lr=0.02, clip=1.0, carry=True):
+        seen = window * np.arange(1.0, len(losses) + 1)
+        yield Truncation(window, lag, cell, seen, losses)
+
+
+def _error(outputs: Array, y: Array) -> tuple[float, Array]:
+    error = outputs - y
+    return float((error**2).mean()), 2 * error / error.size
+
+
+truncation = at_its_end(learning_the_lag)

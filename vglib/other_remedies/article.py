@@ -1,0 +1,91 @@
+"""What else the article of 2023 says of gradients, measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from vglib.data import digits
+from vglib.losses import quadratic
+from vglib.networks import mlp, stream
+from vglib.other_remedies.sick_nets import Plan, build
+from vglib.other_remedies.tournament import PROBE, add_l2, plan_for, train
+from vglib.probe import trace
+from vglib.training import fit, one_thread
+
+
+def early_stopping_gain(net: str, seed: int) -> float:
+    """Return the test accuracy with early stopping less that of the same training to its end."""
+    run = train(plan_for(net, ("early stopping",)), seed)
+    return run.final_accuracy - run.unstopped
+
+
+@one_thread()
+def l2_spread(decay: float, seed: int, steps: int = 3000) -> float:
+    """Return ||delta|| of layer 4 over layer 1 of Nielsen's net after training with this L2."""
+    options: dict[str, Any] = {"init": "1/fan_in", "bias_scale": 1.0, "output": "sigmoid"}
+    net = mlp(4, 100, dtype=torch.float32, seed=seed, **options)
+    seen = fit(
+        net,
+        digits(torch.float32),
+        loss=quadratic,
+        lr=0.5,
+        steps=steps,
+        record_at=[],
+        probe_size=300,
+        seed=seed,
+        progress=False,
+        before_step=lambda network: add_l2(network, decay),
+    )
+    last = seen.log_delta[-1]
+    return float(np.exp(last[3] - last[0]))
+
+
+@one_thread()
+def batch_norm_explosion(weight_scale: float, seed: int) -> float:
+    """Return ||delta|| of layer 1 over layer 20: ReLU with batch norm, He's weights times a scale.
+
+    In float64, since batch norm's epsilon would show beside tiny pre-activations.
+    """
+    plan = Plan("relu", "he", weight_scale, 20, 100, 0.1, batch_norm=True)
+    return _first_over_last(build(plan, seed).double(), PROBE)
+
+
+@one_thread()
+def first_over_last(width: int, seed: int) -> float:
+    """Return ||delta|| of layer 1 over layer 10 of a tanh net with weights N(0, 1/n)."""
+    net = mlp(10, width, activation="tanh", init="1/fan_in", bias_scale=0.0, seed=seed)
+    return _first_over_last(net, 64)
+
+
+def _first_over_last(net: nn.Module, count: int) -> float:
+    data = digits()
+    deltas = trace(net, data.x_train[:count], data.y_train[:count], F.cross_entropy).log_delta
+    return float(np.exp(deltas[0] - deltas[-2]))
+
+
+@one_thread()
+def overfit(seed: int) -> tuple[float, float, float]:
+    """Train on 60 digits; return the training loss over its start, and both accuracies."""
+    whole = digits(torch.float32)
+    rows = torch.randperm(len(whole.x_train), generator=stream(seed, 0))[:60]
+    few = replace(whole, x_train=whole.x_train[rows], y_train=whole.y_train[rows])
+    net = build(Plan("relu", "he", 1.0, 2, 100, 0.1), seed)
+    seen = fit(
+        net,
+        few,
+        loss=F.cross_entropy,
+        lr=0.1,
+        batch=20,
+        steps=300,
+        record_at=[],
+        seed=seed,
+        progress=False,
+    )
+    share = float(seen.losses[-1] / seen.losses[0])
+    return share, float(seen.train_accuracy[-1]), float(seen.test_accuracy[-1])

@@ -1,0 +1,113 @@
+"""The gradient as a sum over paths, which take or skip each branch; and where skips are open."""
+
+from __future__ import annotations
+
+from math import inf, log, sqrt
+
+import numpy as np
+from scipy.special import gammaln
+from scipy.stats import binom
+
+from vglib.residuals.blocks import BATCH, N_IN, build, digit_arrays
+from vglib.residuals.stack import Array, draw_matrix, run
+from vglib.results import result
+from vglib.scaled import norm
+from vglib.words import percent, power_of_ten
+
+
+@result
+class Paths:
+    """The gradient through L blocks, sorted by how many branches its paths take, k = 0..L.
+
+    `log_sum`: ln of the length of the sum of all paths with k branches, over that of the gradient
+    sent in; `log_one`: ln of a typical single path's; `counted`: C(L, k) / 2^L; `weighed`: the
+    share of the squared length; `binomial`: theory's share. All (L + 1,). `gap`: by how much the
+    sum over all paths misses the gradient.
+    """
+
+    depth: int
+    p: float
+    log_sum: Array
+    log_one: Array
+    log_sum_theory: Array
+    counted: Array
+    weighed: Array
+    binomial: Array
+    gap: float
+
+    @property
+    def mean_length(self) -> float:
+        """The mean number of branches of a path, weighed by the squared gradient."""
+        return float((np.arange(self.depth + 1) * self.weighed).sum())
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: how many paths, how long on average, and the skips' own share."""
+        paths = power_of_ten(self.depth * log(2)) if self.depth > 20 else f"{2**self.depth}"
+        return (
+            f"{paths} paths, with {self.depth / 2:g} branches on average; weighed by the squared "
+            f"gradient they have {self.mean_length:.2f} (theory {self.depth * self.p:.2f}), and "
+            f"the path through skips alone carries {percent(float(self.weighed[0]))} of it."
+        )
+
+
+def paths(
+    depth: int = 20,
+    alpha: float = 1.0,
+    root: bool = False,
+    weight_scale: float = 1.0,
+    seed: int = 0,
+) -> Paths:
+    """Expand the product of (I + J_l)^T into its 2^L paths, summed by length.
+
+    Pre-activation blocks with ReLU, width 40, 8 digits; J_l = alpha W_l D_l. The sums obey
+    s_k <- s_k + J_l^T s_(k-1), so that no path need be followed on its own.
+    """
+    alpha, width, samples = 1 / sqrt(depth) if root else alpha, 40, 8
+    stack = build("pre-activation", depth, width, alpha, weight_scale, "relu", seed)
+    kept = run(stack, digit_arrays()[0][:samples] @ draw_matrix(N_IN, width, seed, 0).T).kept
+    start = np.random.default_rng(seed).standard_normal((samples, width))
+    sums, size, whole = np.zeros((depth + 1, samples, width)), 0.0, start
+    sums[0] = start
+    for done, index in enumerate(reversed(range(depth))):
+        by_branch = (sums[: done + 1] @ stack.weights[index]) * kept[index].slope
+        sums[1 : done + 2] += alpha * stack.gain * by_branch
+        whole, *_ = stack.back(index, kept[index], whole)
+        scale = float(np.abs(sums).max())
+        sums /= scale
+        whole = whole / scale
+        size += log(scale)
+    gap = float(np.abs(sums.sum(0) - whole).max() / np.abs(whole).max())
+    squares = (sums**2).sum((1, 2))
+    ks = np.arange(depth + 1)
+    gain = (alpha * weight_scale) ** 2
+    p = gain / (1 + gain)
+    with np.errstate(divide="ignore"):
+        log_sum = 0.5 * np.log(squares) + size - log(norm(start))
+    # A path that no branch passes is 0 at alpha = 0, except the one through skips alone.
+    log_one = np.where(ks > 0, 0.5 * ks * log(gain) if gain else -inf, 0.0)
+    choose = gammaln(depth + 1) - gammaln(ks + 1) - gammaln(depth - ks + 1)
+    return Paths(
+        depth,
+        p,
+        log_sum,
+        log_one,
+        0.5 * choose + log_one,
+        np.exp(choose - depth * log(2)),
+        squares / squares.sum(),
+        binom.pmf(ks, depth, p),
+        gap,
+    )
+
+
+def open_skips(depth: int, seed: int = 0, *, alpha: float = 1.0) -> float:
+    """Return the share of (unit, sample) at which no ReLU after a sum blocks the chain of skips.
+
+    h' = relu(h + alpha W relu(h)), He's weights, width 100, 32 digits.
+    """
+    stack = build("ReLU after the sum", depth, 100, alpha, 1.0, "relu", seed)
+    h = digit_arrays()[0][:BATCH] @ draw_matrix(N_IN, 100, seed, 0).T
+    is_open = np.ones(h.shape, dtype=bool)
+    for kept in run(stack, h).kept:
+        is_open &= kept.last_slope
+    return float(is_open.mean())

@@ -1,0 +1,41 @@
+"""A lab's own weather: inside, torch and NumPy behave as on the first day, whatever was set."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def fair_weather() -> Iterator[None]:
+    """Compute with the defaults of torch and NumPy inside, and put the user's back afterwards.
+
+    Default dtype float32, default device the processor, gradients on, nothing deterministic by
+    force, NumPy's usual error modes, each warning once. Random states are left alone: nothing here
+    draws from them.
+    """
+    dtype = torch.get_default_dtype()
+    forced = torch.are_deterministic_algorithms_enabled()
+    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    with ExitStack() as stack:
+        stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("default")
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        # Inside `torch.device` every call of torch passes through Python, so only where it must.
+        if torch.empty(0).device.type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        torch.set_default_dtype(torch.float32)
+        if forced:
+            torch.use_deterministic_algorithms(False)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            if forced:
+                torch.use_deterministic_algorithms(True, warn_only=only_warn)
