@@ -175,7 +175,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_ink_and_lines_stand_out_from_the_paper(dark):
-    theme = figures.theme(dark)
+    theme = figures.template(dark)["layout"]
     paper = theme["paper_bgcolor"]
     assert contrast(theme["font"]["color"], paper) > 10
     for color in figures.PALETTE:

@@ -1,7 +1,7 @@
 """Networks against the laws they declare, torch, and compositions written out by hand."""
 
 from itertools import pairwise
-from math import exp, inf, nan, sqrt
+from math import inf, nan, sqrt
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from vglib.networks import (
     INITIALIZATIONS,
     MAX_DEPTH,
     Initialization,
-    chain,
     get_initialization,
     mlp,
     sigma_b,
@@ -189,26 +188,6 @@ def test_mlp_is_the_composition_written_out() -> None:
     )
     expected = np.tanh(np.tanh(x @ w1.T + b1) @ w2.T + b2) @ w3.T + b3
     np.testing.assert_allclose(network(torch.tensor(x)).detach(), expected, rtol=1e-13)
-
-
-def test_chain_is_the_composition_written_out() -> None:
-    weights, biases, x = [0.7, -1.3, 2.0], [0.1, -0.2, 0.3], 0.8
-    network = chain(weights, biases)
-    h = x
-    for w, b in zip(weights, biases, strict=True):
-        h = 1 / (1 + exp(-(w * h + b)))
-    assert network.depth == 2
-    assert network(torch.tensor([[x]], dtype=torch.float64)).item() == pytest.approx(h, rel=1e-15)
-    assert [b.item() for b in chain(weights).biases] == [0, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("weights", "biases", "named"),
-    [([], None, "weights"), ([1.0], None, "weights"), ([1.0, 2.0], [0.0], "biases")],
-)
-def test_chain_refuses(weights: list[float], biases: list[float] | None, named: str) -> None:
-    with pytest.raises(ValueError, match=named):
-        chain(weights, biases)
 
 
 @EVERY

@@ -36,7 +36,6 @@ from pathlib import Path
 import pytest
 from tools import discover
 from tools.source import EDITIONS, edition_notebook, read_chapter
-from vglib.claim import registry
 
 said = {}
 chapter = read_chapter(Path("chapters/14_weights.py"))
@@ -52,7 +51,7 @@ for edition in EDITIONS:
                 exec(cell.source, names)
 (lab,) = (make() for name, make in discover.labs().items() if name.startswith("weights."))
 drawn = [lab.set(weight_scale=scale).figure.data[0].y.tolist() for scale in (1.0, 3.0)]
-rulings = [claim.trial() for claim in registry()]
+rulings = [claim.trial() for claims in discover.claims().values() for claim in claims]
 print(json.dumps({
     "from": str(Path(importlib.import_module("vglib.weights").__file__).resolve()),
     "said": said,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vglib.activations import ACTIVATIONS, Activation
-from vglib.networks import MLP, chain, mlp
+from vglib.networks import MLP, mlp
 from vglib.probe import Loss, Trace, layer_weights, trace
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -215,6 +215,12 @@ def test_the_statistics_are_torchs(case: Case) -> None:
     assert measured.loss == pytest.approx(case.loss(network(x), y).item(), rel=1e-13)
 
 
+def chain(weights: list[float], biases: list[float]) -> MLP:
+    values = [[torch.tensor([w], dtype=F64) for w in part] for part in (weights, biases)]
+    phi = ACTIVATIONS["sigmoid"]
+    return MLP([w[:, None] for w in values[0]], values[1], phi, phi)
+
+
 def test_a_chain() -> None:
     network = chain([0.7, -1.3, 2.0, 0.4], [0.1, -0.2, 0.3, 0.0])
     x, y = torch.tensor([[0.8]], dtype=F64), torch.tensor([0])
@@ -327,7 +333,7 @@ def test_plain_autograd_agrees_down_to_the_edge_of_float64() -> None:
 
 
 def test_slopes_near_the_smallest_float_are_measured() -> None:
-    network = chain([600.0, 600.0])
+    network = chain([600.0, 600.0], [0.0, 0.0])
     measured = trace(network, torch.ones(1, 1, dtype=F64), torch.tensor([0]), lambda o, y: o.sum())
     # s'(600) = e^-600 in both neurons.
     assert measured.log_delta == pytest.approx([2 * -600 + log(600), -600], rel=1e-12)
@@ -350,7 +356,7 @@ def test_dead_relus_have_a_gradient_of_exactly_zero(build: Callable) -> None:
     assert np.isneginf(measured.log_weight_grad[3])
     assert np.isfinite(measured.log_bias_grad[3])
     assert measured.zero[2] == 1
-    assert measured.delta_norm[0] == 0
+    assert np.exp(measured.log_delta[0]) == 0
 
 
 def test_an_overflow_is_named_by_layer_and_nothing_raises() -> None:
@@ -556,7 +562,7 @@ def test_a_network_without_layers_is_refused(network: nn.Module) -> None:
 @pytest.mark.parametrize("build", [lambda n: n, sequential], ids=["mlp", "any module"])
 def test_a_loss_that_is_no_scalar_is_refused(build: Callable) -> None:
     network, x, y = CASES[0].build()
-    with pytest.raises(ValueError, match=r"shape \(5,\).*scalar"):
+    with pytest.raises(ValueError, match=r"shape .*\(5,\).*scalar"):
         trace(build(network), x, y, lambda o, y: F.cross_entropy(o, y, reduction="none"))
 
 
@@ -577,9 +583,6 @@ def test_a_trace_is_read_only_and_has_one_entry_a_layer() -> None:
 def test_what_follows_from_a_trace() -> None:
     network, x, y = CASES[1].build()
     measured = trace(network, x, y, F.cross_entropy)
-    np.testing.assert_allclose(measured.delta_norm, np.exp(measured.log_delta))
-    np.testing.assert_allclose(measured.weight_grad_norm, np.exp(measured.log_weight_grad))
-    np.testing.assert_allclose(measured.bias_grad_norm, np.exp(measured.log_bias_grad))
     before = [w.detach().clone() for w in network.weights]
     optimizer = torch.optim.SGD(network.parameters(), lr=0.3)
     F.cross_entropy(network(x), y).backward()
@@ -604,6 +607,6 @@ def test_a_bias_free_relu_net_has_the_same_weight_gradient_product_in_every_laye
     np.testing.assert_allclose(products, products[0], rtol=1e-10)
     measured = trace(network, x, y, F.cross_entropy)
     # Cauchy and Schwarz: the product is a lower bound of ||W|| ||dW||.
-    bound = measured.weight_norm * measured.weight_grad_norm
+    bound = measured.weight_norm * np.exp(measured.log_weight_grad)
     assert (bound >= abs(products[0])).all()
     assert exp(measured.log_delta.max()) < inf

@@ -30,7 +30,7 @@ def toy(monkeypatch, tmp_path):
     def install(prediction):
         slow = claim(prediction)
         quick = replace(slow, id="a-quick-toy", slow=False)
-        monkeypatch.setattr(try_claims, "by_chapter", lambda: {"toys": (slow, quick)})
+        monkeypatch.setattr(try_claims.discover, "claims", lambda: {"toys": (slow, quick)})
         monkeypatch.setattr(try_claims, "ROOT", tmp_path)
         (tmp_path / "benchmarks").mkdir()
         return tmp_path / "benchmarks" / "SLOW_CLAIMS.md"
@@ -113,7 +113,7 @@ def test_named_claims_are_printed_and_stored_nowhere(toy, capsys):
 def test_an_exact_claim_is_measured_once_a_base_seed(toy, monkeypatch):
     page = toy(0.0).with_name("FAST_CLAIMS.md")
     exact = replace(claim(0.0), slow=False, exact=True)
-    monkeypatch.setattr(try_claims, "by_chapter", lambda: {"toys": (exact,)})
+    monkeypatch.setattr(try_claims.discover, "claims", lambda: {"toys": (exact,)})
     assert try_claims.main(["--fast", "--jobs", "1"]) == 0
     assert rows(page)[0]["from seed 0"] == "0: agrees, rival rejected"
 

@@ -32,6 +32,7 @@ from tools.spread import spread
 from vglib import (
     activations,
     backprop,
+    checks,
     data,
     losses,
     networks,
@@ -51,6 +52,7 @@ FULL_SEEDS = 5
 SOURCES: tuple[ModuleType, ...] = (
     activations,
     backprop,
+    checks,
     data,
     losses,
     networks,

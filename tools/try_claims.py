@@ -24,8 +24,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from tools import discover
 from tools.spread import spread
-from vglib.claim import Claim, Ruling, by_chapter, table
+from vglib.claim import Claim, Ruling, table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -72,7 +73,7 @@ def measure(claim_id: str, seed: int) -> tuple[str, int, float, float]:
 
 def claims() -> list[tuple[str, Claim]]:
     """List every claim of the course with its chapter."""
-    return [(chapter, claim) for chapter, found in by_chapter().items() for claim in found]
+    return [(chapter, claim) for chapter, found in discover.claims().items() for claim in found]
 
 
 def try_all(

@@ -99,80 +99,56 @@ def _hardswish_slope(z: Tensor) -> Tensor:
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
-# phi and phi' as LaTeX, and who brought it up.
-_KNOWN = {
-    "identity": (
-        r"\phi(z) = z",
-        r"\phi'(z) = 1",
-        "Saxe, McClelland & Ganguli 2014 (deep linear networks)",
-    ),
-    "sigmoid": (
-        r"s(z) = \frac{1}{1 + e^{-z}}",
-        r"s'(z) = s(z)\,(1 - s(z)) \le \tfrac14",
-        "Rumelhart, Hinton & Williams 1986",
-    ),
-    "tanh": (
-        r"\tanh(z) = \frac{e^{z} - e^{-z}}{e^{z} + e^{-z}}",
-        r"\tanh'(z) = 1 - \tanh^2(z) \le 1",
-        "LeCun, Bottou, Orr & Müller 1998",
-    ),
-    "relu": (
-        r"\phi(z) = \max(0, z)",
-        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0",
-        "Nair & Hinton 2010; Glorot, Bordes & Bengio 2011",
-    ),
-    "leaky_relu": (
-        r"\phi(z) = \max(0, z) + 0.01 \min(0, z)",
-        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0.01",
-        "Maas, Hannun & Ng 2013",
-    ),
-    "prelu": (
-        r"\phi(z) = \max(0, z) + a \min(0, z), \quad a = \tfrac14 \text{ at the start}",
-        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } a",
-        "He, Zhang, Ren & Sun 2015",
-    ),
-    "rrelu": (
-        r"\phi(z) = \max(0, z) + \tfrac{11}{48} \min(0, z) \text{ in evaluation}",
-        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } \tfrac{11}{48}",
-        "Xu, Wang, Chen & Li 2015",
-    ),
-    "elu": (
-        r"\phi(z) = z \text{ if } z > 0 \text{ else } e^{z} - 1",
-        r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } e^{z}",
-        "Clevert, Unterthiner & Hochreiter 2016",
-    ),
-    "softplus": (
-        r"\phi(z) = \ln(1 + e^{z})",
-        r"\phi'(z) = s(z)",
-        "Dugas, Bengio, Bélisle, Nadeau & Garcia 2001",
-    ),
-    "selu": (
-        r"\phi(z) = \lambda z \text{ if } z > 0 \text{ else } \lambda\alpha(e^{z} - 1), "
-        r"\quad \lambda = 1.0507,\ \alpha = 1.6733",
-        r"\phi'(z) = \lambda \text{ if } z > 0 \text{ else } \lambda\alpha e^{z}",
-        "Klambauer, Unterthiner, Mayr & Hochreiter 2017",
-    ),
-    "gelu": (
-        r"\phi(z) = z\,\Phi(z), \quad \Phi(z) = P(u \le z),\ u \sim N(0, 1)",
-        r"\phi'(z) = \Phi(z) + z\,\frac{e^{-z^2/2}}{\sqrt{2\pi}}",
-        "Hendrycks & Gimpel 2016",
-    ),
-    "silu": (
-        r"\phi(z) = z\,s(z)",
-        r"\phi'(z) = s(z)\,(1 + z\,s(-z))",
-        "Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017 (Swish)",
-    ),
-    "mish": (
-        r"\phi(z) = z \tanh(\ln(1 + e^{z}))",
-        r"\phi'(z) = t + z\,s(z)\,(1 - t^2), \quad t = \tanh(\ln(1 + e^{z}))",
-        "Misra 2019",
-    ),
-    "hardswish": (
-        r"\phi(z) = z\,\frac{\min(\max(z + 3, 0), 6)}{6}",
-        r"\phi'(z) = \tfrac{z}{3} + \tfrac12 \text{ if } \lvert z\rvert < 3, "
-        r"\text{ else } 0 \text{ or } 1",
-        "Howard et al. 2019",
-    ),
+# phi, phi' and who brought it up.
+_FORMULAS = {
+    "identity": r"\phi(z) = z",
+    "sigmoid": r"s(z) = \frac{1}{1 + e^{-z}}",
+    "tanh": r"\tanh(z) = \frac{e^{z} - e^{-z}}{e^{z} + e^{-z}}",
+    "relu": r"\phi(z) = \max(0, z)",
+    "leaky_relu": r"\phi(z) = \max(0, z) + 0.01 \min(0, z)",
+    "prelu": r"\phi(z) = \max(0, z) + a \min(0, z), \quad a = \tfrac14 \text{ at the start}",
+    "rrelu": r"\phi(z) = \max(0, z) + \tfrac{11}{48} \min(0, z) \text{ in evaluation}",
+    "elu": r"\phi(z) = z \text{ if } z > 0 \text{ else } e^{z} - 1",
+    "softplus": r"\phi(z) = \ln(1 + e^{z})",
+    "selu": r"\phi(z) = \lambda z \text{ if } z > 0 \text{ else } \lambda\alpha(e^{z} - 1), "
+    r"\quad \lambda = 1.0507,\ \alpha = 1.6733",
+    "gelu": r"\phi(z) = z\,\Phi(z), \quad \Phi(z) = P(u \le z),\ u \sim N(0, 1)",
+    "silu": r"\phi(z) = z\,s(z)",
+    "mish": r"\phi(z) = z \tanh(\ln(1 + e^{z}))",
+    "hardswish": r"\phi(z) = z\,\frac{\min(\max(z + 3, 0), 6)}{6}",
+}
+_SLOPES = {
+    "identity": r"\phi'(z) = 1",
+    "sigmoid": r"s'(z) = s(z)\,(1 - s(z)) \le \tfrac14",
+    "tanh": r"\tanh'(z) = 1 - \tanh^2(z) \le 1",
+    "relu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0",
+    "leaky_relu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0.01",
+    "prelu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } a",
+    "rrelu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } \tfrac{11}{48}",
+    "elu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } e^{z}",
+    "softplus": r"\phi'(z) = s(z)",
+    "selu": r"\phi'(z) = \lambda \text{ if } z > 0 \text{ else } \lambda\alpha e^{z}",
+    "gelu": r"\phi'(z) = \Phi(z) + z\,\frac{e^{-z^2/2}}{\sqrt{2\pi}}",
+    "silu": r"\phi'(z) = s(z)\,(1 + z\,s(-z))",
+    "mish": r"\phi'(z) = t + z\,s(z)\,(1 - t^2), \quad t = \tanh(\ln(1 + e^{z}))",
+    "hardswish": r"\phi'(z) = \tfrac{z}{3} + \tfrac12 \text{ if } \lvert z\rvert < 3, "
+    r"\text{ else } 0 \text{ or } 1",
+}
+_SOURCES = {
+    "identity": "Saxe, McClelland & Ganguli 2014 (deep linear networks)",
+    "sigmoid": "Rumelhart, Hinton & Williams 1986",
+    "tanh": "LeCun, Bottou, Orr & Müller 1998",
+    "relu": "Nair & Hinton 2010; Glorot, Bordes & Bengio 2011",
+    "leaky_relu": "Maas, Hannun & Ng 2013",
+    "prelu": "He, Zhang, Ren & Sun 2015",
+    "rrelu": "Xu, Wang, Chen & Li 2015",
+    "elu": "Clevert, Unterthiner & Hochreiter 2016",
+    "softplus": "Dugas, Bengio, Bélisle, Nadeau & Garcia 2001",
+    "selu": "Klambauer, Unterthiner, Mayr & Hochreiter 2017",
+    "gelu": "Hendrycks & Gimpel 2016",
+    "silu": "Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017 (Swish)",
+    "mish": "Misra 2019",
+    "hardswish": "Howard et al. 2019",
 }
 
 # Name, function, derivative, gain, max_slope.
@@ -200,7 +176,10 @@ _COMPUTED: tuple[tuple[Any, ...], ...] = (
 )
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
-    {n: Activation(n, f, df, gain, slope, *_KNOWN[n]) for n, f, df, gain, slope in _COMPUTED}
+    {
+        n: Activation(n, f, df, gain, slope, _FORMULAS[n], _SLOPES[n], _SOURCES[n])
+        for n, f, df, gain, slope in _COMPUTED
+    }
 )
 
 

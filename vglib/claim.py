@@ -1,13 +1,9 @@
 """What a claim on trial is: a statement, a measurement, and a verdict that follows from it.
 
-A chapter's `claims.py` holds `CHAPTER`, its number, and `CLAIMS`, a tuple of `Claim`; `registry`
-finds them all.
+A chapter's `claims.py` holds `CHAPTER`, its number, and `CLAIMS`, a tuple of `Claim`.
 """
 
-import importlib
-import importlib.util
 import math
-import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -155,47 +151,30 @@ class Claim:
         median = float(np.median(measured))
         verdict = self.verdict(median)
         if not re.match(r"holds(\b(?! only)|\b only if )|refuted: ", verdict):
-            raise ValueError(
-                f"Claim {self.id} has the verdict {verdict!r}; begin it with 'holds', "
-                "'holds only if' or 'refuted:'."
-            )
+            begin = "begin it with 'holds', 'holds only if' or 'refuted:'"
+            raise ValueError(f"Claim {self.id} has the verdict {verdict!r}; {begin}.")
         predicted = self.predicted
-        return Ruling(
-            claim=self,
-            predicted=predicted,
-            values=measured,
-            median=median,
-            agrees=self.tolerance.accepts(median, predicted),
-            rival_rejected=not self.tolerance.opposite().accepts(median, self.rival),
-            verdict=verdict,
-        )
+        agrees = self.tolerance.accepts(median, predicted)
+        rejected = not self.tolerance.opposite().accepts(median, self.rival)
+        return Ruling(self, predicted, measured, median, agrees, rejected, verdict)
 
     def with_rival(self) -> "Claim":
         """Put the rival in the prediction's place, in a claim whose trial must not agree."""
-        return replace(
-            self,
-            prediction=self.rival,
-            tolerance=self.tolerance.opposite(),
-            rival=self.predicted,
-        )
+        other = self.tolerance.opposite()
+        return replace(self, prediction=self.rival, tolerance=other, rival=self.predicted)
 
     def row(self) -> dict[str, str]:
         """Give what is claimed as a row of a table, without measuring."""
-        return {
-            "claim": self.id,
-            "source": self.source,
-            "says": self.says,
-            "correction": self.correction,
-        }
+        said = {"claim": self.id, "source": self.source, "says": self.says}
+        return said | {"correction": self.correction}
 
     def __repr__(self) -> str:
         return f"Claim({self.id}: {self.says})"
 
     def _check_rival(self, predicted: float) -> None:
         if math.isnan(predicted) or math.isnan(self.rival):
-            raise ValueError(
-                f"Claim {self.id} has a prediction or a rival that is not a number; give both."
-            )
+            said = "a prediction or a rival that is not a number"
+            raise ValueError(f"Claim {self.id} has {said}; give both.")
         near = self.tolerance.accepts(self.rival, predicted)
         if near or self.tolerance.opposite().accepts(predicted, self.rival):
             raise ValueError(
@@ -221,14 +200,10 @@ class Ruling:
     verdict: str
 
     @property
-    def low(self) -> float:
-        """The 10% quantile of the values, one of them."""
-        return float(np.quantile(self.values, 0.1, method="inverted_cdf"))
-
-    @property
-    def high(self) -> float:
-        """The 90% quantile of the values, one of them."""
-        return float(np.quantile(self.values, 0.9, method="inverted_cdf"))
+    def ends(self) -> tuple[float, float]:
+        """The 10% and the 90% quantile of the values, two of them."""
+        low, high = np.quantile(self.values, (0.1, 0.9), method="inverted_cdf")
+        return float(low), float(high)
 
     def row(self) -> dict[str, str]:
         """Give the outcome as a row of a table: plain text, fit for `table` and for JSON."""
@@ -259,10 +234,10 @@ class Ruling:
         return "\n".join([f"| claim | {_cell(self.claim.id)} |", "|:--|:--|", *lines])
 
     def _measured(self) -> str:
-        text = f"{self.median:.3g}"
+        text, (low, high) = f"{self.median:.3g}", self.ends
         if len(self.values) == 1:
             return text
-        return f"{text}, median of {len(self.values)} seeds ({self.low:.3g} to {self.high:.3g})"
+        return f"{text}, median of {len(self.values)} seeds ({low:.3g} to {high:.3g})"
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -272,34 +247,6 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     head = list(rows[0])
     cells = [head, [":--"] * len(head), *([_cell(row[key]) for key in head] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
-def registry(package: str = "vglib") -> tuple[Claim, ...]:
-    """Collect the claims of all chapters, by chapter and then in the chapter's order.
-
-    Raises ValueError where two claims share an id, or a chapter's module lacks what it must hold.
-    """
-    claims = tuple(claim for chapter in by_chapter(package).values() for claim in chapter)
-    ids = [claim.id for claim in claims]
-    for claim_id in ids:
-        if ids.count(claim_id) > 1:
-            raise ValueError(f"Two claims have the id {claim_id}; rename one.")
-    return claims
-
-
-def by_chapter(package: str = "vglib") -> dict[str, tuple[Claim, ...]]:
-    """Collect the `CLAIMS` of every `<package>.<chapter>.claims`, ordered by its `CHAPTER`."""
-    found = []
-    for part in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        name = f"{package}.{part.name}.claims"
-        if not part.ispkg or importlib.util.find_spec(name) is None:
-            continue
-        module = importlib.import_module(name)
-        for wanted in ("CHAPTER", "CLAIMS"):
-            if not hasattr(module, wanted):
-                raise ValueError(f"{name} has no {wanted}; define CHAPTER (a number) and CLAIMS.")
-        found.append((module.CHAPTER, part.name, tuple(module.CLAIMS)))
-    return {name: claims for _, name, claims in sorted(found, key=lambda entry: entry[:2])}
 
 
 def _cell(text: str) -> str:

@@ -1,5 +1,6 @@
 """The data the course trains on: the digits that are bundled with scikit-learn."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -65,28 +66,26 @@ def split(
     x: np.ndarray, y: np.ndarray, name: str, dtype: torch.dtype, standardised: bool, seed: int
 ) -> Dataset:
     """Split examples (n, n_in) and their labels (n,) 80/20 by class into a `Dataset`."""
-    x_train, x_test, y_train, y_test = train_test_split(
-        x, y, test_size=0.2, stratify=y, random_state=seed
-    )
-    return dataset(x_train, y_train, x_test, y_test, name, dtype, standardised)
+    parts = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
+    return dataset(parts[:2], parts[2:], name, dtype, standardised)
 
 
 def dataset(
-    x_train: np.ndarray,
-    y_train: np.ndarray,
-    x_test: np.ndarray,
-    y_test: np.ndarray,
+    x: Sequence[np.ndarray],
+    y: Sequence[np.ndarray],
     name: str,
     dtype: torch.dtype,
     standardised: bool,
 ) -> Dataset:
-    """Make a `Dataset` of two parts, perhaps standardised as for `digits`, by the training part."""
-    train = torch.as_tensor(x_train, dtype=dtype)
-    test = torch.as_tensor(x_test, dtype=dtype)
+    """Make a `Dataset` of inputs and labels, of training and test each.
+
+    Standardised as for `digits`, by the training part.
+    """
+    train, test = (torch.as_tensor(part, dtype=dtype) for part in x)
     if standardised:
         constant = train.amax(0) == train.amin(0)
         mean, std = train.mean(0), train.std(0, correction=0).masked_fill(constant, 1)
         train = ((train - mean) / std).masked_fill(constant, 0)
         test = ((test - mean) / std).masked_fill(constant, 0)
-    labels = [torch.as_tensor(y, dtype=torch.int64) for y in (y_train, y_test)]
+    labels = [torch.as_tensor(part, dtype=torch.int64) for part in y]
     return Dataset(train, labels[0], test, labels[1], name)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import chain
 from math import ceil, floor
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -18,15 +18,8 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 # Okabe & Ito's colours, the darker ones lightened until they stand out from white and from black.
-BLUE, ORANGE, GREEN, PINK, SKY, GREY = (
-    "#2f7fc1",
-    "#d55e00",
-    "#009e73",
-    "#b8629b",
-    "#3fa7d6",
-    "#8a8a8a",
-)
-PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, GREY)
+PALETTE = ("#2f7fc1", "#d55e00", "#009e73", "#b8629b", "#3fa7d6", "#8a8a8a")
+BLUE, ORANGE, GREEN, PINK, SKY, GREY = PALETTE
 DIVERGING = ((0.0, BLUE), (0.5, "#f2f2f2"), (1.0, ORANGE))
 SEQUENTIAL = "Cividis"
 INK = ((0.0, "#ffffff"), (1.0, "#1f1f1f"))
@@ -192,42 +185,33 @@ class Drawing:
         return go.Figure(list(self.data), {**self.layout, "template": template(dark)})
 
 
-def theme(dark: bool = False) -> Mapping[str, Any]:
-    """Return the layout properties of the light or the dark theme."""
-    ink, paper, grid = (
-        ("#e6e6e6", "#111111", "#3a3a3a") if dark else ("#1f1f1f", "#ffffff", "#dcdcdc")
-    )
+def template(dark: bool = False) -> dict[str, Any]:
+    """Return the light or the dark theme as plotly's template."""
+    light, night = ("#1f1f1f", "#ffffff", "#dcdcdc"), ("#e6e6e6", "#111111", "#3a3a3a")
+    ink, paper, grid = night if dark else light
+    edges = {"gridcolor": grid, "zerolinecolor": grid, "linecolor": ink, "tickcolor": ink}
     axis = {
-        "gridcolor": grid,
-        "zerolinecolor": grid,
-        "linecolor": ink,
-        "tickcolor": ink,
+        **edges,
         "ticks": "outside",
         "showline": True,
-        "title": {"font": {"size": 17}, "standoff": 8},
         "automargin": True,
+        "title": {"font": {"size": 17}, "standoff": 8},
         # Looking for labels that would overlap takes plotly a fifth of every repaint.
         "ticklabeloverflow": "allow",
     }
-    scene_axis = {"gridcolor": grid, "color": ink, "backgroundcolor": paper, "showbackground": True}
-    return MappingProxyType(
-        {
-            "font": {"size": 15, "color": ink, "family": "Helvetica, Arial, sans-serif"},
-            "paper_bgcolor": paper,
-            "plot_bgcolor": paper,
-            "colorway": list(PALETTE),
-            "xaxis": axis,
-            "yaxis": axis,
-            "scene": {"xaxis": scene_axis, "yaxis": scene_axis, "zaxis": scene_axis},
-            "hoverlabel": {"font": {"size": 14}},
-            "legend": {"font": {"size": 15}, "bgcolor": "rgba(0,0,0,0)"},
-        }
-    )
-
-
-def template(dark: bool = False) -> dict[str, Any]:
-    """Return the theme as plotly's template."""
-    return {"layout": dict(theme(dark))}
+    in_space = {"gridcolor": grid, "color": ink, "backgroundcolor": paper, "showbackground": True}
+    layout = {
+        "font": {"size": 15, "color": ink, "family": "Helvetica, Arial, sans-serif"},
+        "paper_bgcolor": paper,
+        "plot_bgcolor": paper,
+        "colorway": list(PALETTE),
+        "xaxis": axis,
+        "yaxis": axis,
+        "scene": {"xaxis": in_space, "yaxis": in_space, "zaxis": in_space},
+        "hoverlabel": {"font": {"size": 14}},
+        "legend": {"font": {"size": 15}, "bgcolor": "rgba(0,0,0,0)"},
+    }
+    return {"layout": layout}
 
 
 def panels(
@@ -245,11 +229,10 @@ def panels(
     and what they hold alone, never on the data.
     """
     columns = columns or len(content)
-    places = _places(content)
+    places, named = _places(content), set[str]()
     data: list[dict[str, Any]] = []
     axes: dict[str, Any] = {}
     notes: list[dict[str, Any]] = []
-    named: set[str] = set()
     for panel, place in zip(content, places, strict=True):
         if isinstance(panel, Space):
             axes[place] = _scene(panel)
@@ -259,31 +242,21 @@ def panels(
         axes |= _axes(panel, place, curves)
         notes += [_title(panel.title, place), *(_note(note, place) for note in panel.notes)]
         data += _traces(panel, place, curves, axes[f"yaxis{place}"]["range"][0], named)
-        axes |= {
-            f"coloraxis{place}": _color_axis(heat)
-            for heat in panel.content
-            if isinstance(heat, Heat) and heat.bar
-        }
+        for heat in panel.content:
+            if isinstance(heat, Heat) and heat.bar:
+                axes[f"coloraxis{place}"] = _color_axis(heat)
     arrangements = [
         _arrangement(content, places, height, columns, k, shares) for k in range(columns, 0, -1)
     ]
     for path, value in arrangements[0]["layout"].items():
-        axis, *inner = path.split(".")
-        spot = axes[axis]
-        for key in inner[:-1]:
-            spot = spot[key]
-        spot[inner[-1]] = value
+        *outer, last = path.split(".")
+        reduce(lambda spot, key: spot[key], outer, axes)[last] = value
+    below = {"orientation": "h", "x": 0, "yref": "container", "y": 0.01, "yanchor": "bottom"}
     layout = {
         "height": height,
         "autosize": True,
         "margin": dict(_MARGIN),
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "yref": "container",
-            "y": 0.01,
-            "yanchor": "bottom",
-        },
+        "legend": below,
         "showlegend": legend,
         "hovermode": "closest",
         "annotations": notes,
@@ -321,22 +294,12 @@ def _places(content: Sequence[Panel | Space]) -> list[str]:
 
 def _axes(panel: Panel, suffix: str, curves: Sequence[Curve]) -> dict[str, Any]:
     y_range = panel.y_range or _y_range(curves, panel.powers)
-    x_axis = {
-        "anchor": "y" + suffix,
-        "title": {"text": panel.x_title},
-        **_x_axis(panel, curves),
-        **_ticks(panel.x_ticks),
-        **panel.x_axis,
-    }
-    y_axis = {
-        "anchor": "x" + suffix,
-        "range": list(y_range),
-        # Measuring labels to make room for them would take plotly half of every repaint.
-        "automargin": False,
-        **(_power_ticks(y_range) if panel.powers else {}),
-        **_ticks(panel.y_ticks),
-        **panel.y_axis,
-    }
+    x_axis = {"anchor": "y" + suffix, "title": {"text": panel.x_title}, **_x_axis(panel, curves)}
+    x_axis |= _ticks(panel.x_ticks) | dict(panel.x_axis)
+    # Measuring labels to make room for them would take plotly half of every repaint.
+    y_axis = {"anchor": "x" + suffix, "range": list(y_range), "automargin": False}
+    y_axis |= _power_ticks(y_range) if panel.powers else {}
+    y_axis |= _ticks(panel.y_ticks) | dict(panel.y_axis)
     if panel.square:
         x_axis["constrain"] = y_axis["constrain"] = "domain"
         y_axis["scaleanchor"] = "x" + suffix
@@ -353,18 +316,15 @@ def _traces(
             yield {**_heat(part, suffix), **axes}
         elif not isinstance(part, Curve):
             yield {**part, **axes}
-    for curve in curves:
-        line = _line(curve, panel)
-        shows = curve.legend and curve.name not in named and not np.isnan(curve.y).all()
-        if shows:
-            named.add(curve.name)
-        yield {**line, **axes, "showlegend": shows}
+    lines = [_line(curve, panel) for curve in curves]
+    hidden = [not curve.legend or bool(np.isnan(curve.y).all()) for curve in curves]
     if panel.powers:
-        zeros = _zeros(curves, floor_)
-        zeros["showlegend"] = "exactly 0" not in named and len(zeros["x"]) > 0
-        if zeros["showlegend"]:
-            named.add("exactly 0")
-        yield {**zeros, **axes}
+        lines.append(_zeros(curves, floor_))
+        hidden.append(not len(lines[-1]["x"]))
+    for line, out in zip(lines, hidden, strict=True):
+        shows = not out and line["name"] not in named
+        named |= {line["name"]} if shows else set()
+        yield {**line, **axes, "showlegend": shows}
 
 
 def _arrangement(
@@ -458,17 +418,14 @@ def _zeros(curves: Sequence[Curve], floor_: float) -> dict[str, Any]:
 
 
 def _heat(heat: Heat, suffix: str) -> dict[str, Any]:
+    own = {"zmin": heat.low, "zmax": heat.high, "showscale": False, "colorscale": _colors(heat)}
     trace: dict[str, Any] = {
         "type": "heatmap",
         "z": np.asarray(heat.z, dtype=float),
         "hovertemplate": f"{heat.hover}<extra></extra>",
+        **({"coloraxis": f"coloraxis{suffix}"} if heat.bar else own),
     }
     trace |= {key: np.asarray(v) for key, v in (("x", heat.x), ("y", heat.y)) if v is not None}
-    if heat.bar:
-        trace["coloraxis"] = f"coloraxis{suffix}"
-    else:
-        trace |= {"zmin": heat.low, "zmax": heat.high, "showscale": False}
-        trace["colorscale"] = _colors(heat)
     if heat.digits:
         trace["texttemplate"] = f"%{{z:{heat.digits}}}"
     return {**trace, **heat.style}
@@ -542,18 +499,9 @@ def _power_ticks(y_range: tuple[float, float]) -> dict[str, Any]:
 
 def _title(text: str, suffix: str) -> dict[str, Any]:
     """Write a panel's y title level above its axis, where it needs no width and no turned head."""
-    return {
-        "text": text,
-        "xref": f"x{suffix} domain",
-        "yref": f"y{suffix} domain",
-        "x": 0,
-        "y": 1,
-        "xanchor": "left",
-        "yanchor": "bottom",
-        "yshift": 8,
-        "showarrow": False,
-        "font": {"size": 17},
-    }
+    corner = {"xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "x": 0, "y": 1}
+    place = {"xanchor": "left", "yanchor": "bottom", "yshift": 8}
+    return {"text": text, **corner, **place, "showarrow": False, "font": {"size": 17}}
 
 
 def _note(note: Mapping[str, Any], suffix: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Networks built from explicit arguments: the chain and the multilayer perceptron."""
+"""The multilayer perceptron, built from explicit arguments, and how its weights are drawn."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from math import isfinite, sqrt
-from numbers import Integral
+from math import inf, sqrt
 from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 from vglib.activations import Activation, get_activation
+from vglib.checks import require, whole
 
 MAX_DEPTH = 1000
 MAX_SEED = 10**12
@@ -49,52 +49,27 @@ class Initialization:
         return q if fan_out >= fan_in else q.T.contiguous()
 
 
-_INITIALIZATIONS = (
-    Initialization(
-        "normal",
-        "normal",
-        lambda i, o: 1.0,
-        r"W \sim N(0, 1)",
-        "the unscaled normal of many tutorials",
-    ),
-    Initialization(
-        "1/fan_in", "normal", lambda i, o: 1 / i, r"W \sim N(0, 1/n_{in})", "Nielsen 2015, ch. 3"
-    ),
-    Initialization(
-        "lecun",
-        "uniform",
-        lambda i, o: 1 / i,
-        r"W \sim U(\pm\sqrt{3/n_{in}})",
-        "LeCun, Bottou, Orr & Müller 1998, eq. 16",
-    ),
-    Initialization(
-        "glorot",
-        "normal",
-        lambda i, o: 2 / (i + o),
-        r"W \sim N(0, 2/(n_{in}+n_{out}))",
-        "Glorot & Bengio 2010, eq. 12",
-    ),
-    Initialization(
-        "he", "normal", lambda i, o: 2 / i, r"W \sim N(0, 2/n_{in})", "He et al. 2015, eq. 10"
-    ),
-    Initialization(
-        "orthogonal",
-        "orthogonal",
-        lambda i, o: 1 / max(i, o),
-        r"W^\top W = I",
-        "Saxe, McClelland & Ganguli 2014",
-    ),
-    Initialization(
-        "torch",
-        "uniform",
-        lambda i, o: 1 / (3 * i),
-        r"W, b \sim U(\pm 1/\sqrt{n_{in}})",
-        "torch.nn.Linear.reset_parameters",
-    ),
+_SOURCES = {
+    "normal": "the unscaled normal of many tutorials",
+    "1/fan_in": "Nielsen 2015, ch. 3",
+    "lecun": "LeCun, Bottou, Orr & Müller 1998, eq. 16",
+    "glorot": "Glorot & Bengio 2010, eq. 12",
+    "he": "He et al. 2015, eq. 10",
+    "orthogonal": "Saxe, McClelland & Ganguli 2014",
+    "torch": "torch.nn.Linear.reset_parameters",
+}
+# Name, distribution, variance by fan_in and fan_out, formula.
+_DRAWN: tuple[tuple[str, str, Callable[[int, int], float], str], ...] = (
+    ("normal", "normal", lambda i, o: 1.0, r"W \sim N(0, 1)"),
+    ("1/fan_in", "normal", lambda i, o: 1 / i, r"W \sim N(0, 1/n_{in})"),
+    ("lecun", "uniform", lambda i, o: 1 / i, r"W \sim U(\pm\sqrt{3/n_{in}})"),
+    ("glorot", "normal", lambda i, o: 2 / (i + o), r"W \sim N(0, 2/(n_{in}+n_{out}))"),
+    ("he", "normal", lambda i, o: 2 / i, r"W \sim N(0, 2/n_{in})"),
+    ("orthogonal", "orthogonal", lambda i, o: 1 / max(i, o), r"W^\top W = I"),
+    ("torch", "uniform", lambda i, o: 1 / (3 * i), r"W, b \sim U(\pm 1/\sqrt{n_{in}})"),
 )
-
 INITIALIZATIONS: Mapping[str, Initialization] = MappingProxyType(
-    {i.name: i for i in _INITIALIZATIONS}
+    {row[0]: Initialization(*row, _SOURCES[row[0]]) for row in _DRAWN}
 )
 
 
@@ -181,18 +156,12 @@ def mlp(
     widths = _widths(depth, width)
     sizes = [*(("width", n) for n in widths), ("n_in", n_in), ("n_out", n_out)]
     for name, n in sizes:
-        _check(name, n, isinstance(n, Integral) and n >= 1, "a whole number from 1 on")
-    finite_scale = isfinite(weight_scale) and weight_scale > 0
-    _check("weight_scale", weight_scale, finite_scale, "a positive finite number")
-    if bias_scale is not None:
-        finite_bias = isfinite(bias_scale) and bias_scale >= 0
-        _check("bias_scale", bias_scale, finite_bias, "None, 0 or a positive finite number")
-    _check(
-        "seed",
-        seed,
-        isinstance(seed, Integral) and 0 <= seed <= MAX_SEED,
-        f"a whole number from 0 to {MAX_SEED}",
-    )
+        require(name, n, whole(n, 1), "a whole number from 1 on")
+    require("weight_scale", weight_scale, 0 < weight_scale < inf, "a positive finite number")
+    biased = bias_scale is None or 0 <= bias_scale < inf
+    require("bias_scale", bias_scale, biased, "None, 0 or a positive finite number")
+    known = whole(seed, 0) and seed <= MAX_SEED
+    require("seed", seed, known, f"a whole number from 0 to {MAX_SEED}")
     scheme = get_initialization(init)
     phi = get_activation(activation)
     fans = [n_in, *widths, n_out]
@@ -200,34 +169,10 @@ def mlp(
     for layer, (fan_in, fan_out) in enumerate(pairwise(fans), start=1):
         place = layer if layer <= len(widths) else 0
         draw = _draw_small if fan_in * fan_out <= _SMALL else _draw_large
-        weight, bias = draw(scheme, bias_scale, fan_in, fan_out, seed, place)
+        weight, bias = draw(scheme, bias_scale, (fan_in, fan_out), seed, place)
         weights.append((weight * weight_scale).to(dtype))
         biases.append(bias.to(dtype, copy=True))
     return MLP(weights, biases, phi, get_activation(output))
-
-
-def chain(
-    weights: Sequence[float],
-    biases: Sequence[float] | None = None,
-    *,
-    activation: str | Activation = "sigmoid",
-    dtype: torch.dtype = torch.float64,
-) -> MLP:
-    """Build the net with one neuron a layer: h_l = phi(w_l h_(l-1) + b_l), shape (batch, 1).
-
-    The last neuron is the output, so n weights make n - 1 hidden layers and n factors.
-    Raises ValueError where there are fewer than two weights or another number of biases.
-    """
-    biases = [0.0] * len(weights) if biases is None else biases
-    _check("the number of weights", len(weights), len(weights) >= 2, "at least 2")
-    _check("the number of biases", len(biases), len(biases) == len(weights), "one for each weight")
-    phi = get_activation(activation)
-    return MLP(
-        [torch.tensor([[w]], dtype=dtype) for w in weights],
-        [torch.tensor([b], dtype=dtype) for b in biases],
-        phi,
-        phi,
-    )
 
 
 def sigma_w(
@@ -249,17 +194,18 @@ def sigma_b(init: str | Initialization, width: int, bias_scale: float | None = N
 
 
 def _draw_layer(
-    scheme: Initialization,
-    bias_scale: float | None,
-    fan_in: int,
-    fan_out: int,
-    seed: int,
-    place: int,
+    scheme: Initialization, bias_scale: float | None, fans: tuple[int, int], seed: int, place: int
 ) -> tuple[Tensor, Tensor]:
     """Draw W and b of one layer; both are shared, so the caller copies them."""
-    generator = stream(seed, place)
+    generator, (fan_in, fan_out) = stream(seed, place), fans
     weight = scheme.draw(fan_in, fan_out, generator)
-    return weight, _draw_bias(scheme, bias_scale, fan_in, fan_out, generator)
+    if bias_scale is None and scheme.name == "torch":
+        unit = torch.rand(fan_out, generator=generator, dtype=torch.float64)
+        return weight, unit.sub_(0.5).mul_(2 / sqrt(fan_in))
+    if not bias_scale:
+        return weight, torch.zeros(fan_out, dtype=torch.float64)
+    normal = torch.randn(fan_out, generator=generator, dtype=torch.float64)
+    return weight, normal.mul_(bias_scale)
 
 
 # A slider that only scales the weights need not wait for the same random numbers again. The deepest
@@ -269,29 +215,9 @@ _draw_small = lru_cache(maxsize=MAX_DEPTH + 100)(_draw_layer)
 _draw_large = lru_cache(maxsize=128)(_draw_layer)
 
 
-def _draw_bias(
-    scheme: Initialization,
-    bias_scale: float | None,
-    fan_in: int,
-    fan_out: int,
-    generator: torch.Generator,
-) -> Tensor:
-    if bias_scale is None and scheme.name == "torch":
-        unit = torch.rand(fan_out, generator=generator, dtype=torch.float64)
-        return unit.sub_(0.5).mul_(2 / sqrt(fan_in))
-    if not bias_scale:
-        return torch.zeros(fan_out, dtype=torch.float64)
-    return torch.randn(fan_out, generator=generator, dtype=torch.float64).mul_(bias_scale)
-
-
 def _widths(depth: int | Sequence[int], width: int) -> list[int]:
     """Return the widths of the hidden layers."""
     count = len(depth) if isinstance(depth, Sequence) else depth
-    whole = isinstance(count, Integral) and 1 <= count <= MAX_DEPTH
-    _check("depth", depth, whole, f"a whole number, or as many widths, from 1 to {MAX_DEPTH}")
+    known = whole(count, 1) and count <= MAX_DEPTH
+    require("depth", depth, known, f"a whole number, or as many widths, from 1 to {MAX_DEPTH}")
     return list(depth) if isinstance(depth, Sequence) else [width] * depth
-
-
-def _check(name: str, value: object, ok: bool, allowed: str) -> None:
-    if not ok:
-        raise ValueError(f"{name} is {value!r}; it must be {allowed}.")

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vglib.checks import require
 from vglib.networks import MLP
 from vglib.results import result
 from vglib.scaled import Scaled, log_norm, norm
@@ -56,21 +57,6 @@ class Trace:
     log_bias_grad: Array
     weight_norm: Array
 
-    @property
-    def delta_norm(self) -> Array:
-        """||dL/dZ_l||, where float64 can hold it: exp(log_delta)."""
-        return np.exp(self.log_delta)
-
-    @property
-    def weight_grad_norm(self) -> Array:
-        """||dL/dW_l||, where float64 can hold it."""
-        return np.exp(self.log_weight_grad)
-
-    @property
-    def bias_grad_norm(self) -> Array:
-        """||dL/db_l||, where float64 can hold it."""
-        return np.exp(self.log_bias_grad)
-
     def update_ratio(self, lr: float) -> Array:
         """Return lr ||dL/dW_l|| / ||W_l||, the relative size of one step of SGD."""
         return lr * np.exp(self.log_weight_grad - np.log(self.weight_norm))
@@ -106,9 +92,8 @@ def trace(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     `loss(output, y)` must return a scalar. Raises ValueError if it does not, or if the network has
     no layer.
     """
-    return (
-        _trace_mlp(network, x, y, loss) if type(network) is MLP else _trace_any(network, x, y, loss)
-    )
+    take = _trace_mlp if type(network) is MLP else _trace_any
+    return take(network, x, y, loss)  # type: ignore[arg-type]
 
 
 def layer_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -247,10 +232,8 @@ def _unique(names: list[str]) -> tuple[str, ...]:
 
 
 def _scalar(value: Tensor) -> Tensor:
-    if value.dim():
-        raise ValueError(
-            f"The loss has shape {tuple(value.shape)}; it must be a scalar: average over the batch."
-        )
+    shape = tuple(value.shape)
+    require("the shape of the loss", shape, not shape, "(), a scalar: average over the batch")
     return value
 
 
@@ -267,14 +250,9 @@ def _forward_statistics(pres: list[Tensor], acts: list[Tensor]) -> dict[str, Arr
     with np.errstate(over="ignore", invalid="ignore"):
         pre_mean, pre_std, _ = np.array([_moments(_array(z)) for z in pres]).T
         act_mean, act_std, spread = np.array([_moments(h) for h in after]).T
-    return {
-        "pre_mean": pre_mean,
-        "pre_std": pre_std,
-        "act_mean": act_mean,
-        "act_std": act_std,
-        "spread": spread,
-        "zero": np.array([_share(h == 0) for h in after]),
-    }
+    zero = np.array([_share(h == 0) for h in after])
+    found = {"pre_mean": pre_mean, "pre_std": pre_std, "act_mean": act_mean, "act_std": act_std}
+    return found | {"spread": spread, "zero": zero}
 
 
 def _moments(values: Array) -> tuple[float, float, float]:

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from vglib.checks import require
+
 Function = Callable[[NDArray], NDArray]
 
 # P(|u| > 10) is 1.5e-23: beyond it nothing of float64's precision is left.
@@ -36,8 +38,7 @@ def gaussian_mean(f: Function, q: ArrayLike, nodes: int = 16) -> NDArray:
     Raises ValueError for a negative or nan q and for nodes < 1.
     """
     variance = _checked_variance(q)
-    if not nodes >= 1:
-        raise ValueError(f"nodes is {nodes}, but must be at least 1.")
+    require("nodes", nodes, nodes >= 1, "at least 1")
     return _mean(f, variance, nodes)
 
 
@@ -102,10 +103,9 @@ def q_trajectory(
     Raises ValueError for a negative or nan q_first, sigma_w <= 0, sigma_b < 0 or depth < 1.
     """
     _check_scales(sigma_w, sigma_b)
-    _check_depth(depth)
+    require("depth", depth, depth >= 1, "at least 1")
     q = _checked_variance(q_first)
-    if q.ndim:
-        raise ValueError("q_first is an array, but must be one number.")
+    require("q_first", q_first, not q.ndim, "one number")
     trajectory = np.empty(depth)
     trajectory[0] = q
     for layer in range(1, depth):
@@ -131,8 +131,7 @@ def q_fixed_point(phi: Function, sigma_w: float, sigma_b: float, start: float = 
     Raises ValueError for sigma_w <= 0, sigma_b < 0 or a start that is not positive and finite.
     """
     _check_scales(sigma_w, sigma_b)
-    if not 0 < start < np.inf:
-        raise ValueError(f"start is {start}, but must be positive and finite.")
+    require("start", start, 0 < start < np.inf, "positive and finite")
 
     def rise(q: float) -> float:
         return float(_q_map(np.asarray(q), phi, sigma_w, sigma_b)) - q
@@ -190,8 +189,7 @@ def depth_scale(chi: ArrayLike) -> NDArray:
     Source: Schoenholz et al. 2017, who write it xi_grad (up to sign where gradients explode).
     """
     factor = np.asarray(chi, dtype=np.float64)
-    if not np.all(factor >= 0):
-        raise ValueError("chi contains a negative number or nan, but must be 0 or positive.")
+    require("chi", chi, np.all(factor >= 0), "0 or positive")
     with np.errstate(divide="ignore"):
         return 1 / np.abs(np.log(factor))
 
@@ -249,36 +247,12 @@ def gradient_log_ratios(
     return np.append(np.cumsum(steps[::-1])[::-1], 0.0)
 
 
-def last_to_first_ratio(chi: float, hidden_layers: int) -> float:
-    """Return the ratio of the last hidden layer's gradient norm to the first one's.
-
-    ||delta_k|| / ||delta_1|| = chi^(-(k-1)/2), k hidden layers of equal width
-
-    Nielsen's network (sigmoid, sigma_w = sigma_b = 1): chi = 0.04196, hence 4.88, 23.8 and 116 for
-    k = 2, 3, 4. inf where the ratio overflows.
-    Raises ValueError for chi that is not positive and finite, or hidden_layers < 1.
-    """
-    if not 0 < chi < np.inf:
-        raise ValueError(f"chi is {chi}, but must be positive and finite.")
-    _check_depth(hidden_layers)
-    with np.errstate(over="ignore", under="ignore"):
-        return float(np.exp(-0.5 * (hidden_layers - 1) * np.log(chi)))
-
-
 def _checked_variance(q: ArrayLike) -> NDArray:
     variance = np.asarray(q, dtype=np.float64)
-    if not np.all(variance >= 0):
-        raise ValueError("q contains a negative number or nan, but a variance is 0 or positive.")
+    require("q", q, np.all(variance >= 0), "0 or positive, as a variance is")
     return variance
 
 
 def _check_scales(sigma_w: float, sigma_b: float) -> None:
-    if not 0 < sigma_w < np.inf:
-        raise ValueError(f"sigma_w is {sigma_w}, but must be positive and finite.")
-    if not 0 <= sigma_b < np.inf:
-        raise ValueError(f"sigma_b is {sigma_b}, but must be 0 or positive, and finite.")
-
-
-def _check_depth(depth: int) -> None:
-    if not depth >= 1:
-        raise ValueError(f"The number of layers is {depth}, but must be at least 1.")
+    require("sigma_w", sigma_w, 0 < sigma_w < np.inf, "positive and finite")
+    require("sigma_b", sigma_b, 0 <= sigma_b < np.inf, "0 or positive, and finite")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from math import ceil, isfinite, nan
-from typing import Literal, NamedTuple, ParamSpec, Protocol, cast
+from typing import Literal, NamedTuple, ParamSpec, cast
 
 import numpy as np
 import torch
@@ -15,29 +15,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vglib import backprop
+from vglib.checks import require, whole
+from vglib.data import Dataset
 from vglib.networks import MLP
 from vglib.probe import Loss, Trace, layer_weights, trace
 from vglib.results import last, result
 
 Array = NDArray[np.float64]
 MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
-
-
-class Data(Protocol):
-    """What `fit` reads of a data set; `vglib.data.Dataset` is one.
-
-    `x_train: (n_train, ...)`, `y_train: (n_train,)` int64 labels, or floating-point targets of the
-    shape that the loss wants; `x_test`, `y_test` the same, and empty where there is no test set.
-    """
-
-    @property
-    def x_train(self) -> Tensor: ...  # noqa: D102
-    @property
-    def y_train(self) -> Tensor: ...  # noqa: D102
-    @property
-    def x_test(self) -> Tensor: ...  # noqa: D102
-    @property
-    def y_test(self) -> Tensor: ...  # noqa: D102
 
 
 @result
@@ -75,15 +60,10 @@ class History:
         """ln ||dL/dW_l|| at each record; shape (n_records, n_layers)."""
         return np.stack([t.log_weight_grad for t in self.traces])
 
-    @property
-    def log_bias_grad(self) -> Array:
-        """ln ||dL/db_l|| at each record; shape (n_records, n_layers)."""
-        return np.stack([t.log_bias_grad for t in self.traces])
-
 
 def fitting(
     network: nn.Module,
-    data: Data,
+    data: Dataset,
     *,
     loss: Loss,
     lr: float,
@@ -99,6 +79,8 @@ def fitting(
 ) -> Iterator[Training]:
     """Train a network in place, on batches in random order, and record its layers on the way.
 
+    The inputs may have any shape; the targets are labels, or floating-point numbers in the shape
+    that the loss wants. A test set may be empty.
     The length is `epochs` or `steps`, exactly one of them. An epoch goes through all the training
     data; its last batch may be smaller. "sgd" is W <- W - lr dL/dW; anything else is called as
     `optimizer(parameters, lr)`, so `torch.optim.Adam` will do. A record is made at step 0, at the
@@ -115,15 +97,14 @@ def fitting(
     The training stops at the first loss that is not finite, and at Ctrl-C; `History.stopped` says
     so. Raises ValueError where an argument is out of range or the network has no layer to measure.
     """
-    _check("lr", lr, isfinite(lr) and lr > 0, "a positive finite number")
+    require("lr", lr, isfinite(lr) and lr > 0, "a positive finite number")
     for name, number in (("batch", batch), ("probe_size", probe_size)):
-        _check(name, number, _whole(number, 1), "a whole number from 1 on")
-    _check("seed", seed, _whole(seed, 0), "a whole number from 0 on")
+        require(name, number, whole(number, 1), "a whole number from 1 on")
+    require("seed", seed, whole(seed, 0), "a whole number from 0 on")
     x, y = _cast(data.x_train, network), _cast(data.y_train, network)
     if not len(x) or len(x) != len(y):
-        raise ValueError(
-            f"There are {len(x)} training inputs and {len(y)} targets; give as many of both."
-        )
+        said = f"There are {len(x)} training inputs and {len(y)} targets"
+        raise ValueError(f"{said}; give as many of both.")
     per_epoch = ceil(len(x) / batch)
     total = _total(epochs, steps, per_epoch)
     wanted = _wanted(record_at, per_epoch, total)
@@ -202,7 +183,7 @@ class Training:
     """
 
     def __init__(
-        self, network: nn.Module, data: Data, loss: Loss, probe_size: int, per_epoch: int
+        self, network: nn.Module, data: Dataset, loss: Loss, probe_size: int, per_epoch: int
     ) -> None:
         self.network, self.loss, self.per_epoch = network, loss, per_epoch
         self.step = 0
@@ -322,7 +303,7 @@ def _stepper(
     """Return a function that takes a step on a batch's rows and gives its loss, and one to end."""
     if not callable(optimizer):
         known = "'sgd' or a function of (parameters, lr)"
-        _check("optimizer", optimizer, optimizer == "sgd", known)
+        require("optimizer", optimizer, optimizer == "sgd", known)
     x, y = data
     # Whoever looks at gradients before a step may keep them, and `Flat` writes on its own anew.
     if before_step is None and backprop.written_out(network, x, y, loss):
@@ -368,10 +349,10 @@ def _stepper(
 
 def _total(epochs: int | None, steps: int | None, per_epoch: int) -> int:
     if epochs is None and steps is not None:
-        _check("steps", steps, _whole(steps, 1), "a whole number from 1 on")
+        require("steps", steps, whole(steps, 1), "a whole number from 1 on")
         return steps
     if steps is None and epochs is not None:
-        _check("epochs", epochs, _whole(epochs, 1), "a whole number from 1 on")
+        require("epochs", epochs, whole(epochs, 1), "a whole number from 1 on")
         return epochs * per_epoch
     raise ValueError("The length of the training is not clear; give epochs or steps, one of them.")
 
@@ -386,16 +367,7 @@ def _wanted(
     steps = frozenset([-1])
     if isinstance(record_at, Sequence | np.ndarray) and not isinstance(record_at, str):
         steps = frozenset(record_at)
-    known = all(_whole(step, 0) and step <= total for step in steps)
+    known = all(whole(step, 0) and step <= total for step in steps)
     allowed = f"'epochs', a number of steps, or a list of steps from 0 to {total}"
-    _check("record_at", record_at, known, allowed)
+    require("record_at", record_at, known, allowed)
     return steps
-
-
-def _whole(value: object, least: int) -> bool:
-    return isinstance(value, int | np.integer) and bool(value >= least)
-
-
-def _check(name: str, value: object, ok: object, allowed: str) -> None:
-    if not ok:
-        raise ValueError(f"{name} is {value!r}; it must be {allowed}.")

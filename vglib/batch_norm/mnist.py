@@ -69,7 +69,8 @@ def mnist(
     if test_only:
         name = "MNIST's test images"
         return split(*pairs[0], name, dtype, standardised, seed)
-    return dataset(*pairs[0], *pairs[1], "MNIST", dtype, standardised)
+    inputs, labels = zip(*pairs, strict=True)
+    return dataset(inputs, labels, "MNIST", dtype, standardised)
 
 
 def download(

@@ -7,11 +7,11 @@ from math import log
 import numpy as np
 import torch
 
-from vglib import networks
 from vglib.chain_rule import chain, differences, width, window
 from vglib.chain_rule.chain import SIGMOID
 from vglib.claim import Claim, Tolerance
 from vglib.losses import quadratic
+from vglib.networks import mlp
 from vglib.probe import trace
 from vglib.words import percent
 
@@ -35,7 +35,9 @@ def _smallest_exploding_weight(seed: int) -> float:
 
 def _factors_between(seed: int) -> float:
     """Count in factors how much smaller layer 1's gradient is than layer 4's."""
-    network = networks.chain([1.0, 1.0, 1.0, 1.0, 1.0])
+    network = mlp(4, 1, n_in=1, n_out=1, output="sigmoid")
+    for weight in network.weights:
+        torch.nn.init.ones_(weight)
     x, y = torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.int64)
     seen = trace(network, x, y, quadratic)
     z = seen.pre_mean[:3]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vglib.concept.speed import chi_nielsen
+from vglib.concept.speed import factor_nielsen
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
-from vglib.theory import last_to_first_ratio
 
 
 def _largest_step(a: float) -> float:
@@ -39,11 +38,11 @@ fastest = ChoiceExercise(
 six_layers = NumberExercise(
     "six_layers",
     "give theory's ratio for six hidden layers.",
-    expected=lambda: last_to_first_ratio(chi_nielsen(), 6),
+    expected=lambda: factor_nielsen() ** -5,
     rtol=0.03,
     near={
-        last_to_first_ratio(chi_nielsen(), 7): "Six layers have five steps between them.",
-        last_to_first_ratio(chi_nielsen(), 5): "Six layers have five steps between them.",
+        factor_nielsen() ** -6: "Six layers have five steps between them.",
+        factor_nielsen() ** -4: "Six layers have five steps between them.",
         5 * 4.88: "The steps multiply; they do not add.",
         6 * 4.88: "The steps multiply; they do not add.",
     },

@@ -168,7 +168,7 @@ def finite_difference_ratio(seed: int, size: float = 1e-4) -> float:
     data = digits(standardised=False)
     x, y = data.x_train[:PROBE], data.y_train[:PROBE]
     network = sigmoid_net(4, 30, seed=seed)
-    exact = trace(network, x, y, nielsen_cross_entropy).bias_grad_norm[0]
+    exact = np.exp(trace(network, x, y, nielsen_cross_entropy).log_bias_grad[0])
     bias, slopes = network.biases[0].detach(), []
     for unit in range(len(bias)):
         losses = []

@@ -12,6 +12,8 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
+from vglib.checks import require
+
 
 @dataclass(frozen=True)
 class Control:
@@ -55,8 +57,8 @@ def seed(value: int = 0) -> Control:
     """Make the box for the seed; a lab with a control called `seed` also has a Reseed button."""
 
     def clean(new: Any) -> int:
-        if not _whole(new) or not 0 <= new < 1_000_000:
-            raise ValueError(f"seed is {new}; it must be a whole number from 0 to 999999.")
+        known = _whole(new) and 0 <= new < 1_000_000
+        require("seed", new, known, "a whole number from 0 to 999999")
         return int(new)
 
     tooltip = "The random draw of the weights. Reseed takes the next number."
@@ -68,10 +70,8 @@ def ladder(label: str, value: int, stops: Sequence[int], tooltip: str) -> Contro
     """Make a slider over whole numbers that shows some of them and takes any between the ends."""
 
     def clean(new: Any) -> int:
-        if not _whole(new) or not stops[0] <= new <= stops[-1]:
-            raise ValueError(
-                f"{label} is {new}; it must be a whole number from {stops[0]} to {stops[-1]}."
-            )
+        known = _whole(new) and stops[0] <= new <= stops[-1]
+        require(label, new, known, f"a whole number from {stops[0]} to {stops[-1]}")
         return int(new)
 
     return Control(value, _stepped(label, value, stops, tooltip), clean, (stops[0], stops[-1]))
@@ -92,8 +92,7 @@ def slider(
     With `log` the steps are equal factors, and `step` is not used. Raises ValueError for a
     logarithmic slider that starts at 0 or below.
     """
-    if log and low <= 0:
-        raise ValueError(f"{label} has a logarithmic slider that starts at {low}; start above 0.")
+    require(f"{label}'s low end", low, low > 0 or not log, "above 0 with log")
     count = 101 if step is None else round((high - low) / step) + 1
     grid = np.geomspace(low, high, count) if log else np.linspace(low, high, count)
     stops = [low, *(float(f"{s:.3g}") for s in grid[1:-1]), high]
@@ -105,8 +104,8 @@ def _slider(label: str, value: float, stops: Sequence[float], tooltip: str) -> C
     slack = 1e-9 * max(abs(low), abs(high))
 
     def clean(new: Any) -> float:
-        if not _number(new) or not low - slack <= new <= high + slack:
-            raise ValueError(f"{label} is {new}; it must be a number from {low:g} to {high:g}.")
+        known = _number(new) and low - slack <= new <= high + slack
+        require(label, new, known, f"a number from {low:g} to {high:g}")
         return float(min(max(new, low), high))
 
     return Control(value, _stepped(label, value, stops, tooltip), clean, (low, high))
@@ -127,8 +126,7 @@ def choice(label: str, value: str, options: Sequence[str], tooltip: str) -> Cont
     """Make a drop-down list of names."""
 
     def clean(new: Any) -> str:
-        if new not in options:
-            raise ValueError(f"{label} is {new!r}; choose from {', '.join(options)}.")
+        require(label, new, new in options, f"one of {', '.join(options)}")
         return str(new)
 
     make = partial(widgets.Dropdown, options=list(options), value=value, **look(label, tooltip))
@@ -139,8 +137,7 @@ def toggle(label: str, value: bool, tooltip: str) -> Control:
     """Make a check box."""
 
     def clean(new: Any) -> bool:
-        if not isinstance(new, (bool, np.bool_)):
-            raise ValueError(f"{label} is {new!r}; it must be True or False.")
+        require(label, new, isinstance(new, bool | np.bool_), "True or False")
         return bool(new)
 
     make = partial(widgets.Checkbox, value, indent=False, **look(label, tooltip))
