@@ -3,8 +3,6 @@
 All parts together write benchmarks/RESULTS.md; some of them print their table only.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shlex

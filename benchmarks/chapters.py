@@ -1,7 +1,5 @@
 """How long each chapter takes from first cell to last, in a fresh kernel as `make lab` has it."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import time

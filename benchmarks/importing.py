@@ -1,7 +1,5 @@
 """How long the package takes to import, in fresh processes."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from statistics import median

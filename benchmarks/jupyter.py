@@ -1,7 +1,5 @@
 """A real JupyterLab with one notebook open in headless Chromium."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

@@ -9,8 +9,6 @@ drawn once more, the same to the eye, for its hover and zoom; that is not counte
 are measured by these same lines, in turns of a few presses each.
 """
 
-from __future__ import annotations
-
 import cProfile
 import importlib
 import time

@@ -1,7 +1,5 @@
 """Rows of the one table, the machine they were measured on, and the page that holds them."""
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

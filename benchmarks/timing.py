@@ -1,7 +1,5 @@
 """What the parts share: how long a call takes, and which functions took it."""
 
-from __future__ import annotations
-
 import cProfile
 import pstats
 import time

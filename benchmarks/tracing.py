@@ -1,7 +1,5 @@
 """Computing a Trace, against the bare matrix products that it needs."""
 
-from __future__ import annotations
-
 import cProfile
 import time
 from collections.abc import Callable

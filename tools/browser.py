@@ -1,7 +1,5 @@
 """Find the browser that draws the figures and runs the browser tests, or try to get one."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """What JupyterLab reads of a notebook: the file, without views of widgets that are gone."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 from jupyter_server.serverapp import ServerApp

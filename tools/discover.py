@@ -1,7 +1,5 @@
 """What chapters there are, as the folders say: their labs, their claims, and what they lack."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import inspect

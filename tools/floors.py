@@ -4,8 +4,6 @@
 labs and the tests of the core and of the chapters, none of those that need a page or a kernel.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Open JupyterLab at the learner's copy of a chapter, as a notebook or as slides."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """Lint the page's files in vglib/lab, and their format: `python -m tools.lint_page [--fix]`."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -4,8 +4,6 @@ It is the small example of `chapter_template/`, which works, for its author to r
 claim, an exercise, their tests, a row in two tables, the notebooks. All of it is made, or nothing.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import shutil

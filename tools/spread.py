@@ -5,8 +5,6 @@ The one setting is VGLIB_DASK, the address of a Dask scheduler (`tcp://host:8786
 A cluster that has one core in all gets no run: joblib then makes them in this process, in turn.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence

@@ -10,8 +10,6 @@ part file of its own: a run that was stopped goes on where it was, and starts an
 torch is another one by then. With VGLIB_DASK the runs go to a Dask cluster (tools/spread.py).
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import platform

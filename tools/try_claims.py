@@ -9,8 +9,6 @@ each base seed b (0 unless others are named), and judged at each of them apart.
 Exits with 1 if a measurement misses its prediction or does not reject its rival at any of them.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

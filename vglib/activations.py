@@ -1,7 +1,5 @@
 """The catalogue of activation functions: function, derivative, formula, gain and source of each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import pi, sqrt

@@ -1,7 +1,5 @@
 """The gradients of an MLP written out in NumPy, for quick labs, and the pieces they are made of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
@@ -214,7 +212,7 @@ class Flat:
         parts = np.split(vector, ends)
         return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
-    def forward(self, x: Array) -> Signals:
+    def forward(self, x: Array) -> "Signals":
         """Send a batch forward; what returns is written on by the next batch of that size."""
         for parameter, place, _ in self._apart:
             place.copy_(parameter.detach())
@@ -241,7 +239,7 @@ class Flat:
             cast(Tensor, parameter.grad).copy_(grad)
         return loss
 
-    def _signals(self, batch: int) -> Signals:
+    def _signals(self, batch: int) -> "Signals":
         made = Signals(self._matrices, self._gradients, self._phis, batch)
         self._by_size[batch] = made
         return made

@@ -4,8 +4,6 @@ A draw function turns a result into `panels([Panel(title, [Curve(...), ...]), ..
 is a `Drawing`, plotly's description of a figure in plain dicts, which a lab moves on the page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce

@@ -1,7 +1,5 @@
 """Gradient descent for nets written out in NumPy: one loop, and the rules that make its steps."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf, isfinite
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Losses that torch does not have, as functions of a network's outputs and the labels."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F

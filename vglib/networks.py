@@ -1,7 +1,5 @@
 """The multilayer perceptron, built from explicit arguments, and how its weights are drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Forward and backward through a network: what every layer's signal and gradient look like."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass

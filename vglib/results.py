@@ -1,7 +1,5 @@
 """What a measurement returns: a frozen record whose arrays nobody can write on."""
 
-from __future__ import annotations
-
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields

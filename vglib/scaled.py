@@ -1,7 +1,5 @@
 """Numbers beyond float64: an array of ordinary size, and the ln of the factor before it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import exp, inf, isfinite, log, nan, sqrt
 from typing import Any, TypeVar
@@ -36,11 +34,11 @@ class Scaled:
         """The ln of the Euclidean norm; -inf where it is exactly 0, nan where it is not finite."""
         return log_norm(self.unit) + self.log
 
-    def tame(self) -> Scaled:
+    def tame(self) -> "Scaled":
         """Return the same with a unit of norm 1 where its norm is far from it."""
         return self.measured()[0]
 
-    def measured(self) -> tuple[Scaled, float]:
+    def measured(self) -> "tuple[Scaled, float]":
         """Return `tame()` and `log_norm`, for the price of one norm."""
         size = norm(self.unit)
         double = self.unit.dtype in (np.float64, torch.float64)
@@ -54,7 +52,7 @@ class Scaled:
         unit = self.unit / _largest(self.unit)
         return Scaled(unit / norm(unit), ln + self.log), ln + self.log
 
-    def plus(self, other: Scaled) -> Scaled:
+    def plus(self, other: "Scaled") -> "Scaled":
         """Return the sum, in the scale of the larger."""
         if self.log < other.log:
             return other.plus(self)

@@ -1,7 +1,5 @@
 """Train a network, and keep what every layer's signal and gradient looked like on the way."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -76,7 +74,7 @@ def fitting(
     seed: int = 0,
     progress: bool = False,
     before_step: Callable[[nn.Module], object] | None = None,
-) -> Iterator[Training]:
+) -> Iterator["Training"]:
     """Train a network in place, on batches in random order, and record its layers on the way.
 
     The inputs may have any shape; the targets are labels, or floating-point numbers in the shape
@@ -141,7 +139,7 @@ def fitting(
 P = ParamSpec("P")
 
 
-def _to_the_end(watched: Callable[P, Iterator[Training]]) -> Callable[P, History]:
+def _to_the_end(watched: Callable[P, Iterator["Training"]]) -> Callable[P, History]:
     @wraps(watched)
     def train(*arguments: P.args, **options: P.kwargs) -> History:
         options.setdefault("progress", True)

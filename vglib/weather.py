@@ -1,7 +1,5 @@
 """A lab's own weather: inside, torch and NumPy behave as on the first day, whatever was set."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,5 @@
 """Numbers in words: how the course's sentences write a share, a factor, a count."""
 
-from __future__ import annotations
-
 from math import exp, isfinite, log
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Drive a real JupyterLab in headless Chromium: open a chapter, run it, move the labs' controls."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import os
@@ -14,7 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import ipywidgets as widgets
 import numpy as np
@@ -422,7 +420,7 @@ class LabPage:
     def text(self) -> str:
         return self.js("nb.node.innerText")
 
-    def labs(self) -> list[PageLab]:
+    def labs(self) -> "list[PageLab]":
         """Find the cells that end in a lab, with the same lab in this process beside each."""
         sources = self.sources()
         code = "\n".join(sources)
@@ -457,10 +455,10 @@ class PageLab:
     def __init__(self, page: LabPage, cell: int, twin: Lab) -> None:
         self.page, self.cell, self.twin = page, cell, twin
 
-    def show(self) -> PageLab:
+    def show(self) -> Self:
         return self.within(self.page.show(self.cell))
 
-    def within(self, element: Locator) -> PageLab:
+    def within(self, element: Locator) -> Self:
         """Take the lab that stands in this element, once it is drawn."""
         box = element.locator(".vglib-lab").first
         box.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=30_000)

@@ -1,7 +1,5 @@
 """The Medium article's model: where batch norm stands in it, and what it costs a prediction."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from timeit import timeit

@@ -1,7 +1,5 @@
 """Batches of data: digits, and noise without correlations."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

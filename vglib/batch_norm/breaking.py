@@ -1,7 +1,5 @@
 """Batch norm on small batches and on shifted images: running statistics against the batch's own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

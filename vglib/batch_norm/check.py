@@ -1,7 +1,5 @@
 """Exercises of chapter 06."""
 
-from __future__ import annotations
-
 from math import log, pi
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Two circles: whether batch norm can bend a net's border in place of an activation."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

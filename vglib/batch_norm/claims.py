@@ -1,7 +1,5 @@
 """Claims of chapter 06 on trial."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from vglib.batch_norm.article import folding_error, place_accuracy

@@ -1,7 +1,5 @@
 """Theory: by what a layer with a norm multiplies the squared gradient, at the start."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from math import acos, asin, nan, pi, sqrt
 

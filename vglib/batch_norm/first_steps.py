@@ -1,7 +1,5 @@
 """The first steps of a deep net with batch norm: its gradient flattens; what its signal lacks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import exp
 

@@ -1,7 +1,5 @@
 """Deep nets before any training: what batch norm and the other norms do to the gradient."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import exp, isfinite, log, nan, sqrt

@@ -1,7 +1,5 @@
 """Labs of chapter 06."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

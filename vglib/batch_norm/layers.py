@@ -1,7 +1,5 @@
 """Nets to train, of torch's own layers and norms."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """MNIST, from a folder or fetched once: the images that the Medium article's model is for."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import zlib

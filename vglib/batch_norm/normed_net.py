@@ -1,7 +1,5 @@
 """A deep net with a norm in every layer, and its backward pass derived by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp

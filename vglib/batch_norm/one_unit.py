@@ -1,7 +1,5 @@
 """One unit under batch norm: its numbers over a batch, and the running averages of its moments."""
 
-from __future__ import annotations
-
 from math import ceil, log, sqrt
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Deep nets in training, with one of five norms or none: which of them learn."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from torch.nn import functional as F

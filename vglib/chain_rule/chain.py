@@ -1,7 +1,5 @@
 """Sigmoid neurons in a row, one a layer: the chain rule's factors w s'(z), and their product."""
 
-from __future__ import annotations
-
 from math import acosh, log, sqrt
 
 import numpy as np

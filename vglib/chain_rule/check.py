@@ -1,7 +1,5 @@
 """Exercises of chapter 02."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

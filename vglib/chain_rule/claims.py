@@ -1,7 +1,5 @@
 """Claims of chapter 02 on trial."""
 
-from __future__ import annotations
-
 from math import log
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Finite differences beside backpropagation: how near they come, and what each costs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from timeit import repeat
 

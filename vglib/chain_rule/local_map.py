@@ -1,7 +1,5 @@
 """What layers of two units do to a small circle of inputs, and what their Jacobian says of it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vglib.activations import get_activation

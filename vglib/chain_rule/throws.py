@@ -1,7 +1,5 @@
 """Random numbers thrown again and again: what averages of them, and sums, settle at."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from math import sqrt
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Nets with unscaled weights: how width decides whether their gradient vanishes or explodes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from math import nan, sqrt

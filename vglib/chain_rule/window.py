@@ -1,7 +1,5 @@
 """Where one factor |w s'(w a + b)| reaches 1: an interval of inputs a, by grid and by formula."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar

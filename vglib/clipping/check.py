@@ -1,7 +1,5 @@
 """Exercises of chapter 09."""
 
-from __future__ import annotations
-
 from math import hypot, log
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Claims of chapter 09 on trial."""
 
-from __future__ import annotations
-
 from math import exp, log
 
 import numpy as np

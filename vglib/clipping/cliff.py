@@ -1,7 +1,5 @@
 """The cliff: one unit that feeds itself, and two descents over its loss, clipped and unclipped."""
 
-from __future__ import annotations
-
 from math import exp, hypot, inf, log
 
 import numpy as np

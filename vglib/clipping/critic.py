@@ -1,7 +1,5 @@
 """A WGAN's critic on a line, held by weight clipping, by gradient penalty, by gradient clipping."""
 
-from __future__ import annotations
-
 from functools import lru_cache, partial
 from itertools import pairwise
 from math import inf, log, nan

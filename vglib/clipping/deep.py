@@ -1,7 +1,5 @@
 """Deep nets trained with clipping: one that overflows, step by step, and one that vanishes."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from math import inf, isfinite
 

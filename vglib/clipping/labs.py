@@ -1,7 +1,5 @@
 """Labs of chapter 09."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import ceil, floor, log
 from typing import Any

@@ -1,7 +1,5 @@
 """Penalties and limits on two weights: L2, L1 and max-norm, by descent and in closed form."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

@@ -4,8 +4,6 @@ All is plain numpy: a step of training takes a millisecond, so that a lab can tr
 moves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import zip_longest

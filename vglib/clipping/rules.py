@@ -1,7 +1,5 @@
 """What clipping leaves of a gradient: by norm and by value, of a vector and of a deep net."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from math import log, nan, sqrt
 from typing import Any

@@ -1,7 +1,5 @@
 """Exercises of chapter 01."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vglib.concept.speed import factor_nielsen

@@ -1,7 +1,5 @@
 """Claims on trial in chapter 01."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vglib.claim import Claim, Tolerance

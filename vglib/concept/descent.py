@@ -1,7 +1,5 @@
 """Plain descent of a net of sigmoids over whole epochs, for quick labs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Learning speed of each hidden layer over the epochs of a training."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

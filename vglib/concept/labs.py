@@ -1,7 +1,5 @@
 """Labs and figures of chapter 01."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Mean-field theory of two images at a time, for a sigmoid net with biases N(0, 1)."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from math import log
 

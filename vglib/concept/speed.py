@@ -1,7 +1,5 @@
 """Learning speed of each hidden layer at the random start: Nielsen's nets, and theory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import exp, inf, log, sqrt
 

@@ -1,7 +1,5 @@
 """A loss surface over the two weights of w2 tanh(w1 x), and a walk down on it."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

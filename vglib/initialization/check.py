@@ -1,7 +1,5 @@
 """Exercises of chapter 05."""
 
-from __future__ import annotations
-
 from math import log, sqrt
 
 from vglib.activations import get_activation

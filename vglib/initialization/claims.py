@@ -1,7 +1,5 @@
 """Claims on trial in chapter 05."""
 
-from __future__ import annotations
-
 from math import exp, inf, isfinite, log, log10, sqrt
 
 import numpy as np

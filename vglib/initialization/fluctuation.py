@@ -1,7 +1,5 @@
 """Finite width: how far nets of one critical scale differ in the size of their signal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from math import sqrt

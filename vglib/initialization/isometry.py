@@ -1,7 +1,5 @@
 """Whether all directions fare alike: a deep Jacobian's singular values, and deep linear nets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice, zip_longest

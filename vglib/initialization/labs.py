@@ -1,7 +1,5 @@
 """Labs of chapter 05."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import log, sqrt
 

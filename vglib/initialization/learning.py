@@ -1,7 +1,5 @@
 """How fast and how deep a net learns, by its start: nets that differ in nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice

@@ -3,8 +3,6 @@
 The q map and the c map of infinite width, each beside a real net.
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from math import isfinite, pi, sqrt

@@ -1,7 +1,5 @@
 """An exploding ReLU net in four number formats: where each of them gives up."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import exp, isfinite, isnan, log, sqrt

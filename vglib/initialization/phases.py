@@ -1,7 +1,5 @@
 """The phase diagram of a wide random net: ln chi over the plane, and a real net at one point."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from math import log, sqrt
 

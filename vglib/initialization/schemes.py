@@ -1,7 +1,5 @@
 """What chapter 05 compares: ways to start, activations, and the critical point of each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import sqrt
 

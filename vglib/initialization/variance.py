@@ -1,7 +1,5 @@
 """What the variance of the weights does to one neuron, and to signal and gradient over depth."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import exp, log, pi, sqrt
 

@@ -1,7 +1,5 @@
 """Layers that are kept, for an experiment that goes on where the last one ended."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar

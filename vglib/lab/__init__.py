@@ -1,14 +1,12 @@
 """Labs: an experiment with controls, a figure that follows them and a verdict in words."""
 
-from __future__ import annotations
-
 import html
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import ipywidgets as widgets
 import numpy as np
@@ -88,7 +86,7 @@ class Lab:
         """The present figure, ghosts and all, as plotly's own."""
         return self._view.drawing.figure()
 
-    def set(self, **values: Any) -> Lab:
+    def set(self, **values: Any) -> Self:
         """Set controls by name, compute, redraw and return the lab.
 
         Raises ValueError for a name or value that the lab does not take, and whatever the
@@ -100,7 +98,7 @@ class Lab:
         self._show(new)
         return self
 
-    def preset(self, name: str) -> Lab:
+    def preset(self, name: str) -> Self:
         """Set the values of a preset; raises ValueError for a name that the lab does not have."""
         if name not in self.presets:
             raise ValueError(f"There is no preset {name!r}; choose from {', '.join(self.presets)}.")
@@ -110,7 +108,7 @@ class Lab:
             self._preset_box.value = name
         return self
 
-    def hold(self) -> Lab:
+    def hold(self) -> Self:
         """Keep the measured curves of the present figure as a ghost to compare with."""
         name = f"held: {self._label()}"
         self._ghosts = [_ghost(trace, name) for trace in self._drawn.data if _can_be_held(trace)]
@@ -119,11 +117,11 @@ class Lab:
         self._redraw()
         return self
 
-    def reseed(self) -> Lab:
+    def reseed(self) -> Self:
         """Draw new weights: take the next seed."""
         return self.set(seed=self.values["seed"] + 1)
 
-    def register(self) -> Lab:
+    def register(self) -> Self:
         """Put the present result on the score."""
         if self._score is None:
             raise ValueError("This lab keeps no score, so there is nothing to register for.")
@@ -131,7 +129,7 @@ class Lab:
         self._score_line.value = html.escape(self._score(self.registered))
         return self
 
-    def reset(self) -> Lab:
+    def reset(self) -> Self:
         """Go back to the start: first values, no ghost, theory shown, nothing zoomed."""
         before = self._ghosts, self._theory
         self._ghosts, self._theory = [], True
@@ -200,7 +198,7 @@ class Lab:
         self._box = _box([*self._inputs.values()], tools, [*score, self._view])
         live.replace_earlier(self._box, self._preset_box, self._theory_box, self._score_line)
 
-    def _button(self, label: str, tooltip: str, action: Callable[[], Lab]) -> widgets.Button:
+    def _button(self, label: str, tooltip: str, action: Callable[[], Self]) -> widgets.Button:
         def press(_: widgets.Button) -> None:
             with self._reported():
                 action()

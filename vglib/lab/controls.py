@@ -1,7 +1,5 @@
 """The controls of a lab: each makes its widget, and says which values it takes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """The figure on the page: all that touches the insides of plotly, anywidget and ipywidgets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
@@ -84,7 +82,7 @@ class Figure(anywidget.AnyWidget):
         if self.number:
             self.send_state("state")
 
-    def _say(self, changed: list[Change] | None, **words: Any) -> None:
+    def _say(self, changed: "list[Change] | None", **words: Any) -> None:
         self.words |= words
         self.number += 1
         if changed is None:

@@ -1,7 +1,5 @@
 """The still of a lab, for a page without a kernel: the figure as PNG, its verdict above it."""
 
-from __future__ import annotations
-
 import textwrap
 from io import BytesIO
 

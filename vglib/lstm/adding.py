@@ -1,7 +1,5 @@
 """The adding task: which net learns to connect two numbers that lie far apart in time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from math import inf
 

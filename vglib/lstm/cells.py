@@ -1,7 +1,5 @@
 """Recurrent cells and their backward pass, written from their equations in NumPy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The character model: an LSTM that reads this course's own prose and foresees the next letter."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from math import inf, log

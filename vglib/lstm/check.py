@@ -1,7 +1,5 @@
 """Exercises of chapter 08."""
 
-from __future__ import annotations
-
 from math import log
 
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise

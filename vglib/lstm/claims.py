@@ -1,7 +1,5 @@
 """Claims of chapter 08 on trial."""
 
-from __future__ import annotations
-
 from math import log, log10
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Labs of chapter 08."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import inf, log, nan
 

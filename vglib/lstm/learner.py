@@ -1,12 +1,10 @@
 """A recurrent cell with a linear readout that learns, in NumPy: small enough for a lab."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import replace
 from math import inf
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +43,7 @@ class Learner:
         parts = zip(np.split(vector, ends), self._shapes, strict=True)
         return [part.reshape(shape) for part, shape in parts]
 
-    def still(self) -> Learner:
+    def still(self) -> Self:
         """Return a copy that learns no more."""
         kept = copy(self)
         kept.look_at(frozen(self.theta.copy()))

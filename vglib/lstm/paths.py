@@ -1,7 +1,5 @@
 """The gradient through gated cells at the start: its two paths, and what the gates let through."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache

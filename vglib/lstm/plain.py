@@ -1,7 +1,5 @@
 """A plain recurrent net: its gradient through time beside its eigenvalues, and by its weights."""
 
-from __future__ import annotations
-
 from math import inf, log, sqrt
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The theory of gated cells at the start of training: a step's two paths, and their product."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import log, sqrt
 

@@ -1,7 +1,5 @@
 """A few kilobytes of this course's own prose, in small letters, for the character model."""
 
-from __future__ import annotations
-
 ALPHABET = " abcdefghijklmnopqrstuvwxyz,."
 
 PROSE = """\

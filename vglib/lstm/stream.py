@@ -1,7 +1,5 @@
 """Truncated backpropagation: which lag a window can teach, on a stream of coin flips."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import numpy as np

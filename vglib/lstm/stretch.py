@@ -1,7 +1,5 @@
 """How a gradient stretches on its way back through a cell of 64 units with 64 inputs."""
 
-from __future__ import annotations
-
 from math import log
 
 import numpy as np

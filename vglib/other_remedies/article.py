@@ -1,7 +1,5 @@
 """What else the article of 2023 says of gradients, measured."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

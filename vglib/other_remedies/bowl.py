@@ -1,7 +1,5 @@
 """The bowl of a linear fit: one weight and one bias, and what the input's mean and scale do."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

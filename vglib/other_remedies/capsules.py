@@ -1,7 +1,5 @@
 """Capsules: vectors that vote for one another, and the gradient through their votes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Claims of chapter 10 on trial."""
 
-from __future__ import annotations
-
 from vglib.claim import Claim, Tolerance
 from vglib.other_remedies import article
 from vglib.other_remedies.pretraining import (

@@ -1,7 +1,5 @@
 """A training of a `Net` on digits by one of four rules, watched from step to step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from math import inf, nan

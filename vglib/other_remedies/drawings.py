@@ -1,7 +1,5 @@
 """Drawings of chapter 10, for its labs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

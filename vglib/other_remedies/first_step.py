@@ -1,7 +1,5 @@
 """What an optimiser makes of the gradient in its first step, and what it knows of the labels."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from math import log, nan
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Labs of chapter 10."""
 
-from __future__ import annotations
-
 from vglib.lab import Lab, Still, controls
 from vglib.other_remedies import drawings
 from vglib.other_remedies.bowl import bowl

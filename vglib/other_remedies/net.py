@@ -1,7 +1,5 @@
 """A multilayer perceptron as one vector, with its gradient and the curvature of its loss."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from math import isfinite, nan, prod
 from types import MappingProxyType

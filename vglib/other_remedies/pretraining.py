@@ -1,7 +1,5 @@
 """Greedy layer-wise pretraining of a sigmoid net, and the fine-tuning after it, in plain numpy."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass

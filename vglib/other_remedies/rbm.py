@@ -1,11 +1,10 @@
 """A restricted Boltzmann machine: energy, contrastive divergence, and all of it by enumeration."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log, nan
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +46,7 @@ class RBM:
         return self.weight, self.visible_bias, self.hidden_bias
 
     @classmethod
-    def draw(cls, n_visible: int, n_hidden: int, weight_scale: float, seed: int) -> RBM:
+    def draw(cls, n_visible: int, n_hidden: int, weight_scale: float, seed: int) -> Self:
         """Draw W from N(0, weight_scale^2), with biases 0."""
         drawn = np.random.default_rng(seed).normal(size=(n_hidden, n_visible))
         return cls(weight_scale * drawn, np.zeros(n_visible), np.zeros(n_hidden))

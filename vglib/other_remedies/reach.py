@@ -1,7 +1,5 @@
 """How many sigmoid layers Adam carries: a deep net trained with SGD and with another rule."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from math import inf, log
 from types import MappingProxyType

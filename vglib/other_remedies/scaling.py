@@ -1,7 +1,5 @@
 """The scale of inputs and labels in a deep net: before the first step, and in a short descent."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from math import inf, isfinite, nan

@@ -1,7 +1,5 @@
 """Schedules of the step size, and the largest step that a training could bear."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import cos, inf, isfinite, nan, pi
 

@@ -3,8 +3,6 @@
 Numbers are float32, as nets usually are, so that what overflows becomes inf and then NaN.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The stages of a pretrained net, watched: drawn, pretrained layer by layer, fine-tuned."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Claims of chapter 10 on trial: the step, its optimisers and schedules, the scale of the data."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """The tournament: every measure, alone and in pairs, against three nets that do not train."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import inf, isfinite, nan

@@ -1,7 +1,5 @@
 """One cell of the table, watched: the training of a sick net with its measures."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from types import MappingProxyType

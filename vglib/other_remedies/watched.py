@@ -1,7 +1,5 @@
 """Trainings that are followed in pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TypeVar

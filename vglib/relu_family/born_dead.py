@@ -1,7 +1,5 @@
 """Nets that are dead before they learn anything: a whole layer silent, by dice and by formula."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import sqrt
 

@@ -1,7 +1,5 @@
 """Exercises of chapter 04."""
 
-from __future__ import annotations
-
 from math import sqrt
 
 import torch

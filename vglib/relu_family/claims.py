@@ -1,7 +1,5 @@
 """Claims of chapter 04 on trial."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from math import exp, log, log10

@@ -1,7 +1,5 @@
 """Units that are off for all of the data: how many die in a training, and who comes back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal, TypeVar
 

@@ -1,7 +1,5 @@
 """Gauges of one backward pass: what each layer does to the gradient, and which gauge shows it."""
 
-from __future__ import annotations
-
 from math import exp, inf, isfinite, log, nan, sqrt
 
 import numpy as np

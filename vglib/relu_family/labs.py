@@ -1,7 +1,5 @@
 """Labs of chapter 04."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

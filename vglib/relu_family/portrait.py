@@ -1,7 +1,5 @@
 """The members of the family one by one: function, slope, moments, own He scale, time."""
 
-from __future__ import annotations
-
 import timeit
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Races: what one architecture reaches with several activations and seeds, epoch by epoch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf, nan
 

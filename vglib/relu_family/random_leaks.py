@@ -1,7 +1,5 @@
 """Random leaks (RReLU): what their noise adds to the squared error of a readout."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

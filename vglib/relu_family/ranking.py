@@ -1,7 +1,5 @@
 """What a test set can rank: the standard error of an accuracy, and a published table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

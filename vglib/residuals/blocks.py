@@ -1,7 +1,5 @@
 """The kinds of blocks that chapter 07 compares."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import sqrt
 from types import MappingProxyType

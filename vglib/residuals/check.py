@@ -1,7 +1,5 @@
 """Exercises of chapter 07."""
 
-from __future__ import annotations
-
 from math import exp
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Claims of chapter 07 on trial."""
 
-from __future__ import annotations
-
 from math import exp, log
 
 from scipy.stats import norm

@@ -1,7 +1,5 @@
 """Deep nets in training: one that breaks, its cures, a thousand layers, one that lags."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Signal and gradient on their way through up to a thousand blocks, at the start of a training."""
 
-from __future__ import annotations
-
 from math import isfinite, log, sqrt
 
 import numpy as np

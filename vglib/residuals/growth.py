@@ -1,7 +1,5 @@
 """Three laws by which the gradient grows over the blocks: exponential, exp(c sqrt L), a power."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import log, pi, sqrt
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Labs of chapter 07."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import ceil, log
 

@@ -1,7 +1,5 @@
 """How often a random block cancels the gradient that comes through its skip."""
 
-from __future__ import annotations
-
 from math import sqrt
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Mean-field theory of a block: what it does to the signal, and to the gradient's length."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache

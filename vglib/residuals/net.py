@@ -3,11 +3,10 @@
 The numbers are a computer's: nothing is rescaled, so what overflows becomes inf and then NaN.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf, nan
+from typing import Self
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class Net:
     @classmethod
     def start(
         cls, stack: Stack, seed: int, *, n_in: int = N_IN, n_out: int = N_OUT, heads: bool = False
-    ) -> Net:
+    ) -> Self:
         """Draw stem and readouts from N(0, 1/fan_in); the stack's weights are copied."""
         n = stack.width
         layers = range(1, stack.depth) if heads else ()

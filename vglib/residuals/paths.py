@@ -1,7 +1,5 @@
 """The gradient as a sum over paths, which take or skip each branch; and where skips are open."""
 
-from __future__ import annotations
-
 from math import inf, log, sqrt
 
 import numpy as np

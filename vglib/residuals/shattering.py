@@ -1,7 +1,5 @@
 """Shattered gradients: the gradient as a function of the input, smooth, rough or noise."""
 
-from __future__ import annotations
-
 from math import sqrt
 
 import numpy as np

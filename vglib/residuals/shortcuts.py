@@ -1,7 +1,5 @@
 """Two things called a short connection: a skip, and a loss at each layer (deep supervision)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

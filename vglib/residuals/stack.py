@@ -15,13 +15,11 @@ The backward pass carries g_l = dL/dh_l:
     g_(l-1) = e + b phi' * (W_l^T e), e = phi'(u_l) * g_l,  u_l the sum, "after the sum"
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -48,7 +46,7 @@ class Normalised(NamedTuple):
     inverse_std: Array
 
     @classmethod
-    def of(cls, x: Array) -> Normalised:
+    def of(cls, x: Array) -> Self:
         """Normalise each column over the rows."""
         centred = x - x.sum(0) / len(x)
         inverse_std = 1 / np.sqrt((centred * centred).sum(0) / len(x) + EPS)

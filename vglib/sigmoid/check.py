@@ -1,7 +1,5 @@
 """Exercises of chapter 03."""
 
-from __future__ import annotations
-
 from math import tanh
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Claims of chapter 03 on trial."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vglib import theory

@@ -1,7 +1,5 @@
 """What an exponential costs: times of a layer's parts and of training steps, on this machine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from math import sqrt
 from timeit import timeit

@@ -1,7 +1,5 @@
 """Sigmoids in the hidden layers of a deep net: which of three kinds of net learn."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

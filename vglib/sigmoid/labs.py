@@ -1,7 +1,5 @@
 """Labs of chapter 03."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

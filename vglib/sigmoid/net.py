@@ -1,7 +1,5 @@
 """Deep nets of sigmoids on digits, written out: plain, centred, with batch norm, with skips."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 

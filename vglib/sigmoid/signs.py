@@ -1,7 +1,5 @@
 """The signs of a unit's weight gradients: how many units have one sign only, over a batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from functools import lru_cache

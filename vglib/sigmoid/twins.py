@@ -1,7 +1,5 @@
 """A sigmoid net and its twin with sigmoid - 1/2, alike in all but the mean, in training."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import inf
 

@@ -1,7 +1,5 @@
 """One unit: the curves of sigmoid and tanh, where they are flat, and an output that is wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import atanh, sqrt
 

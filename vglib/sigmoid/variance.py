@@ -1,7 +1,5 @@
 """Fresh sigmoid nets: variance and saturation on the way forward, the gradient on the way back."""
 
-from __future__ import annotations
-
 import torch
 from torch.nn.functional import cross_entropy
 

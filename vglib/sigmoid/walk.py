@@ -1,7 +1,5 @@
 """Two weights on their way to a goal, fed by outputs of one sign or by centred ones."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import isfinite, sqrt
 

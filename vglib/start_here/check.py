@@ -1,7 +1,5 @@
 """Exercises of chapter 00."""
 
-from __future__ import annotations
-
 from math import sqrt
 
 from vglib.activations import get_activation

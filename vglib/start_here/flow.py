@@ -1,7 +1,5 @@
 """Measurements of chapter 00: how the gradient flows through a freshly initialised network."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import log
 

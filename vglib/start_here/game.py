@@ -1,7 +1,5 @@
 """The game of chapter 00: find the scale at which a hundred layers neither vanish nor explode."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import log
 

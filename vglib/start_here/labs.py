@@ -1,7 +1,5 @@
 """Labs of chapter 00."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vglib import figures
