@@ -19,8 +19,8 @@ CORE: dict[str, set[str]] = {
     "checks": set(),
     "words": {"numpy"},
     "results": {"numpy"},
-    "theory": {"numpy", "scipy", "vglib.checks"},
-    "activations": {"numpy", "torch"},
+    "theory": {"numpy", "scipy", "vglib.checks", "vglib.results"},
+    "activations": {"numpy", "torch", "vglib.checks"},
     "scaled": {"numpy", "torch"},
     "weather": {"numpy", "torch"},
     "losses": {"torch"},
@@ -45,7 +45,7 @@ CORE: dict[str, set[str]] = {
     "figures": {"numpy", "plotly"},
     "lab.__init__": {
         *("numpy", "plotly", "ipywidgets"),
-        *("vglib.figures", "vglib.lab", "vglib.results", "vglib.weather"),
+        *("vglib.checks", "vglib.figures", "vglib.lab", "vglib.results", "vglib.weather"),
     },
     "lab.controls": {"numpy", "ipywidgets", "vglib.checks"},
     "lab.live": {

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from vglib.checks import one_of
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -188,8 +190,5 @@ def get_activation(name: str | Activation) -> Activation:
     """
     if isinstance(name, Activation):
         return name
-    if name not in ACTIVATIONS:
-        raise ValueError(
-            f"There is no activation called {name!r}; choose from {', '.join(ACTIVATIONS)}."
-        )
+    one_of("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]

@@ -1,6 +1,6 @@
 """The gradients of an MLP written out in NumPy, for quick labs, and the pieces they are made of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import exp
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from scipy.special import expit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vglib.activations import ACTIVATIONS, Activation
+from vglib.activations import ACTIVATIONS
 from vglib.losses import nielsen_cross_entropy, quadratic
 from vglib.networks import MLP
 from vglib.probe import Loss
@@ -154,13 +154,12 @@ def written_out(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> bool:
         return False
     parameters = [*network.weights, *network.biases]
     hooked = any(getattr(p, hooks, None) for p in (network, *parameters) for hooks in _HOOKS)
-    plain = all(
-        p.device.type == "cpu" and p.dtype == x.dtype and p.requires_grad for p in parameters
-    )
+    kinds = {(p.device.type, p.dtype, p.requires_grad) for p in parameters}
     apart = len({id(p) for p in parameters}) == len(parameters)
-    known = all(_known(phi) for phi in (network.activation, network.output))
+    phis = network.activation, network.output
+    known = all(phi.name in PHI and ACTIVATIONS.get(phi.name) is phi for phi in phis)
     named = int(y.min()) >= 0 and int(y.max()) < len(network.biases[-1])
-    return not hooked and plain and apart and known and named
+    return not hooked and kinds == {("cpu", x.dtype, True)} and apart and known and named
 
 
 class Flat:
@@ -216,7 +215,9 @@ class Flat:
         """Send a batch forward; what returns is written on by the next batch of that size."""
         for parameter, place, _ in self._apart:
             place.copy_(parameter.detach())
-        self.seen = seen = self._by_size.get(len(x)) or self._signals(len(x))
+        if (batch := len(x)) not in self._by_size:
+            self._by_size[batch] = Signals(self._matrices, self._gradients, self._phis, batch)
+        self.seen = seen = self._by_size[batch]
         z = self._matrices[0].dot(x.T, out=seen.units[0])
         self._phis[0].value(z, out=z)
         for matrix, below, here, value in seen.up:
@@ -239,11 +240,6 @@ class Flat:
             cast(Tensor, parameter.grad).copy_(grad)
         return loss
 
-    def _signals(self, batch: int) -> "Signals":
-        made = Signals(self._matrices, self._gradients, self._phis, batch)
-        self._by_size[batch] = made
-        return made
-
     def release(self) -> None:
         """Give each parameter memory of its own again, with the value it has, and no `.grad`."""
         for parameter in self.network.parameters():
@@ -256,11 +252,7 @@ class Signals:
     """What a batch shows in each layer, the output last: `units` h_l, `deltas`, (units, batch)."""
 
     def __init__(
-        self,
-        matrices: Sequence[Array],
-        gradients: Sequence[Array],
-        phis: Sequence[Phi],
-        batch: int,
+        self, matrices: list[Array], gradients: list[Array], phis: list[Phi], batch: int
     ) -> None:
         dtype, rows = matrices[0].dtype, [len(matrix) for matrix in matrices]
         # The last row of ones is for the next layer's bias.
@@ -276,7 +268,3 @@ class Signals:
         down = (across, above, self.deltas[:-1], self.units[:-1], slopes[:-1], turns[:-1])
         self.down = [*zip(*down, strict=True)][::-1]
         self.across = [*zip(above, [h.T for h in hidden], gradients[1:], strict=True)]
-
-
-def _known(phi: Activation) -> bool:
-    return phi.name in PHI and ACTIVATIONS.get(phi.name) is phi

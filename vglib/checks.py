@@ -1,5 +1,6 @@
 """What an argument must be, said in one sentence where it is not."""
 
+from collections.abc import Iterable
 from numbers import Integral
 
 
@@ -7,6 +8,13 @@ def require(name: str, value: object, ok: object, allowed: str) -> None:
     """Raise ValueError, "depth is -1; it must be at least 1.", unless `ok`."""
     if not ok:
         raise ValueError(f"{name} is {value!r}; it must be {allowed}.")
+
+
+def one_of(noun: str, name: object, known: Iterable[object]) -> None:
+    """Raise ValueError, "There is no net called 'x'; choose from a, b.", unless it is known."""
+    if name not in (known := list(known)):
+        choices = ", ".join(map(str, known))
+        raise ValueError(f"There is no {noun} called {name!r}; choose from {choices}.")
 
 
 def whole(value: object, least: int) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vglib.activations import Activation, get_activation
-from vglib.checks import require, whole
+from vglib.checks import one_of, require, whole
 
 MAX_DEPTH = 1000
 MAX_SEED = 10**12
@@ -78,10 +78,7 @@ def get_initialization(name: str | Initialization) -> Initialization:
     """
     if isinstance(name, Initialization):
         return name
-    if name not in INITIALIZATIONS:
-        raise ValueError(
-            f"There is no initialisation called {name!r}; choose from {', '.join(INITIALIZATIONS)}."
-        )
+    one_of("initialisation", name, INITIALIZATIONS)
     return INITIALIZATIONS[name]
 
 

@@ -180,12 +180,8 @@ def _trace_any(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Trace:
             if not calls:
                 raise ValueError("The network has no layer with a weight matrix to measure.")
             value = _scalar(loss(output, y))
-            owned = {
-                id(p): p
-                for c in calls
-                for p in (c.weight, c.bias)
-                if p is not None and p.requires_grad
-            }
+            used = [p for call in calls for p in (call.weight, call.bias) if p is not None]
+            owned = {id(p): p for p in used if p.requires_grad}
             wanted = [*(c.output for c in calls), *owned.values()]
             gradients = torch.autograd.grad(value, wanted, allow_unused=True)
     finally:

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from vglib.checks import require
+from vglib.results import frozen
 
 Function = Callable[[NDArray], NDArray]
 
@@ -68,10 +69,7 @@ def _gaussian_rule(nodes: int, halvings: int) -> tuple[NDArray, NDArray]:
     weights = (half_width * w).ravel() * np.exp(-(u**2) / 2)
     # Both halves sum to exactly 1/2 up to rounding, so constants and steps at 0 come out right.
     weights *= 0.5 / weights.sum()
-    rule = np.concatenate([-u[::-1], u]), np.concatenate([weights[::-1], weights])
-    for array in rule:
-        array.flags.writeable = False
-    return rule
+    return frozen((np.concatenate([-u[::-1], u]), np.concatenate([weights[::-1], weights])))
 
 
 def q_map(q: ArrayLike, phi: Function, sigma_w: float, sigma_b: float) -> NDArray:

@@ -213,17 +213,10 @@ class Training:
 
     def history(self) -> History:
         """Return what the records show so far."""
-        steps = np.array([r.step for r in self.records])
-        return History(
-            steps=steps,
-            epochs=steps / self.per_epoch,
-            losses=np.array([r.trace.loss for r in self.records]),
-            train_accuracy=np.array([r.train_accuracy for r in self.records]),
-            test_accuracy=np.array([r.test_accuracy for r in self.records]),
-            traces=tuple(r.trace for r in self.records),
-            moved=np.stack([r.moved for r in self.records]),
-            stopped=self.stopped,
-        )
+        made, train, test, traces, moved = zip(*self.records, strict=True)
+        steps, losses = np.array(made), np.array([seen.loss for seen in traces])
+        epochs, accuracies = steps / self.per_epoch, (np.array(train), np.array(test))
+        return History(steps, epochs, losses, *accuracies, traces, np.stack(moved), self.stopped)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Self
 
 import ipywidgets as widgets
@@ -13,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vglib import figures
+from vglib.checks import one_of
 from vglib.figures import Drawing
 from vglib.lab import controls, live
 from vglib.lab.controls import Control
@@ -27,7 +27,29 @@ _CUSTOM = "—"
 _LOOK = 0.06
 
 
-class Lab:
+class _OnPage:
+    """What a notebook shows: a figure, in a box with whatever belongs to it."""
+
+    _view: live.Figure
+    _box: widgets.VBox
+
+    @property
+    def figure(self) -> go.Figure:
+        """The present figure, ghosts and all, as plotly's own."""
+        return self._view.drawing.figure()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        verdict = self._view.words["verdict"]
+        if os.environ.get("VGLIB_STORE_PNG"):
+            return {"text/plain": repr(self), "image/png": png(self._view.drawing, verdict)}
+        self._view.resend()
+        # A saved copy whose kernel is gone falls back to this line instead of to an error.
+        line = f"<p>{html.escape(verdict)} <em>Run this cell to bring the lab to life.</em></p>"
+        shown = self._box._repr_mimebundle_(**kwargs) or {}
+        return {**shown, "text/plain": repr(self), "text/html": line}
+
+
+class Lab(_OnPage):
     """An experiment with controls: a figure that follows them and a verdict in words.
 
     `experiment(**values)` is pure and seeded; what it returns has a `verdict`, one sentence. It may
@@ -81,11 +103,6 @@ class Lab:
         """The line above the figure that says what went wrong in the last callback; else empty."""
         return str(self._view.words["error"])
 
-    @property
-    def figure(self) -> go.Figure:
-        """The present figure, ghosts and all, as plotly's own."""
-        return self._view.drawing.figure()
-
     def set(self, **values: Any) -> Self:
         """Set controls by name, compute, redraw and return the lab.
 
@@ -100,8 +117,7 @@ class Lab:
 
     def preset(self, name: str) -> Self:
         """Set the values of a preset; raises ValueError for a name that the lab does not have."""
-        if name not in self.presets:
-            raise ValueError(f"There is no preset {name!r}; choose from {', '.join(self.presets)}.")
+        one_of("preset", name, self.presets)
         kept = {"seed": self.values["seed"]} if "seed" in self.values else {}
         self.set(**{**self.start, **kept, **self.presets[name]})
         with self._silence():
@@ -111,7 +127,9 @@ class Lab:
     def hold(self) -> Self:
         """Keep the measured curves of the present figure as a ghost to compare with."""
         name = f"held: {self._label()}"
-        self._ghosts = [_ghost(trace, name) for trace in self._drawn.data if _can_be_held(trace)]
+        kinds = ("scatter", figures.MEASURED)
+        held = [t for t in self._drawn.data if (t["type"], t.get("meta")) == kinds]
+        self._ghosts = [_ghost(trace, name) for trace in held]
         for number, ghost in enumerate(self._ghosts):
             ghost["showlegend"] = number == 0
         self._redraw()
@@ -146,9 +164,6 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab({self._label(name_all=True)}): {self.verdict}"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        return _bundle(self._box, self._view, repr(self), kwargs)
 
     def _check_name(self, name: str, where: str) -> None:
         if name not in self.controls:
@@ -272,10 +287,8 @@ class Lab:
         if not self._theory:
             hidden = {"visible": False}
             data = [t | hidden if t.get("meta") == figures.THEORY else t for t in data]
-        layout = _with_room(drawn.layout, self._ghosts)
-        return replace(
-            drawn, data=data + self._ghosts, layout=layout | {"uirevision": self._resets}
-        )
+        layout = _with_room(drawn.layout, self._ghosts) | {"uirevision": self._resets}
+        return Drawing(data + self._ghosts, layout)
 
     @contextmanager
     def _silence(self) -> Iterator[None]:
@@ -294,7 +307,7 @@ class Lab:
             self._view.complain(f"⚠ {error} The figure still shows {self._label(name_all=True)}.")
 
 
-class Still:
+class Still(_OnPage):
     """A drawing without controls, shown on the page as a lab's figure is, under one sentence."""
 
     def __init__(self, drawing: Drawing, words: str) -> None:
@@ -302,16 +315,8 @@ class Still:
         self._box = _box([self._view])
         live.replace_earlier(self._box)
 
-    @property
-    def figure(self) -> go.Figure:
-        """The figure as plotly's own."""
-        return self._view.drawing.figure()
-
     def __repr__(self) -> str:
         return f"Still: {self._view.words['verdict']}"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        return _bundle(self._box, self._view, repr(self), kwargs)
 
 
 def _box(*rows: Sequence[widgets.Widget]) -> widgets.VBox:
@@ -324,22 +329,6 @@ def _box(*rows: Sequence[widgets.Widget]) -> widgets.VBox:
     box = widgets.VBox([*made, *rows[-1], *([] if made else [live.Page()])])
     box.add_class("vglib-lab")
     return box
-
-
-def _bundle(
-    box: widgets.VBox, view: live.Figure, text: str, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    if os.environ.get("VGLIB_STORE_PNG"):
-        return {"text/plain": text, "image/png": png(view.drawing, view.words["verdict"])}
-    view.resend()
-    # A saved copy whose kernel is gone falls back to this line instead of to an error.
-    verdict = html.escape(view.words["verdict"])
-    line = f"<p>{verdict} <em>Run this cell to bring the lab to life.</em></p>"
-    return {**(box._repr_mimebundle_(**options) or {}), "text/plain": text, "text/html": line}
-
-
-def _can_be_held(trace: Mapping[str, Any]) -> bool:
-    return trace["type"] == "scatter" and trace.get("meta") == figures.MEASURED
 
 
 def _ghost(trace: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite
+from math import isfinite, log10
 from numbers import Real
 from typing import Any
 
@@ -87,11 +87,12 @@ def slider(
 ) -> Control:
     """Make a slider over the numbers from `low` to `high`, in 100 steps or in steps of `step`.
 
-    With `log` the steps are equal factors, and `step` is not used. Raises ValueError for a
+    With `log` the steps are equal factors, and `step` is in decades. Raises ValueError for a
     logarithmic slider that starts at 0 or below.
     """
     require(f"{label}'s low end", low, low > 0 or not log, "above 0 with log")
-    count = 101 if step is None else round((high - low) / step) + 1
+    length = log10(high / low) if log else high - low
+    count = 101 if step is None else round(length / step) + 1
     grid = np.geomspace(low, high, count) if log else np.linspace(low, high, count)
     stops = [low, *(float(f"{s:.3g}") for s in grid[1:-1]), high]
     return _slider(label, value, stops, tooltip)
@@ -166,12 +167,8 @@ def put(widget: widgets.Widget, value: Any) -> None:
 
 def look(label: str, tooltip: str, width: str = "auto") -> dict[str, Any]:
     """Return what the course's widgets share: name, tooltip and room."""
-    return {
-        "description": label,
-        "tooltip": tooltip,
-        "style": {"description_width": "auto"},
-        "layout": {"width": width},
-    }
+    shape = {"style": {"description_width": "auto"}, "layout": {"width": width}}
+    return {"description": label, "tooltip": tooltip, **shape}
 
 
 def short(value: Any) -> str:

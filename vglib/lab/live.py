@@ -17,6 +17,8 @@ from vglib.figures import Drawing, template
 
 HERE = Path(__file__).parent
 LAYOUT = -1
+# A trace's place, or LAYOUT; the path of a property; its new value, None for none.
+Change = tuple[int, str, Any]
 
 
 class Plotly(anywidget.AnyWidget):
@@ -55,10 +57,8 @@ class Figure(anywidget.AnyWidget):
     def __init__(self, drawing: Drawing, verdict: str) -> None:
         self.drawing, self.number = drawing, 0
         self.words: dict[str, Any] = {"verdict": verdict, "error": "", "busy": False}
-        super().__init__(
-            plotly=plotly().model_id,
-            templates={"light": template(), "dark": template(dark=True)},
-        )
+        themes = {"light": template(), "dark": template(dark=True)}
+        super().__init__(plotly=plotly().model_id, templates=themes)
         self.on_msg(self._answer)
 
     def whole(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Figure(anywidget.AnyWidget):
         if self.number:
             self.send_state("state")
 
-    def _say(self, changed: "list[Change] | None", **words: Any) -> None:
+    def _say(self, changed: list[Change] | None, **words: Any) -> None:
         self.words |= words
         self.number += 1
         if changed is None:
@@ -96,10 +96,6 @@ class Figure(anywidget.AnyWidget):
     def _answer(self, _: Any, message: Mapping[str, Any], buffers: Any) -> None:
         if message.get("ask") == "state":
             self.send_state("state")
-
-
-# A trace's place, or LAYOUT; the path of a property; its new value, None for none.
-Change = tuple[int, str, Any]
 
 
 def changes(old: Drawing, new: Drawing) -> list[Change] | None:
