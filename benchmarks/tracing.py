@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ ACTIVATIONS = {"relu": "he", "tanh": "glorot", "sigmoid": "glorot"}
 Pairs = list[tuple[float, float]]  # seconds of the floor and of what is measured, in turn
 
 WIDTH, BATCH, N_IN = 100, 128, 64
-AIM, BAR = 2.0, 3.0
+BAR = 2.0
 # Of a line with slope 1 in log-log: the fixed cost of a call pulls the slope below it.
 STEEPEST = 1.1
 # Where half of the bare products took so many times the quickest, something else was running.
@@ -41,22 +42,25 @@ def measure() -> Part:
         for depth in DEPTHS:
             progress(f"trace, {activation}, depth {depth}")
             network = mlp(depth, WIDTH, n_in=N_IN, activation=activation, init=init)
-            products = bare_products(network, generator)
+            products = min((bare_products(network, by) for by in (True, False)), key=time_of)
             timed[depth] = in_turn(products, partial(trace, network, x, y, cross_entropy))
         part.rows += _rows(activation, timed)
-        if _ratio(timed[100]) > AIM:
+        if _ratio(timed[100]) > BAR:
             part.notes.append(_profile(activation, init, x, y))
     return part
 
 
-def bare_products(network: MLP, generator: torch.Generator) -> Callable[[], None]:
-    """Return a function that does the matrix products of a trace and nothing else.
+def bare_products(network: MLP, by_numpy: bool) -> Callable[[], None]:
+    """Return a function that does the matrix products of a trace, by NumPy or torch, and no more.
 
     For each layer h W^T forward, delta^T h for the weights, and delta W for the layer below.
     """
-    weights = [w.detach() for w in network.weights]
-    inputs = [_normal(BATCH, w.shape[1], generator) for w in weights]
-    deltas = [_normal(BATCH, w.shape[0], generator) for w in weights]
+    generator = torch.Generator().manual_seed(0)
+    weights: list[Any] = [w.detach() for w in network.weights]
+    inputs: list[Any] = [_normal(BATCH, w.shape[1], generator) for w in weights]
+    deltas: list[Any] = [_normal(BATCH, w.shape[0], generator) for w in weights]
+    if by_numpy:
+        weights, inputs, deltas = ([a.numpy() for a in s] for s in (weights, inputs, deltas))
 
     @torch.no_grad()
     def products() -> None:
@@ -93,8 +97,7 @@ def _rows(activation: str, timed: dict[int, Pairs]) -> list[Row]:
         if disturbed(pairs):
             rows.append(Row(what, f"{row.measured}: disturbed, the machine was busy", row.budget))
         elif depth == 100:
-            aim = "met" if _ratio(pairs) <= AIM else "not met"
-            rows.append(Row(what, row.measured, f"{row.budget} (aim {AIM:g}x: {aim})", row.met))
+            rows.append(row)
         else:
             rows.append(Row(what, row.measured))
     # From depth 30 on, where the fixed cost of a call no longer shows, and by the quickest times.

@@ -439,8 +439,7 @@ labs.training_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Seven minutes. Vote first. Step through the presets and **Register** each; the score then lists the ratio at the start
 # beside the accuracy, and the class should say what does *not* go together: a ratio of 145, and 95%. Keep the two presets
-# of six layers for the next slide. A training takes half a second to two seconds, so do not drag a slider; click on its
-# track.
+# of six layers for the next slide. Each move trains a net while you watch: rather than drag a slider, click on its track.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The gradient of the cross-entropy is at the start about 25 times that of the quadratic loss: it is not averaged over the

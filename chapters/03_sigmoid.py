@@ -328,7 +328,7 @@ labs.centring_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Six minutes. At step 0 nothing on the board differs: same function, same deltas. So vanishing cannot explain what follows.
 # Show **four layers**, then **two layers, small step** (no gain: at a small step the limit does not bind), then **six
-# layers: not enough**. Each change of a control trains two nets for a second.
+# layers: not enough**. Each move trains both nets anew.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # This is flaw 1 on its own. With one hidden layer it hardly matters. With four it decides whether the net learns within 300
@@ -494,7 +494,7 @@ claims.EXP_IS_COSTLY.trial()
 labs.hidden_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes; each training takes a second or two. Vote first; most give the sigmoid no chance at depth 20. **Plain, 20
+# Five minutes. Vote first; most give the sigmoid no chance at depth 20. **Plain, 20
 # layers**, then **batch norm** and **residual**. Look at the right panel: what differs is the gradient at the start, level
 # instead of falling by twelve powers of ten. Then ask for the sentence that *is* true.
 

@@ -391,7 +391,7 @@ check.flaw(flaw)
 labs.dying_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes; each move trains for about half a second. Presets in order. At **SGD 0.1** nobody dies. At **SGD 1** press
+# Six minutes. Presets in order. At **SGD 0.1** nobody dies. At **SGD 1** press
 # Reseed: anything from a tenth of layer 2 to all of it. **Adam 0.03** is the surprise: about half are dead, and the
 # accuracy is still over 90%. **Adam 0.1** ruins it, **leaky** with the same steps does not. Ask why it is always layer 2
 # (next slide).
@@ -557,7 +557,7 @@ claims.BORN_DEAD.trial()
 labs.race_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes; each move trains two nets for about a second. **One layer**: the sigmoid is two epochs behind. **Two**, then
+# Four minutes. **One layer**: the sigmoid is two epochs behind. **Two**, then
 # **four layers**: ReLU hardly notices, the sigmoid does not start. Ask: *is that the activation or its weight scale?* (Both
 # start at their usual one. At **weight scale** 2 the deep sigmoid starts, and the deep ReLU net breaks.)
 

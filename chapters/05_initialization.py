@@ -248,7 +248,7 @@ check.dropout_gain(dropout_gain)
 labs.speed_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes; each move trains for about a second. **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten.
+# Three minutes. **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten.
 # **ReLU**: He leads. **sigmoid**: none of them helps, since all four are far from the sigmoid's critical scale: a hook for
 # the phase diagram. **One layer forgives**: with no depth, the scale hardly matters.
 
@@ -437,7 +437,7 @@ for q in (0.01, 0.1, 0.5, 1.0):
 labs.trainability_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes; a move trains 36 nets in about two seconds. The bright wedge narrows with depth and points at the edge.
+# Four minutes; each move trains 36 nets. The bright wedge narrows with depth and points at the edge.
 # The dashed line at 6 ξ is the paper's guide; say plainly that the factor 6 is no law: it moves with steps and learning rate. What
 # theory predicts is the order: the deepest nets that learn are those with the largest ξ.
 
@@ -537,7 +537,7 @@ assert abs(point - 1) < 1e-6
 labs.linear_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes; a move takes a second or two. Step through **3**, **10**, **20** layers: the green curve hardly moves, the blue one
+# Three minutes. Step through **3**, **10**, **20** layers: the green curve hardly moves, the blue one
 # falls behind. Both run at the best of three learning rates, so the race is fair.
 
 # %% [markdown] slideshow={"slide_type": "skip"}

@@ -363,7 +363,7 @@ claims.SLOWER.trial()
 labs.rescue_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes; each move trains for up to half a second. **Sigmoid, no norm**, then **batch norm**: from guessing to
+# Five minutes. **Sigmoid, no norm**, then **batch norm**: from guessing to
 # learning, and the right panel shows why. Then **layer norm**: a surprise for almost everybody, it does not help at all.
 # Leave the question open; it is answered under *Five norms*. The two ReLU presets are the teaser for what comes next: batch
 # norm, and the *larger* step is the better one.

@@ -492,7 +492,7 @@ labs.lag_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Six minutes. **tanh, T = 5** learns; at 10 it waits on the dashed line, at 20 it stays there. Compare the right panels: the slope of the blue line at the start says
-# who will wait. Press **Hold** between nets. The lab trains up to half a second for each setting and says where it stops; the next cell trains
+# who will wait. Press **Hold** between nets. The lab trains each setting for a fraction of a second and says where it stops; the next cell trains
 # longer. The usual slip: "has not learned" is not "cannot learn".
 
 # %% [markdown] slideshow={"slide_type": "skip"}

@@ -58,7 +58,7 @@ check.guess_pretraining(my_pretraining)
 # Read the left panel as chapter 01 read it. As drawn (dotted), each layer keeps a quarter of the differences between the images, and each layer of the way back keeps a quarter of the gradient: one product, seen
 # from both ends. A layer that has learned to rebuild its input *must* pass differences on, or there would be nothing to rebuild them from. With that the gradient comes back too.
 #
-# The lab's net has 60 units a layer, so that a move takes a second. Below is the one with 100.
+# The lab's net has 60 units a layer, so that a move is quick. Below is the one with 100.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A layer that copies

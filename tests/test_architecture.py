@@ -40,7 +40,7 @@ CORE: dict[str, set[str]] = {
         *("vglib.backprop", "vglib.checks", "vglib.data", "vglib.networks", "vglib.probe"),
         "vglib.results",
     },
-    "claim": {"numpy"},
+    "claim": {"numpy", "vglib.words"},
     "exercise": {"numpy", "torch"},
     "figures": {"numpy", "plotly"},
     "lab.__init__": {

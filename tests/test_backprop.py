@@ -163,6 +163,14 @@ def test_what_overflows_gives_a_loss_that_is_not_finite(activation):
         assert not torch.tensor(ours).isfinite()
 
 
+@pytest.mark.filterwarnings("error")
+def test_logits_far_beyond_the_number_type_have_an_infinite_loss_and_whole_steps():
+    z, y = 1e6 * np.array([[2.0, -1.0, 0.5], [1.0, 1.0, 3.0]]), np.array([0, 1])
+    loss, gradient = backprop.softmax_gradient(z, y, log_scale=1e5)
+    assert loss == np.inf
+    assert gradient.tolist() == [[0, 0, 0], [0, -0.5, 0.5]]
+
+
 class Mine(MLP):
     pass
 

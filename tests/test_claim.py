@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools import discover
-from vglib.claim import Claim, Ruling, Tolerance, table
+from vglib.claim import Claim, Ruling, Tolerance, above, below, table
 
 TOY = Claim(
     id="small-weights-always-shrink",
@@ -304,3 +304,13 @@ def test_a_fast_claim_of_the_course(claim):
 @pytest.mark.parametrize("claim", [c for c in ALL if c.slow], ids=lambda c: c.id)
 def test_a_slow_claim_of_the_course(claim):
     hold(claim)
+
+
+def test_verdicts_by_a_limit():
+    high = above(0.5, "refuted: {x:.2g}, or {percent}, {points:+.0f} points", "holds only if {x}")
+    assert high(0.75) == "refuted: 0.75, or 75%, +75 points"
+    assert high(0.5) == high(0.5) == "holds only if 0.5"
+    assert above(1, "refuted: {x}")(math.nan) == "holds"
+    low = below(0.5, "refuted: {x:.2g}")
+    assert low(0.25) == "refuted: 0.25"
+    assert low(0.5) == low(math.nan) == "holds"

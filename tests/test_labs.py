@@ -7,6 +7,7 @@ from dataclasses import is_dataclass
 import numpy as np
 import pytest
 
+from tests.storm import forget, storm
 from tools import discover
 from vglib.lab import Lab
 
@@ -121,6 +122,18 @@ def test_a_preset_is_the_same_from_everywhere(lab, first, monkeypatch):
         lab.preset(name)
         assert lab.values == values
         check(lab, first)
+
+
+def test_what_a_learner_has_set_changes_nothing(lab, first, request):
+    lab.reset()
+    forget()
+    with storm():
+        other = LABS[request.node.callspec.params["lab"]]()
+    if lab.repeatable:
+        assert other.verdict == lab.verdict
+        for one, two in zip(first, plotted(other), strict=True):
+            np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-12)
+    check(other, first)
 
 
 def test_plotly_knows_every_property_and_every_axis_has_a_title(lab):

@@ -15,7 +15,6 @@ from vglib.theory import (
     chi,
     chi_at_fixed_point,
     critical_sigma_w,
-    depth_scale,
     gaussian_mean,
     gradient_log_ratios,
     q_fixed_point,
@@ -331,17 +330,6 @@ def test_a_jump_of_chi_across_one_is_no_critical_point():
         critical_sigma_w(gelu, d_gelu, 0.0)
 
 
-def test_depth_scale():
-    assert depth_scale(math.exp(-0.25)) == pytest.approx(4)
-    assert depth_scale(math.exp(0.25)) == pytest.approx(4)
-    assert depth_scale([0.0, 1.0, np.inf]).tolist() == [0, np.inf, 0]
-    scales = [
-        depth_scale(chi_at_fixed_point(*TANH, math.sqrt(v), math.sqrt(0.05))) for v in (1, 1.5)
-    ]
-    assert scales[0] == pytest.approx(3.63, abs=0.005)
-    assert scales[1] == pytest.approx(15.8, abs=0.05)
-
-
 # ---- gradients through the layers
 
 
@@ -467,8 +455,6 @@ BAD = [
     (chi, (1.0, d_tanh, 0.0)),
     (chi, (-1.0, d_tanh, 1.0)),
     (chi_at_fixed_point, (*TANH, 1.0, math.nan)),
-    (depth_scale, (-0.1,)),
-    (depth_scale, (math.nan,)),
     (critical_sigma_w, (*TANH, -1.0)),
     (gradient_log_ratios, (1.0, *TANH, 1.0, 0.0, 0)),
     (gradient_log_ratios, (-1.0, *TANH, 1.0, 0.0, 5)),

@@ -263,6 +263,18 @@ def test_records_do_not_change_the_training() -> None:
     assert states[0]["1.num_batches_tracked"] == history.steps[-1]
 
 
+def test_an_accuracy_is_that_of_the_running_averages_as_they_are() -> None:
+    torch.manual_seed(3)
+    # A momentum of 1 keeps nothing but the last batch, which must not be that of the record.
+    norm = nn.BatchNorm1d(12, momentum=1.0)
+    network = nn.Sequential(nn.Linear(8, 12), norm, nn.Tanh(), nn.Linear(12, 3)).double()
+    history = run(network, lr=1.0)
+    x, y = DATA.x_test, DATA.y_test
+    with torch.no_grad():
+        right = (network.eval()(x).argmax(1) == y).double().mean()
+    assert history.test_accuracy[-1] == right
+
+
 def test_a_shared_layer_moves_as_one() -> None:
     torch.manual_seed(0)
     shared = nn.Linear(8, 8)

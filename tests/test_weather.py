@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.storm import storm
 from vglib.weather import fair_weather
 
 
@@ -34,20 +35,12 @@ CALM = {
 
 @pytest.fixture
 def stormy():
-    with warnings.catch_warnings(), np.errstate(all="raise"), torch.inference_mode():
-        warnings.simplefilter("error")
-        torch.set_default_dtype(torch.float64)
-        torch.set_default_device("meta")
-        torch.set_grad_enabled(False)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    with storm():
         yield
-        torch.set_default_dtype(torch.float32)
-        torch.set_default_device(None)
-        torch.set_grad_enabled(True)
-        torch.use_deterministic_algorithms(False)
 
 
 def test_a_storm_stays_outside_and_comes_back(stormy):
+    assert all(seen()[name] != CALM[name] for name in CALM)
     before = seen()
     with fair_weather():
         assert seen() == CALM

@@ -76,6 +76,7 @@ PHI: Mapping[str, Phi] = MappingProxyType(
 )
 
 
+@np.errstate(over="ignore")
 def softmax_gradient(z: Array, y: Labels, log_scale: float = 0.0) -> tuple[float, Array]:
     """Return the cross-entropy of logits z exp(log_scale), and dL/d(logits), (softmax - [j = y])/n.
 

@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from vglib.words import percent
+
 Kind = Literal["absolute", "relative", "factor", "at_least", "at_most"]
 
 
@@ -222,10 +224,8 @@ class Ruling:
 
     def __repr__(self) -> str:
         row = self.row()
-        return "\n".join(
-            [f"{row['claim']}: {row['verdict']}"]
-            + [f"  {key:<9}  {row[key]}" for key in ("predicted", "measured", "rival")]
-        )
+        lines = [f"  {key:<9}  {row[key]}" for key in ("predicted", "measured", "rival")]
+        return "\n".join([f"{row['claim']}: {row['verdict']}", *lines])
 
     def _repr_markdown_(self) -> str:
         rows = {**self.row(), "setup": self.claim.setup}
@@ -238,6 +238,23 @@ class Ruling:
         if len(self.values) == 1:
             return text
         return f"{text}, median of {len(self.values)} seeds ({low:.3g} to {high:.3g})"
+
+
+def above(limit: float, words: str, otherwise: str = "holds") -> Callable[[float], str]:
+    """Make a verdict: `words` for a median above the limit, else `otherwise`.
+
+    In both {x} is the median, {percent} the same as a share, {points} a hundred times it.
+    """
+    return lambda x: _filled(words if x > limit else otherwise, x)
+
+
+def below(limit: float, words: str, otherwise: str = "holds") -> Callable[[float], str]:
+    """Make a verdict as `above` does, with `words` for a median below the limit."""
+    return lambda x: _filled(words if x < limit else otherwise, x)
+
+
+def _filled(words: str, x: float) -> str:
+    return words.format(x=x, percent=percent(x), points=100 * x)
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:

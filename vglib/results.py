@@ -73,7 +73,8 @@ def at_its_end(watched: Callable[P, Iterator[T]]) -> Callable[P, T]:
 def kept(most: int) -> Callable[[Callable[P, Iterator[T]]], Callable[P, Iterator[T]]]:
     """Let a generator of ever fuller results keep its last ones, of the `most` latest arguments.
 
-    Asked for the same again, as by the same words, it gives the last result at once and alone.
+    Asked for the same again, as by the same words, it gives the last result at once and alone;
+    `cache_clear()` forgets them, as that of `functools.lru_cache` does.
     """
 
     def decorate(watched: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
@@ -92,6 +93,7 @@ def kept(most: int) -> Callable[[Callable[P, Iterator[T]]], Callable[P, Iterator
             while len(ended) > most:
                 ended.popitem(last=False)
 
+        watch.cache_clear = ended.clear  # type: ignore[attr-defined]
         return watch
 
     return decorate

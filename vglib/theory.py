@@ -176,22 +176,6 @@ def chi_at_fixed_point(phi: Function, dphi: Function, sigma_w: float, sigma_b: f
     return float(chi(q_fixed_point(phi, sigma_w, sigma_b), dphi, sigma_w))
 
 
-def depth_scale(chi: ArrayLike) -> NDArray:
-    """Return the number of layers over which the squared gradient changes by a factor e.
-
-    xi = 1 / |ln chi|
-
-    chi: any shape, and so the result. For chi < 1 this is xi_grad = -1 / ln chi, the depth of
-    vanishing; for chi > 1, where -1 / ln chi is negative, the depth of exploding; inf at 1.
-    Raises ValueError for a negative or nan chi.
-    Source: Schoenholz et al. 2017, who write it xi_grad (up to sign where gradients explode).
-    """
-    factor = np.asarray(chi, dtype=np.float64)
-    require("chi", chi, np.all(factor >= 0), "0 or positive")
-    with np.errstate(divide="ignore"):
-        return 1 / np.abs(np.log(factor))
-
-
 def critical_sigma_w(phi: Function, dphi: Function, sigma_b: float) -> float:
     """Return the weight scale at which gradients neither vanish nor explode.
 

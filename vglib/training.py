@@ -20,6 +20,7 @@ from vglib.probe import Loss, Trace, layer_weights, trace
 from vglib.results import last, result
 
 Array = NDArray[np.float64]
+P = ParamSpec("P")
 MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
 
 
@@ -136,9 +137,6 @@ def fitting(
     yield training
 
 
-P = ParamSpec("P")
-
-
 def _to_the_end(watched: Callable[P, Iterator["Training"]]) -> Callable[P, History]:
     @wraps(watched)
     def train(*arguments: P.args, **options: P.kwargs) -> History:
@@ -197,6 +195,8 @@ class Training:
             return
         with _undisturbed(self.network):
             seen = trace(self.network, self.probe[0], _cast(self.probe[1], self.network), self.loss)
+        # Not within the same: a trace moves batch norm's running averages.
+        with _undisturbed(self.network):
             self.network.eval()
             train, test = (_accuracy(self.network, *pair) for pair in (self.probe, self.test))
         self.records.append(_Record(self.step, train, test, seen, self._moved(seen.names)))

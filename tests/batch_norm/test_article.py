@@ -5,13 +5,12 @@ from torch import nn
 from vglib.batch_norm.article import (
     PLACE_NAMES,
     article_model,
-    fold,
-    fold_all,
+    folded,
     folding_error,
     place_accuracy,
-    places,
     placing,
 )
+from vglib.results import last
 
 
 def test_the_articles_model_and_its_folding():
@@ -20,8 +19,8 @@ def test_the_articles_model_and_its_folding():
     assert folding_error(1) < 1e-5
     # Behind a ReLU there is no linear layer to fold into, and nothing is lost.
     after = article_model("after").eval()
-    assert len(fold_all(after)) == len(after)
-    assert len(fold_all(article_model("before"))) == len(after) - 2
+    assert len(folded(after)) == len(after)
+    assert len(folded(article_model("before"))) == len(after) - 2
 
 
 def test_folding_moves_statistics_and_scale():
@@ -31,11 +30,11 @@ def test_folding_moves_statistics_and_scale():
             assert tensor is not None
             tensor.uniform_(0.5, 2)
     x = torch.randn(6, 3)
-    torch.testing.assert_close(fold(linear, norm)(x), norm.eval()(linear(x)))
+    torch.testing.assert_close(folded(nn.Sequential(linear, norm))[0](x), norm.eval()(linear(x)))
 
 
 def test_places():
-    seen = places(1.0, 40)
+    seen = last(placing(1.0, 40))
     assert seen.accuracy["none"][-1] < seen.accuracy["before"][-1]
     assert len(seen.steps) == len(seen.accuracy["none"]) == 5
 
@@ -52,7 +51,7 @@ def test_the_four_trainings_come_quarter_by_quarter():
 
 
 def test_a_length_that_four_does_not_divide_ends_at_its_fourth_quarter():
-    seen = places(0.2, 14)
+    seen = last(placing(0.2, 14))
     np.testing.assert_array_equal(seen.steps, [0, 3, 6, 9, 12])
     steps, accuracy = place_accuracy("after", 0.2, 0, 14)
     assert steps[-1] == 14

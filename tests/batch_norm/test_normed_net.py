@@ -6,8 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from vglib.batch_norm import normed_net as nets
-from vglib.batch_norm.batches import images
-from vglib.batch_norm.layers import norm_layer
+from vglib.batch_norm.layers import images, norm_layer
 
 
 @pytest.mark.parametrize("kind", ["batch", "layer", "rms", "group"])

@@ -14,14 +14,14 @@ def test_running_statistics_are_torchs():
         layer(torch.from_numpy(TRUE_MEAN + TRUE_STD * row)[:, None])
     assert layer.running_mean is not None
     assert layer.running_var is not None
-    assert seen.mean[-1] == pytest.approx(layer.running_mean.item(), rel=1e-10)
-    assert seen.var[-1] == pytest.approx(layer.running_var.item(), rel=1e-10)
+    assert seen.averages[0, -1] == pytest.approx(layer.running_mean.item(), rel=1e-10)
+    assert seen.averages[1, -1] == pytest.approx(layer.running_var.item(), rel=1e-10)
     assert seen.settled == 21
     assert 0.8**21 < 0.01 < 0.8**20
 
 
 def test_the_scatter_of_the_running_mean():
-    ends = [running(0.3, 8, seed=seed).mean[-1] for seed in range(400)]
+    ends = [running(0.3, 8, seed=seed).averages[0, -1] for seed in range(400)]
     assert np.std(ends) == pytest.approx(running(0.3, 8).scatter, rel=0.12)
 
 

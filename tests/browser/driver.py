@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import ipywidgets as widgets
 import numpy as np
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Locator, Page
 
 from tools import launch
@@ -219,6 +220,12 @@ AWAY = f"""
   const apart = track.width / handle.ariaValueMax;
   return [Math.abs(track.x + handle.ariaValueNow * apart - x), apart];
 }}
+"""
+
+# What axe-core finds wrong within a lab, each with the first place where it does.
+AXE = """
+async (box) => (await window.axe.run(box, { resultTypes: ['violations'] })).violations
+  .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0].html}`)
 """
 
 
@@ -557,7 +564,8 @@ class PageLab:
     def move_every_control(self) -> None:
         """Move each control by keyboard and by pointer; the figure must follow each time.
 
-        At the start and at the end the same lab in this process must show the same.
+        At the start and at the end the same lab in this process must show the same, and nothing
+        may keep out whoever uses a screen reader.
         """
         self.check_with_twin()
         active = self.page.js("nb.activeCellIndex")
@@ -571,6 +579,13 @@ class PageLab:
             self.move_by_pointer(name)
             self.wait_until_it_agrees()
         self.check_with_twin()
+        assert self.barriers() == []
+
+    def barriers(self) -> list[str]:
+        """What axe-core finds in the lab that keeps somebody out."""
+        if self.page.page.evaluate("() => window.axe === undefined"):
+            self.page.page.evaluate(AXE_SCRIPT)
+        return self.box.evaluate(AXE)
 
     def move_by_keyboard(self, name: str) -> None:
         """Move a control one step with keys alone; the notebook must not take them."""

@@ -3,21 +3,16 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
 
 from vglib.chain_rule.chain import (
     SIGMOID,
-    expected_factor,
     log_slope,
     one_neuron_chain,
-    probability_weight_below_one,
     random_chains,
     underflow_depth,
 )
-from vglib.theory import gaussian_mean
 
 BAD = [
-    (expected_factor, (math.inf,)),
     (underflow_depth, (0.6, np.float32)),
     (underflow_depth, (0.0, np.float32)),
     (underflow_depth, (math.nan, np.float32)),
@@ -58,30 +53,6 @@ def test_log_slope_does_not_underflow():
     assert log_slope(np.array([800.0]))[0] == pytest.approx(-800.0)
     z = np.linspace(-30, 30, 61)
     np.testing.assert_allclose(np.exp(log_slope(z)), SIGMOID.dphi(z), rtol=1e-12)
-
-
-def test_probability_of_a_small_weight():
-    w = np.random.default_rng(2).standard_normal(1_000_000)
-    assert probability_weight_below_one() == pytest.approx(0.6827, abs=5e-5)
-    assert probability_weight_below_one() == pytest.approx(np.mean(np.abs(w) < 1), abs=2e-3)
-
-
-def test_expected_factor():
-    assert expected_factor() == pytest.approx(
-        math.sqrt(2 / math.pi) * gaussian_mean(SIGMOID.dphi, 1.0), rel=1e-12
-    )
-    assert expected_factor() == pytest.approx(0.1649, abs=5e-5)
-    chain = gaussian_mean(lambda u: expected_factor(expit(u)), 1.0)
-    assert chain == pytest.approx(0.1521, abs=5e-5)
-    rng = np.random.default_rng(3)
-    w, b, u = rng.standard_normal((3, 1_000_000))
-    for a, expected in (
-        (0.5, expected_factor(0.5)),
-        (-2.0, expected_factor(-2.0)),
-        (expit(u), chain),
-    ):
-        sample = np.abs(w * SIGMOID.dphi(w * a + b))
-        assert abs(sample.mean() - expected) < 4 * sample.std() / 1000
 
 
 def test_underflow_depth():

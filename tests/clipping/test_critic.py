@@ -13,8 +13,8 @@ def test_weight_clipping_stays_below_its_bound(depth):
     found = train_critic("weight clipping", 0.1, depth)
     assert found.steepest <= math.exp(log_slope_bound(0.1, depth)) * (1 + 1e-9)
     assert found.steepest > 0.4 * math.exp(log_slope_bound(0.1, depth))
-    assert found.largest_weight <= 0.1
-    assert found.at_limit > 0.8
+    assert np.abs(found.theta).max() <= 0.1
+    assert (np.abs(found.theta) > 0.0999).mean() > 0.8
     assert UNITS == 16
 
 

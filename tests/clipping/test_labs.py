@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vglib.clipping import labs
+from vglib.clipping import cliff, labs
 from vglib.clipping.rules import cosine
 
 
@@ -26,7 +26,7 @@ def test_the_wall_gets_steeper_with_time():
 
 def test_a_path_that_leaves_the_map_ends_at_its_border():
     shown = labs.on_the_map(np.array([[5.0, -2.0], [5.0, 3.0], [5.0, 8.0], [9.0, -2.0]]))
-    np.testing.assert_allclose(shown[1], [5.0, labs.REGION[1][1]])
+    np.testing.assert_allclose(shown[1], [5.0, cliff.REGION[1][1]])
     assert np.isnan(shown[2:]).all()
 
 

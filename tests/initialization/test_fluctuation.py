@@ -5,11 +5,11 @@ import pytest
 
 from vglib.activations import ACTIVATIONS
 from vglib.initialization.fluctuation import (
-    fluctuation,
     fluctuations,
     log_norm_variance,
     log_norms_of_real_nets,
 )
+from vglib.results import last
 
 relu, identity = ACTIVATIONS["relu"].phi, ACTIVATIONS["identity"].phi
 
@@ -33,7 +33,7 @@ def test_finite_width(activation, constant):
         np.var(log_norms_of_real_nets(activation, depth, width, seed, 200)) for seed in range(3)
     ]
     assert np.median(with_matrices) == pytest.approx(predicted, rel=0.25)
-    one = fluctuation(activation, depth, width)
+    one = last(fluctuations(activation, depth, width))
     assert one.predicted == pytest.approx(predicted, rel=1e-10)
     assert one.variance == pytest.approx(predicted, rel=0.2)
     assert np.median(one.log_norms) < 0
@@ -47,16 +47,13 @@ def test_nets_are_watched_going_deeper_and_their_layers_are_kept():
     # One range for all of them, that of the last.
     assert all((one.histogram.edges == seen[-1].histogram.edges).all() for one in seen)
     (again,) = fluctuations(depth=8, width=20, seed=5)
-    assert again.verdict == seen[-1].verdict == fluctuation(depth=8, width=20, seed=5).verdict
+    assert again.verdict == seen[-1].verdict
     np.testing.assert_array_equal(
-        fluctuation(depth=3, width=20, seed=5).log_norms, seen[2].log_norms
+        last(fluctuations(depth=3, width=20, seed=5)).log_norms, seen[2].log_norms
     )
 
 
-BAD = [
-    (log_norm_variance, (relu, 0, 10)),
-    (log_norm_variance, (relu, 3, 0)),
-]
+BAD = [(log_norm_variance, (relu, 0, 10)), (log_norm_variance, (relu, 3, 0))]
 
 
 @pytest.mark.parametrize(("function", "arguments"), BAD)

@@ -17,10 +17,10 @@ from vglib.initialization.isometry import (
     racing_linear,
     singular_values,
     spectra,
-    spectrum,
 )
-from vglib.initialization.schemes import CRITICAL, PHI
+from vglib.initialization.schemes import CRITICAL
 from vglib.networks import mlp
+from vglib.results import last
 
 d_tanh, d_relu = ACTIVATIONS["tanh"].dphi, ACTIVATIONS["relu"].dphi
 
@@ -77,7 +77,7 @@ def test_relu_spreads_the_spectrum(init, expected):
 
 def test_tanh_medians_at_the_published_critical_point():
     assert CRITICAL["tanh"] == (sqrt(1.05), sqrt(2.01e-5))
-    one = spectrum("tanh", 50)
+    one = last(spectra("tanh", 50))
     gaussian, orthogonal = one.medians[:, -1]
     assert np.log10(gaussian) == pytest.approx(-7.5, abs=0.6)
     assert 0.8 < orthogonal < 1.2
@@ -85,7 +85,7 @@ def test_tanh_medians_at_the_published_critical_point():
 
 
 def test_the_jacobian_is_that_of_autograd():
-    phi, (w, _) = PHI["relu"], CRITICAL["relu"]
+    phi, (w, _) = ACTIVATIONS["relu"], CRITICAL["relu"]
     expected = singular_values("relu", "1/fan_in", 3, 20)
     generator = torch.Generator().manual_seed(0)
     weights = []
@@ -127,7 +127,7 @@ def test_a_spectrum_is_watched_and_its_layers_are_kept():
     np.testing.assert_array_equal(seen[-1].singular[0, -1], alone)
     assert len(list(spectra("tanh", 9, seed=7, width=30))) == 1
     assert [one.singular.shape[1] for one in spectra("tanh", 14, seed=7, width=30)] == [12, 13, 14]
-    assert spectrum("tanh", 12, seed=7, width=30).verdict == seen[-1].verdict
+    assert last(spectra("tanh", 12, seed=7, width=30)).verdict == seen[-1].verdict
 
 
 def test_an_orthogonal_start_does_not_mind_the_depth():

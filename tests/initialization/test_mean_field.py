@@ -13,13 +13,13 @@ from vglib.initialization.mean_field import (
     c_map,
     c_map_steps,
     correlation_depth_scale,
+    depth_scale,
     pair_mean,
     q_map_steps,
     variance_after,
     wide_layers,
 )
-from vglib.initialization.schemes import PHI
-from vglib.theory import chi, chi_at_fixed_point, depth_scale, gaussian_mean, q_fixed_point
+from vglib.theory import chi, chi_at_fixed_point, gaussian_mean, q_fixed_point
 
 TANH, RELU, LINEAR, SIGMOID = (
     (ACTIVATIONS[name].phi, ACTIVATIONS[name].dphi)
@@ -44,7 +44,7 @@ def test_the_c_map_and_a_real_network():
     assert one.measured[0] == pytest.approx(0.5, abs=1e-12)
     assert one.measured == pytest.approx(one.steps, abs=0.08)
     assert one.steps[-1] > 0.99
-    tanh = PHI["tanh"]
+    tanh = ACTIVATIONS["tanh"]
     for sigma_w in (1.0, 2.0, 3.0):
         chi = theory.chi_at_fixed_point(tanh.phi, tanh.dphi, sigma_w, 0.3)
         assert c_map_steps("tanh", sigma_w, 0.3).slope == pytest.approx(chi, rel=1e-9)
@@ -57,7 +57,7 @@ def test_selu_keeps_one_with_gain_one_alone():
 
 def test_wide_layers_are_those_that_their_formula_draws():
     z = torch.ones(2, 20, dtype=torch.float64)
-    *_, fast = wide_layers(z, PHI["tanh"], 1.5, 0.3, 3, seed=4)
+    *_, fast = wide_layers(z, ACTIVATIONS["tanh"], 1.5, 0.3, 3, seed=4)
     generator = torch.Generator().manual_seed(4)
     for _ in range(2):
         w = torch.randn(20, 20, generator=generator, dtype=torch.float64) * 1.5 / math.sqrt(20)
@@ -120,6 +120,17 @@ def test_c_fixed_point_by_iteration():
     assert c_fixed_point(*LINEAR, 0.5, 0.0) == 1
 
 
+def test_depth_scale():
+    assert depth_scale(math.exp(-0.25)) == pytest.approx(4)
+    assert depth_scale(math.exp(0.25)) == pytest.approx(4)
+    assert depth_scale([0.0, 1.0, np.inf]).tolist() == [0, np.inf, 0]
+    scales = [
+        depth_scale(chi_at_fixed_point(*TANH, math.sqrt(v), math.sqrt(0.05))) for v in (1, 1.5)
+    ]
+    assert scales[0] == pytest.approx(3.63, abs=0.005)
+    assert scales[1] == pytest.approx(15.8, abs=0.05)
+
+
 def test_correlation_depth_scale():
     sigma_b = math.sqrt(0.05)
     for square in (1.0, 1.5, 1.7):
@@ -142,6 +153,8 @@ BAD = [
     (pair_mean, (np.tanh, 0.5, 1.0, 0)),
     (c_fixed_point, (*TANH, 0.0, 0.1)),
     (correlation_depth_scale, (*TANH, 1.0, -0.1)),
+    (depth_scale, (-0.1,)),
+    (depth_scale, (math.nan,)),
 ]
 
 

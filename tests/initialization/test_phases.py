@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vglib import theory
+from vglib.activations import ACTIVATIONS
 from vglib.initialization.phases import phase_point, phases
-from vglib.initialization.schemes import PHI
 
 
 def test_a_real_networks_slope_is_ln_chi():
@@ -17,7 +17,7 @@ def test_a_real_networks_slope_is_ln_chi():
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
 def test_the_plane_agrees_with_the_fixed_point_one_by_one(activation):
-    plane, phi = phases(activation), PHI[activation]
+    plane, phi = phases(activation), ACTIVATIONS[activation]
     for row in (5, 20, 40):
         for column in (0, 17, 30, 55):
             w, b = float(plane.sigma_ws[column]), float(plane.sigma_bs[row])
@@ -27,7 +27,7 @@ def test_the_plane_agrees_with_the_fixed_point_one_by_one(activation):
 
 def test_the_edge_is_the_critical_line():
     for activation in ("tanh", "sigmoid", "relu"):
-        plane, phi = phases(activation), PHI[activation]
+        plane, phi = phases(activation), ACTIVATIONS[activation]
         for b in (0.3, 1.0, 1.8):
             w = float(np.interp(b, plane.line_b, plane.line_w))
             expected = theory.critical_sigma_w(phi.phi, phi.dphi, b)

@@ -3,9 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from vglib.lstm.cells import run
+from vglib.lstm.cells import draw_cell, run, sequence
 from vglib.lstm.paths import carry_over, direct_path, lstm_path, three_cells
-from vglib.lstm.stretch import draw_cell, sequence
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vglib.other_remedies.bowl import bowl, bowl_hessian, input_curvature
+from vglib.other_remedies.bowl import bowl, bowl_hessian
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (3.0, 1.0), (-5.0, 0.5), (0.0, 10.0)])
@@ -20,16 +20,6 @@ def test_the_bowl_descends_as_its_theory(mean, std):
 def test_standardising_makes_the_bowl_round():
     assert bowl(10.0, 3.0, standardise=True).condition == pytest.approx(1)
     assert bowl(10.0, 1.0).condition == pytest.approx(102**2 - 2, rel=1e-4)
-
-
-def test_the_input_curvature_of_a_linear_unit():
-    for mean, std, n in ((2.0, 0.5, 6), (0.0, 3.0, 4), (1.0, 1.0, 1)):
-        second = std**2 * np.eye(n) + mean**2
-        hessian = 2 * np.block(
-            [[second, np.full((n, 1), mean)], [np.full((1, n), mean), np.ones((1, 1))]]
-        )
-        expected = np.linalg.eigvalsh(hessian)[-1]
-        assert input_curvature(mean, std, n) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_rings_have_equal_loss():

@@ -13,8 +13,7 @@ from vglib.relu_family.gauges import BATCH, gauges, slope, train_deep
 @pytest.mark.parametrize(("scale", "chi"), [(3**-0.5, 1 / 6), (1, 0.5), (2**0.5, 1), (3**0.5, 1.5)])
 def test_a_relu_layer_multiplies_the_square_by_half_the_weight_variance(scale, chi):
     factors = [
-        np.exp(gauges(20, scale, "1/fan_in", False, width=200, seed=seed).log_factor)
-        for seed in range(5)
+        np.exp(gauges(20, scale, "1/fan_in", width=200, seed=seed).log_factor) for seed in range(5)
     ]
     assert np.median(factors) == pytest.approx(chi, rel=0.04)
     assert gauges(20, scale, "1/fan_in").chi == pytest.approx(chi, rel=1e-10)
@@ -28,7 +27,7 @@ def inner_by_autograd(net, x, y):
 @pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "gelu"])
 def test_inner_products_are_autograds(activation, biases):
-    g = gauges(6, 1.0, "torch", biases, activation, width=30, seed=2)
+    g = gauges(6, biases=biases, activation=activation, width=30, seed=2)
     net = mlp(
         6, 30, activation=activation, init="torch", bias_scale=None if biases else 0.0, seed=2
     )
@@ -75,7 +74,10 @@ def test_a_layers_mean_factor_is_the_mean_of_all_factors():
 
 
 def test_the_slope_is_that_of_the_gauges():
-    one, both = slope(12, 1.4, "gelu", seed=2), gauges(12, 1.4, "1/fan_in", False, "gelu", seed=2)
+    one, both = (
+        slope(12, 1.4, "gelu", seed=2),
+        gauges(12, 1.4, "1/fan_in", activation="gelu", seed=2),
+    )
     np.testing.assert_array_equal(one.log_delta, both.log_delta)
     np.testing.assert_array_equal(one.theory_log_delta, both.theory_log_delta)
     assert one.chi == both.chi

@@ -3,11 +3,19 @@ from math import sqrt
 
 import numpy as np
 import pytest
+import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
 from vglib.activations import get_activation
-from vglib.relu_family.portrait import FAMILY, face, milliseconds, portrait
+from vglib.relu_family.portrait import (
+    FAMILY,
+    face,
+    measured_penalty,
+    milliseconds,
+    noise_penalty,
+    portrait,
+)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, 0.25, 11 / 48])
@@ -57,3 +65,21 @@ def test_what_is_kept_for_the_next_portrait_cannot_be_spoiled():
     assert one.chis is two.chis
     with pytest.raises(ValueError, match="read-only"):
         one.chis[0] = 0.0
+
+
+def test_the_penalty_of_random_leaks():
+    rng = np.random.default_rng(0)
+    w, z = rng.normal(size=(2, 40))
+    expected = noise_penalty(w, z, 0.1, 0.7)
+    assert measured_penalty(w, z, 0.1, 0.7) == pytest.approx(expected, rel=0.03)
+    assert noise_penalty(w, np.abs(z), 0.1, 0.7) == 0
+    assert noise_penalty(w, z, 0.3, 0.3) == 0
+
+
+def test_torchs_rrelu_has_the_catalogues_mean_slope():
+    z = torch.full((200_000,), -1.0, dtype=torch.float64)
+    layer = torch.nn.RReLU()
+    torch.manual_seed(0)
+    assert -layer(z).mean() == pytest.approx(11 / 48, abs=1e-3)
+    assert layer(z).var() == pytest.approx((5 / 24) ** 2 / 12, rel=0.02)
+    assert layer.eval()(z[:1]) == get_activation("rrelu").function(z[:1])

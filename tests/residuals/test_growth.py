@@ -12,7 +12,7 @@ def test_the_three_laws_in_theory():
     squares = {}
     for name, (kind, activation) in GROWTHS.items():
         sigma_w = SIGMA_W[activation]
-        squares[name] = np.cumsum(block_theory(kind, 1000, 1.0, sigma_w, activation, 0.0)[1])
+        squares[name] = np.cumsum(block_theory(kind, 1000, 1.0, sigma_w, activation, 0.0, 0.0)[1])
     assert squares["ReLU"][-1] == pytest.approx(1000 * log(2))
     assert squares["tanh"][-1] / sqrt(1000) == pytest.approx(8 / (3 * sqrt(2 * pi)), rel=0.02)
     power = (squares["BN and ReLU"][-1] - squares["BN and ReLU"][99]) / log(10)

@@ -21,13 +21,13 @@ def test_the_tabulated_moments(activation, ln_q):
 
 
 def test_relu_pre_activation_doubles():
-    ln_q, ln_chi = block_theory("pre-activation", 10, 1.0, sqrt(2), "relu", 0.0)
+    ln_q, ln_chi = block_theory("pre-activation", 10, 1.0, sqrt(2), "relu", 0.0, 0.0)
     np.testing.assert_allclose(ln_chi, log(2))
     np.testing.assert_allclose(np.diff(ln_q), log(2))
 
 
 def test_plain_theory_is_the_library_s():
     tanh = get_activation("tanh")
-    _, ln_chi = block_theory("plain", 20, 1.0, 1.3, "tanh", log(0.8))
+    _, ln_chi = block_theory("plain", 20, 1.0, 1.3, "tanh", log(0.8), 0.0)
     q = theory.q_trajectory(1.3**2 * 0.8, tanh.phi, 1.3, 0.0, 20)
     np.testing.assert_allclose(np.exp(ln_chi), theory.chi(q, tanh.dphi, 1.3), rtol=2e-3)

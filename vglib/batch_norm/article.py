@@ -7,14 +7,13 @@ from timeit import timeit
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
-from vglib.batch_norm.batches import generator
-from vglib.batch_norm.layers import linear
+from vglib.batch_norm.layers import generator, linear, training
 from vglib.data import Dataset, digits
 from vglib.probe import Array
-from vglib.results import at_its_end, kept, last, result
-from vglib.training import Training, fitting
+from vglib.results import kept, last, result
+from vglib.training import Training
 
 PLACE_NAMES = {
     "none": "without",
@@ -40,22 +39,10 @@ def article_model(place: str, n_in: int = 64, seed: int = 0) -> nn.Sequential:
 def training_at(
     place: str, lr: float, seed: int, steps: int, data: Dataset | None = None
 ) -> Iterator[Training]:
-    """Train the article's model: cross-entropy, SGD, batch 64; records after each quarter.
-
-    Digits with pixels from 0 to 1 unless `data` is given.
-    """
-    data = digits(standardised=False) if data is None else data
-    return fitting(
-        article_model(place, data.n_in, seed),
-        data,
-        loss=F.cross_entropy,
-        lr=lr,
-        batch=64,
-        steps=steps,
-        record_at=max(1, steps // 4),
-        probe_size=64,
-        seed=seed,
-    )
+    """Train the article's model as `training` does, on `data` or digits with pixels from 0 to 1."""
+    data = data or digits(standardised=False)
+    net, every = article_model(place, data.n_in, seed), max(1, steps // 4)
+    return training(net, data, lr=lr, steps=steps, record_at=every, seed=seed)
 
 
 def place_accuracy(
@@ -82,10 +69,8 @@ class Places:
     def verdict(self) -> str:
         """One sentence: the accuracies at the end."""
         parts = [f"{PLACE_NAMES[p]} {values[-1]:.0%}" for p, values in self.accuracy.items()]
-        return (
-            f"learning rate {self.lr:g}, test accuracy after {int(self.steps[-1])} steps: "
-            f"{'; '.join(parts)}."
-        )
+        after = f"test accuracy after {int(self.steps[-1])} steps"
+        return f"learning rate {self.lr:g}, {after}: {'; '.join(parts)}."
 
 
 @kept(64)
@@ -99,37 +84,22 @@ def placing(lr: float = 0.1, steps: int = 40, seed: int = 0) -> Iterator[Places]
     seen: dict[str, list[float]] = {place: [] for place in PLACE_NAMES}
     quarter = steps // 4
     for taken in range(0, 4 * quarter + 1, quarter):
-        for place, training in trainings.items():
-            now = next(training, None)
+        for place, under_way in trainings.items():
+            now = next(under_way, None)
             seen[place].append(now.records[-1].test_accuracy if now else seen[place][-1])
         accuracy = {place: np.array(values) for place, values in seen.items()}
         yield Places(lr, 4 * quarter, np.arange(0.0, taken + 1, quarter), accuracy)
 
 
-places = at_its_end(placing)
-
-
-@torch.no_grad()
-def fold(linear: nn.Linear, norm: nn.BatchNorm1d) -> nn.Linear:
-    """Return one linear layer equal to norm(linear(x)) in evaluation.
+def folded(model: nn.Module) -> nn.Sequential:
+    """Return a copy in evaluation with every batch norm right behind a linear layer folded into it.
 
     s = gamma / sqrt(running_var + eps); W' = s W, row by row; b' = s (b - running_mean) + beta.
     """
-    folded = deepcopy(linear)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    folded.weight.copy_(scale[:, None] * linear.weight)
-    folded.bias.copy_(scale * (linear.bias - norm.running_mean) + norm.bias)
-    return folded
-
-
-def fold_all(model: nn.Sequential) -> nn.Sequential:
-    """Return a copy in evaluation with every batch norm right behind a linear layer folded away."""
     parts: list[nn.Module] = []
-    for part in deepcopy(model).eval():
+    for part in deepcopy(model).eval().children():
         if isinstance(part, nn.BatchNorm1d) and parts and isinstance(parts[-1], nn.Linear):
-            parts[-1] = fold(parts[-1], part)
+            parts[-1] = fuse_linear_bn_eval(parts[-1], part)
         else:
             parts.append(part)
     return nn.Sequential(*parts)
@@ -138,10 +108,9 @@ def fold_all(model: nn.Sequential) -> nn.Sequential:
 def folding_error(seed: int = 0) -> float:
     """Return the largest difference of a logit, trained net with batch norm against folded."""
     model = last(training_at("before", 0.1, seed, 30)).network.eval()
-    assert isinstance(model, nn.Sequential)
     x = digits(torch.float32, standardised=False).x_test
     with torch.no_grad():
-        return float((model(x) - fold_all(model)(x)).abs().max())
+        return float((model(x) - folded(model)(x)).abs().max())
 
 
 @torch.no_grad()
@@ -149,7 +118,7 @@ def prediction_times(batch: int = 128, rounds: int = 15) -> dict[str, Array]:
     """Time a prediction without batch norm, with it, and folded, in rounds that alternate."""
     x = torch.rand(batch, 64, generator=generator(0))
     normed = article_model("before").eval()
-    nets = {"without": article_model("none"), "with": normed, "folded": fold_all(normed)}
+    nets = {"without": article_model("none"), "with": normed, "folded": folded(normed)}
     taken: dict[str, list[float]] = {name: [] for name in nets}
     for _ in range(rounds):
         for name, net in nets.items():

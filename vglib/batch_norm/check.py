@@ -1,5 +1,6 @@
 """Exercises of chapter 06."""
 
+from functools import partial
 from math import log, pi
 
 import numpy as np
@@ -8,11 +9,10 @@ from torch import Tensor
 
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
 
-guess_explosion = ChoiceExercise(
+_guess = partial(ChoiceExercise, task="choose A, B or C.", options=("A", "B", "C"), correct="C")
+
+guess_explosion = _guess(
     "my_guess",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
-    correct="C",
     why={
         "A": "that is what batch norm does to the signal; the gradient is another matter.",
         "B": "without batch norm and with weights too small it would; here it goes the other way.",
@@ -20,11 +20,8 @@ guess_explosion = ChoiceExercise(
     },
 )
 
-guess_step = ChoiceExercise(
+guess_step = _guess(
     "my_step",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
-    correct="C",
     why={
         "A": "a plain net might; here the weights can only grow, and the output does not notice.",
         "B": "the first layers move by many times their own length: look at the right panel.",
@@ -74,8 +71,8 @@ def _layer(n_out: int, n_in: int, seed: int) -> tuple[Tensor, ...]:
     numbers = np.random.default_rng(seed).integers(-3, 4, (n_out, n_in + 4)).astype(float)
     numbers[:, n_in + 1] = np.abs(numbers[:, n_in + 1]) + 1
     t = torch.from_numpy(numbers)
-    mean, var, gamma, beta = t[:, n_in], t[:, n_in + 1], t[:, n_in + 2] + 0.5, t[:, n_in + 3]
-    return t[:, :n_in].clone(), t[:, 0] - 1, mean.clone(), var.clone(), gamma, beta.clone()
+    mean, var, gamma, beta = t[:, n_in:].T.clone()
+    return t[:, :n_in].clone(), t[:, 0] - 1, mean, var, gamma + 0.5, beta
 
 
 def _one(w: float, b: float, mean: float, var: float, gamma: float, beta: float) -> tuple:
@@ -87,11 +84,8 @@ fold = FunctionExercise(
     "return the weight matrix and the bias of one linear layer that does both.",
     reference=_fold,
     cases=[
-        _one(1.0, 0.0, 0.0, 4.0, 1.0, 0.0),
-        _one(1.0, 0.0, 2.0, 1.0, 1.0, 0.0),
-        _one(2.0, 1.0, 3.0, 4.0, 0.5, -1.0),
-        _layer(2, 3, 0),
-        _layer(3, 2, 1),
+        *(_one(1.0, 0.0, 0.0, 4.0, 1.0, 0.0), _one(1.0, 0.0, 2.0, 1.0, 1.0, 0.0)),
+        *(_one(2.0, 1.0, 3.0, 4.0, 0.5, -1.0), _layer(2, 3, 0), _layer(3, 2, 1)),
     ],
     domain=lambda W, b, mean, var, gamma, beta: bool(
         W.dim() == 2

@@ -12,9 +12,7 @@ from vglib.probe import Array
 from vglib.results import at_its_end, kept, result
 from vglib.words import count
 
-STEPS, LR = 120, 0.3
-# How often the net is looked at in its training.
-_LOOKS = 8
+STEPS, LOOK_EVERY, LR = 120, 15, 0.3
 CIRCLE_KINDS = ("linear", "batch norm", "ReLU", "batch norm and ReLU")
 
 
@@ -50,10 +48,7 @@ class Circles:
 
 @kept(64)
 def separating(kind: str = "batch norm", depth: int = 2, seed: int = 0) -> Iterator[Circles]:
-    """Train a net of width 16 on two circles: descent on all 400 points, lr 0.3, 120 steps.
-
-    Yields what it looks like on its way.
-    """
+    """Train a net of width 16 on two circles: descent on all 400 points, lr 0.3, 120 steps."""
     x, y = make_circles(500, noise=0.05, factor=0.5, random_state=seed)
     points = data.split(x, y, "circles", torch.float64, False, seed)
     norm = "batch" if "batch norm" in kind else "none"
@@ -77,7 +72,7 @@ def separating(kind: str = "batch norm", depth: int = 2, seed: int = 0) -> Itera
     for step in range(STEPS + 1):
         if step:
             descend(net.train(), points.x_train, points.y_train, LR)
-        if step % (STEPS // _LOOKS) == 0:
+        if step % LOOK_EVERY == 0:
             yield look(step)
 
 

@@ -5,7 +5,7 @@ from math import exp
 
 import numpy as np
 
-from vglib.batch_norm.batches import images
+from vglib.batch_norm.layers import images
 from vglib.batch_norm.normed_net import Flow, build, flow, standardise, stepped
 from vglib.probe import Array
 from vglib.results import at_its_end, result

@@ -1,25 +1,85 @@
-"""Deep nets before any training: what batch norm and the other norms do to the gradient."""
+"""Deep nets before training: what norms do to the gradient, by theory and in fresh nets."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from math import exp, isfinite, log, nan, sqrt
+from functools import lru_cache
+from math import acos, asin, exp, isfinite, log, nan, pi, sqrt
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from vglib.batch_norm.batches import images, noise
-from vglib.batch_norm.factors import BATCHES, batch_factor, layer_factor
+from vglib.activations import get_activation
+from vglib.batch_norm.layers import generator, images, noise
 from vglib.batch_norm.normed_net import NAMES, Flow, build, flow
 from vglib.probe import Array
-from vglib.results import at_its_end, result
+from vglib.results import result
+from vglib.theory import gaussian_mean
 from vglib.words import power_of_ten
 
+BATCHES = (4, 5, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 181, 256)
 # The first layers still carry the data's own correlations; the theory speaks of what comes after.
 SKIPPED = 5
 # Multiply-adds of a forward and backward pass that one slow core finishes in about 0.2 s.
 BUDGET = 1.2e9
 SHALLOW = "one hidden layer: there is no depth yet to go through."
+
+
+def wide_factor(activation: str, gamma: float = 1.0) -> float:
+    """Return E f'(u)^2 / Var f(u), f(u) = phi(gamma u), u ~ N(0, 1): wide layers, large batch.
+
+    At least 1 for every phi, and 1 for a linear one alone (Gaussian Poincaré inequality).
+    Source: Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019.
+    """
+    phi = get_activation(activation)
+    slope = gaussian_mean(lambda u: (gamma * phi.dphi(gamma * u)) ** 2, 1.0)
+    square = gaussian_mean(lambda u: phi.phi(gamma * u) ** 2, 1.0)
+    return float(slope / (square - gaussian_mean(lambda u: phi.phi(gamma * u), 1.0) ** 2))
+
+
+def layer_factor(activation: str) -> float:
+    """Return E phi'(u)^2 / E phi(u)^2: the same for a norm over the units, wide layers."""
+    phi = get_activation(activation)
+    slope = gaussian_mean(lambda u: phi.dphi(u) ** 2, 1.0)
+    return float(slope / gaussian_mean(lambda u: phi.phi(u) ** 2, 1.0))
+
+
+@lru_cache(maxsize=256)
+def batch_factor(activation: str, batch: int) -> float:
+    """Return the factor of ||delta||^2 per layer at a finite batch, wide layers, at the start.
+
+    With u even on the sphere of radius sqrt(B) among the vectors of mean 0, G = 1 - 11^T/B,
+    P = G - u u^T/B and D = diag phi'(u):
+
+        B / (B - 3)  E tr(P D G D P) / E sum_i (phi(u_i) - mean)^2
+
+    The first factor is E 1/var of a Gaussian batch. identity: (B - 2)/(B - 3). ReLU: closed form,
+    pi / (pi - 1) at B = infinity. Others: dice. nan below B = 4, where that mean does not exist.
+    """
+    if batch <= 3:
+        return nan
+    if activation == "identity":
+        return (batch - 2) / (batch - 3)
+    if activation == "relu":
+        rho = -1 / (batch - 1)
+        both = 1 / 4 + asin(rho) / (2 * pi)
+        product = (sqrt(1 - rho**2) + (pi - acos(rho)) * rho) / (2 * pi)
+        return ((batch - 2) / 2 + both + product) / ((batch - 3) * (1 / 2 - product))
+    return thrown_factor(activation, batch)
+
+
+def thrown_factor(activation: str, batch: int) -> float:
+    """Throw dice for `batch_factor`, 100,000 numbers."""
+    phi = get_activation(activation)
+    z = torch.randn(100_000 // batch, batch, generator=generator(0), dtype=torch.float64)
+    z -= z.mean(1, keepdim=True)
+    u = z / z.square().mean(1, keepdim=True).sqrt()
+    h, d = phi.function(u), phi.derivative(u)
+    alone = (1 - 1 / batch) * (d**2 * (1 - 1 / batch - u**2 / batch)).sum(1)
+    pairs = [v.sum(1) ** 2 - (v**2).sum(1) for v in (d, d * u)]
+    kept = alone + (pairs[0] + pairs[1]) / batch**2
+    spread = (h - h.mean(1, keepdim=True)).square().sum(1)
+    return float(batch / (batch - 3) * kept.mean() / spread.mean())
 
 
 def factor_per_layer(log_delta: Array) -> float:
@@ -89,18 +149,13 @@ class Explosion:
 
 
 def exploding(
-    batch: int = 128,
-    depth: int = 40,
-    weight_scale: float = 1.0,
-    activation: str = "relu",
-    width: int = 100,
-    seed: int = 0,
+    batch: int, depth: int = 40, weight_scale: float = 1.0, activation: str = "relu", seed: int = 0
 ) -> Iterator[Explosion]:
     """Send a batch of digits through a fresh deep net with batch norm, and without.
 
     The net without comes second, and then one after the other theory's factors for other batches.
     """
-    width, note = _affordable(depth, width, batch)
+    width, note = _affordable(depth, batch)
     x, y = images(batch, seed)
     net = build(depth, width, "batch", activation, weight_scale=weight_scale, seed=seed)
     normed, slope = flow(net, x, y), 0.5 * log(batch_factor(activation, batch))
@@ -113,14 +168,11 @@ def exploding(
         yield Explosion(batch, activation, normed, plain, line, known.copy(), note)
 
 
-explosion = at_its_end(exploding)
-
-
-def _affordable(depth: int, width: int, batch: int) -> tuple[int, str]:
+def _affordable(depth: int, batch: int) -> tuple[int, str]:
     widest = max(10, 5 * int(sqrt(BUDGET / (6 * depth * batch)) / 5))
-    if width <= widest:
-        return width, ""
-    return widest, f" (Width {width} would take long at depth {depth}; this is width {widest}.)"
+    if widest >= 100:
+        return 100, ""
+    return widest, f" (Width 100 would take long at depth {depth}; this is width {widest}.)"
 
 
 def factors(activation: str, batch: int, width: int, depth: int, seed: int) -> float:
@@ -135,33 +187,32 @@ def first_to_last(kind: str, depth: int, width: int, batch: int, seed: int) -> f
     return exp(flow(net, *noise(batch, width, seed)).log_ratio)
 
 
-def scaled_gradient(c: float, seed: int = 0) -> tuple[float, float]:
-    """Return the largest change of BN(c W x) from BN(W x), and ||dL/d(cW)|| / ||dL/dW||.
+def scaled_gradient(c: float, seed: int = 0) -> float:
+    """Return ||dL/d(cW)|| / ||dL/dW|| of one layer of 50 ReLUs on 64 digits, by torch's autograd.
 
-    One layer of 50 with ReLU and a readout on 64 digits; torch's autograd, eps 1e-5.
+    Batch norm is torch's, with eps 1e-5.
     """
     x, y = images(64, seed)
-    net = build(1, 50, "none", seed=seed)
-    outputs, gradients = [], []
+    sizes = []
     for scale in (1.0, c):
-        weight = (scale * net.weights[0]).requires_grad_()
-        u = F.batch_norm(x @ weight.T, None, None, training=True)
-        loss = F.cross_entropy(torch.relu(u) @ net.weights[1].T, y)
-        (gradient,) = torch.autograd.grad(loss, weight)
-        outputs.append(u.detach())
-        gradients.append(float(gradient.norm()))
-    return float((outputs[1] - outputs[0]).abs().max()), gradients[1] / gradients[0]
+        net = build(1, 50, weight_scale=scale, seed=seed)
+        weight = net.weights[0].requires_grad_()
+        (gradient,) = torch.autograd.grad(F.cross_entropy(net(x), y), weight)
+        sizes.append(float(gradient.norm()))
+    return sizes[1] / sizes[0]
 
 
 @result
 class Norms:
-    """ln ||delta_l|| at the start for each kind of norm so far, (depth,); theory's two factors."""
+    """ln ||delta_l|| at the start for each kind of norm so far, (depth,).
+
+    `theory`: the factor of ||delta||^2 for a norm over the "batch" and over the "units".
+    """
 
     activation: str
     depth: int
     log_delta: Mapping[str, Array]
-    over_batch: float
-    over_units: float
+    theory: Mapping[str, float]
 
     @property
     def verdict(self) -> str:
@@ -170,29 +221,23 @@ class Norms:
             return SHALLOW
         each = {NAMES[kind]: factor_per_layer(values) for kind, values in self.log_delta.items()}
         parts = [f"{name} {f:.2f}" if isfinite(f) else f"{name} 0" for name, f in each.items()]
-        over = f"{self.over_batch:.2f}" if isfinite(self.over_batch) else "no number"
+        batch, units = self.theory["batch"], self.theory["units"]
+        over = f"{batch:.2f}" if isfinite(batch) else "no number"
         return (
             f"{self.activation}, ‖δ‖² per layer: {', '.join(parts)}; theory says {over} for "
-            f"batch norm and {self.over_units:.2f} for a norm over the units."
+            f"batch norm and {units:.2f} for a norm over the units."
         )
 
 
 def comparing(
-    activation: str = "relu",
-    depth: int = 30,
-    weight_scale: float = 1.0,
-    batch: int = 64,
-    seed: int = 0,
+    activation: str, depth: int = 30, weight_scale: float = 1.0, batch: int = 64, seed: int = 0
 ) -> Iterator[Norms]:
     """Send one batch of digits through nets with the same weights and different norms."""
-    width, _ = _affordable(3 * depth, 100, batch)
+    width, _ = _affordable(3 * depth, batch)
     x, y = images(batch, seed)
     net = build(depth, width, activation=activation, weight_scale=weight_scale, seed=seed)
-    theory = batch_factor(activation, batch), layer_factor(activation)
+    theory = {"batch": batch_factor(activation, batch), "units": layer_factor(activation)}
     found: dict[str, Array] = {}
     for kind in NAMES:
         found[kind] = flow(replace(net, kind=kind), x, y).log_delta
-        yield Norms(activation, depth, found, *theory)
-
-
-norms = at_its_end(comparing)
+        yield Norms(activation, depth, found, theory)

@@ -7,18 +7,10 @@ import numpy as np
 from scipy.stats import norm
 
 from vglib import figures
-from vglib.batch_norm.article import PLACE_NAMES, Places, placing
-from vglib.batch_norm.breaking import BREAK_RECORDS, SHIFTS, Breaking, breaking
-from vglib.batch_norm.circles import CIRCLE_KINDS, Circles, separating
-from vglib.batch_norm.factors import BATCHES
-from vglib.batch_norm.first_steps import Steps, stepping
-from vglib.batch_norm.fresh_nets import Explosion, Norms, comparing, exploding
+from vglib.batch_norm import article, circles, first_steps, fresh_nets, in_training, one_unit
 from vglib.batch_norm.normed_net import NAMES
-from vglib.batch_norm.one_unit import RUNNING_STEPS, SHAPES, OneUnit, Running, one_unit, running
-from vglib.batch_norm.rescue import Rescue, rescuing
 from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, Curve, Drawing, Heat, Panel, theory
-from vglib.lab import Lab, controls
-from vglib.lab.controls import Control
+from vglib.lab import Control, Lab, controls
 from vglib.probe import Array
 
 # Where batch norm and weight norm run together, two blues would be one line.
@@ -40,7 +32,7 @@ def _lr(value: float, low: float, high: float) -> Control:
     return controls.slider("learning rate", value, low, high, tooltip="Step size.", log=True)
 
 
-def draw_unit(one: OneUnit) -> Drawing:
+def draw_unit(one: one_unit.OneUnit) -> Drawing:
     """Draw the histogram of a unit over the batch before and after batch norm."""
     edges, grid = np.linspace(-8, 14, 89), np.linspace(-8, 14, 201)
 
@@ -58,9 +50,9 @@ def draw_unit(one: OneUnit) -> Drawing:
 def unit_lab() -> Lab:
     """Send one unit's batch through batch norm and see what changes and what does not."""
     return Lab(
-        one_unit,
+        one_unit.one_unit,
         draw_unit,
-        shape=controls.choice("shape of z", "two heaps", SHAPES, "How z is spread."),
+        shape=controls.choice("shape of z", "two heaps", one_unit.SHAPES, "How z is spread."),
         gamma=controls.slider("γ", 1.0, 0.2, 4.0, tooltip="Learned scale.", step=0.1),
         beta=controls.slider("β", 0.0, -4.0, 4.0, tooltip="Learned shift.", step=0.2),
         batch=_batch(2000, [4, 8, 16, 32, 64, 128, 500, 2000]),
@@ -75,28 +67,25 @@ def unit_lab() -> Lab:
     )
 
 
-def draw_running(one: Running) -> Drawing:
+def draw_running(one: one_unit.Running) -> Drawing:
     """Draw batch mean and variance, their running averages, and what is expected of these."""
-    steps = np.arange(1, RUNNING_STEPS + 1)
+    steps = np.arange(1, one_unit.RUNNING_STEPS + 1)
 
-    def panel(title: str, of_batch: Array, kept: Array, expected: Array, ends: tuple) -> Panel:
-        content = [
-            Curve("of the batch", steps, of_batch, GREY, mode="markers"),
-            Curve("running", steps, kept, mode="lines"),
-            theory("expected", steps, expected),
-        ]
-        return Panel(title, content, figures.STEP, x_range=(0, RUNNING_STEPS), y_range=ends)
+    def panel(row: int, title: str, ends: tuple) -> Panel:
+        of_batch = Curve("of the batch", steps, one.of_batch[row], GREY, mode="markers")
+        kept = Curve("running", steps, one.averages[row], mode="lines")
+        curves = [of_batch, kept, theory("expected", steps, one.expected[row])]
+        return Panel(title, curves, figures.STEP, x_range=(0, len(steps)), y_range=ends)
 
-    means = panel("mean", one.batch_mean, one.mean, one.expected_mean, (-4.0, 6.0))
-    variances = panel("variance", one.batch_var, one.var, one.expected_var, (0.0, 30.0))
-    return figures.panels([means, variances], height=380)
+    both = [panel(0, "mean", (-4.0, 6.0)), panel(1, "variance", (0.0, 30.0))]
+    return figures.panels(both, height=380)
 
 
 def running_lab() -> Lab:
     """Watch running mean and variance settle."""
     tip = "Weight of the newest batch, as in torch."
     return Lab(
-        running,
+        one_unit.running,
         draw_running,
         momentum=controls.slider("momentum", 0.1, 0.01, 1.0, tooltip=tip, log=True),
         batch=_batch(32, [2, 4, 8, 16, 32, 64, 128, 256]),
@@ -112,42 +101,28 @@ def running_lab() -> Lab:
     )
 
 
-def draw_explosion(one: Explosion) -> Drawing:
+def draw_explosion(one: fresh_nets.Explosion) -> Drawing:
     """Draw ||dL/dW|| over the layers with theory's slope, and the factor over the batch size."""
     layers = np.arange(1, one.depth + 1)
     plain = one.plain.log_weight_grad if one.plain else np.full(one.depth, np.nan)
-    gradients = [
-        Curve("with batch norm", layers, one.normed.log_weight_grad),
-        Curve("without", layers, plain, GREY),
-        theory("theory", layers, one.theory),
-    ]
+    normed = Curve("with batch norm", layers, one.normed.log_weight_grad)
+    without = Curve("without", layers, plain, GREY)
+    gradients = [normed, without, theory("theory", layers, one.theory)]
     # A batch of 2 or 3 may lie far above the axis: its point stays on the edge, its number is said.
     seen, large = min(one.measured, TOP), {"marker": {"size": 13}, "cliponaxis": False}
-    factors = [
-        Curve("this net", [one.batch], [seen], mode="markers", style=large),
-        theory("theory", BATCHES, one.factors),
-    ]
-    return figures.panels(
-        [
-            Panel(figures.WEIGHT_GRADIENT, gradients, scale="ln"),
-            Panel(
-                "factor of ‖δ‖² per layer",
-                factors,
-                "batch size",
-                x_log=True,
-                # At 2 exactly plotly would leave the point of a batch of 2 out.
-                x_range=(1.9, 300),
-                x_ticks=(2, 4, 8, 16, 32, 64, 128, 256),
-                y_range=(1.0, TOP),
-            ),
-        ]
-    )
+    here = Curve("this net", [one.batch], [seen], mode="markers", style=large)
+    factors = [here, theory("theory", fresh_nets.BATCHES, one.factors)]
+    # At 2 exactly plotly would leave the point of a batch of 2 out.
+    sizes: dict[str, Any] = {"x_log": True, "x_range": (1.9, 300), "x_ticks": 2 ** np.arange(1, 9)}
+    left = Panel(figures.WEIGHT_GRADIENT, gradients, scale="ln")
+    right = Panel("factor of ‖δ‖² per layer", factors, "batch size", y_range=(1.0, TOP), **sizes)
+    return figures.panels([left, right])
 
 
 def explosion_lab() -> Lab:
     """Trace a fresh deep net with batch norm, under the slope that theory gives."""
     return Lab(
-        exploding,
+        fresh_nets.exploding,
         draw_explosion,
         batch=_batch(128, [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]),
         depth=controls.depth(50, 200),
@@ -166,25 +141,21 @@ def explosion_lab() -> Lab:
     )
 
 
-def draw_steps(one: Steps) -> Drawing:
+def draw_steps(one: first_steps.Steps) -> Drawing:
     """Draw ||dL/dW|| over the layers before and after, and the growth of the weights."""
     layers = np.arange(1, len(one.growth) + 1)
-    gradients = [
-        Curve("before", layers, one.before.log_weight_grad, GREY),
-        Curve("after", layers, one.after.log_weight_grad),
-    ]
-    growth = [
-        Curve("growth of ‖W‖", layers, one.growth, GREEN),
-        theory("first step at a right angle", layers, one.first_growth),
-    ]
-    left = Panel(figures.WEIGHT_GRADIENT, gradients, scale="ln")
-    return figures.panels([left, Panel("‖W‖ after over before", growth, scale="log")])
+    before = Curve("before", layers, one.before.log_weight_grad, GREY)
+    after = Curve("after", layers, one.after.log_weight_grad)
+    growth = Curve("growth of ‖W‖", layers, one.growth, GREEN)
+    expected = theory("first step at a right angle", layers, one.first_growth)
+    left = Panel(figures.WEIGHT_GRADIENT, [before, after], scale="ln")
+    return figures.panels([left, Panel("‖W‖ after over before", [growth, expected], scale="log")])
 
 
 def steps_lab() -> Lab:
     """Take the first steps of an exploding net, and see its gradient flatten."""
     return Lab(
-        stepping,
+        first_steps.stepping,
         draw_steps,
         lr=_lr(1.0, 0.001, 10.0),
         steps=controls.ladder("steps", 1, [1, 2, 3, 4, 5], "Steps of descent on one batch."),
@@ -201,28 +172,24 @@ def steps_lab() -> Lab:
     )
 
 
-def draw_norms(one: Norms) -> Drawing:
+def draw_norms(one: fresh_nets.Norms) -> Drawing:
     """Draw ||delta|| over the layers for each norm, with theory's two lines."""
-    layers = np.arange(1, one.depth + 1)
-    unknown = np.full(one.depth, np.nan)
+    layers, unknown = np.arange(1, one.depth + 1), np.full(one.depth, np.nan)
     measured = {kind: one.log_delta.get(kind, unknown) for kind in NAMES}
     curves = [
         Curve(NAMES[kind], layers, values, COLORS[kind], mode="lines")
         for kind, values in measured.items()
     ]
-    for name, factor, kind in (
-        ("theory, over the batch", one.over_batch, "batch"),
-        ("theory, over the units", one.over_units, "layer"),
-    ):
-        line = measured[kind][-1] + 0.5 * np.log(factor) * (one.depth - layers)
-        curves.append(theory(name, layers, line, COLORS[kind]))
+    for over, kind in (("batch", "batch"), ("units", "layer")):
+        line = measured[kind][-1] + 0.5 * np.log(one.theory[over]) * (one.depth - layers)
+        curves.append(theory(f"theory, over the {over}", layers, line, COLORS[kind]))
     return figures.panels([Panel(figures.DELTA, curves, scale="ln")], height=430)
 
 
 def norms_lab() -> Lab:
     """Compare nets that share their weights and differ in the norm: five norms, and none."""
     return Lab(
-        comparing,
+        fresh_nets.comparing,
         draw_norms,
         activation=_activation("relu"),
         depth=controls.depth(30, 60),
@@ -244,21 +211,20 @@ def _accuracies(curves: Sequence[Curve], end: int) -> Panel:
     return Panel(title, curves, figures.STEP, x_range=(0, end), y_range=(0, 100))
 
 
-def draw_rescue(one: Rescue) -> Drawing:
+def draw_rescue(one: in_training.Rescue) -> Drawing:
     """Draw the test accuracy over the steps and the gradient at the start."""
     layers, seen = np.arange(1, one.depth + 1), one.history
     accuracy = Curve("accuracy", seen.steps, 100 * seen.test_accuracy, GREEN)
     gradient = Curve("gradient", layers, one.log_delta)
-    left = _accuracies([accuracy], one.steps)
     right = Panel(f"{figures.DELTA} at the start", [gradient], scale="ln")
-    return figures.panels([left, right], height=380)
+    return figures.panels([_accuracies([accuracy], one.steps), right], height=380)
 
 
 def rescue_lab() -> Lab:
     """Train a deep net with one of five norms or none, 60 steps."""
     relu = {"kind": "batch norm", "activation": "relu"}
     return Lab(
-        lambda kind, **others: rescuing(KINDS[kind], **others),
+        lambda kind, **others: in_training.rescuing(KINDS[kind], **others),
         draw_rescue,
         kind=controls.choice("norm", "no norm", list(KINDS), "What stands before phi."),
         activation=_activation("sigmoid"),
@@ -276,11 +242,11 @@ def rescue_lab() -> Lab:
     )
 
 
-def draw_places(one: Places) -> Drawing:
+def draw_places(one: article.Places) -> Drawing:
     """Draw the test accuracy over the steps for each place of batch norm."""
     colors = (GREY, BLUE, GREEN, ORANGE)
     curves = [
-        Curve(PLACE_NAMES[place], one.steps, 100 * values, color)
+        Curve(article.PLACE_NAMES[place], one.steps, 100 * values, color)
         for (place, values), color in zip(one.accuracy.items(), colors, strict=True)
     ]
     return figures.panels([_accuracies(curves, one.total)], height=380)
@@ -289,7 +255,7 @@ def draw_places(one: Places) -> Drawing:
 def places_lab() -> Lab:
     """Train the article's model with batch norm at three places and without."""
     return Lab(
-        placing,
+        article.placing,
         draw_places,
         lr=_lr(0.1, 0.003, 3.0),
         steps=controls.ladder("steps", 40, [12, 20, 40, 60], "Steps of SGD, batches of 64."),
@@ -298,15 +264,15 @@ def places_lab() -> Lab:
     )
 
 
-def draw_breaking(one: Breaking) -> Drawing:
+def draw_breaking(one: in_training.Breaking) -> Drawing:
     """Draw the accuracy in both modes over the steps, and over a shift of the test images."""
 
     def both(x: Array, running: Array, own: Array) -> list[Curve]:
         by_own = Curve("by the test batch's own", x, 100 * own, ORANGE)
         return [Curve("by running statistics", x, 100 * running), by_own]
 
-    left = _accuracies(both(one.steps, one.running, one.own), BREAK_RECORDS[-1])
-    shifted = both(SHIFTS, one.shifted_running, one.shifted_own)
+    left = _accuracies(both(one.steps, one.running, one.own), in_training.BREAK_RECORDS[-1])
+    shifted = both(in_training.SHIFTS, one.shifted_running, one.shifted_own)
     shift = "added to every pixel (in its standard deviations)"
     right = Panel("test accuracy at the end, %", shifted, shift, y_range=(0, 100))
     return figures.panels([left, right], height=390)
@@ -316,7 +282,7 @@ def breaking_lab() -> Lab:
     """Train on small batches, and test with running statistics and with the batch's own."""
     norms = ["batch norm", "layer norm", "group norm (5)", "no norm"]
     return Lab(
-        lambda norm, **others: breaking(kind=KINDS[norm], **others),
+        lambda norm, **others: in_training.breaking(kind=KINDS[norm], **others),
         draw_breaking,
         batch=_batch(16, [2, 3, 4, 6, 8, 16, 32, 64, 128]),
         norm=controls.choice("norm", "batch norm", norms, "What stands before the ReLUs."),
@@ -332,7 +298,7 @@ def breaking_lab() -> Lab:
     )
 
 
-def draw_circles(one: Circles) -> Drawing:
+def draw_circles(one: circles.Circles) -> Drawing:
     """Draw the points over the trained net's output in the plane."""
     grid, ends = one.grid, (one.grid[0], one.grid[-1])
     clear = {"opacity": 0.6}
@@ -355,9 +321,9 @@ def draw_circles(one: Circles) -> Drawing:
 def circles_lab() -> Lab:
     """Train on two circles with batch norm in place of an activation, and with ReLU."""
     return Lab(
-        separating,
+        circles.separating,
         draw_circles,
-        kind=controls.choice("between layers", "batch norm", CIRCLE_KINDS, "In between."),
+        kind=controls.choice("between layers", "batch norm", circles.CIRCLE_KINDS, "In between."),
         depth=controls.depth(2, 4),
         seed=controls.seed(),
         presets={

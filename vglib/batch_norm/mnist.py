@@ -16,24 +16,14 @@ MNIST_URLS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-MNIST_SHA256 = (
-    (
-        "train-images-idx3-ubyte.gz",
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    ),
-    (
-        "train-labels-idx1-ubyte.gz",
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    ),
-    (
-        "t10k-images-idx3-ubyte.gz",
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    ),
-    (
-        "t10k-labels-idx1-ubyte.gz",
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    ),
-)
+# By the beginning of a file's name; all end in "-ubyte.gz".
+MNIST_SHA256 = {
+    "train-images-idx3": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 class DataError(RuntimeError):
@@ -57,16 +47,16 @@ def mnist(
     Fetched files are checked by SHA-256 and kept in `cache` (pooch's folder for vglib).
     Raises DataError where a file is missing, damaged, or cannot be fetched.
     """
-    files = [
-        _in_folder(Path(folder), name)
-        if folder is not None
-        else download(name, sha256, base_urls, cache)
-        for name, sha256 in (MNIST_SHA256[2:] if test_only else MNIST_SHA256)
-    ]
+    files = []
+    for part in [*MNIST_SHA256][2 if test_only else 0 :]:
+        name = f"{part}-ubyte.gz"
+        if folder is None:
+            files.append(download(name, MNIST_SHA256[part], base_urls, cache))
+        else:
+            files.append(_in_folder(Path(folder), name))
     pairs = [_pair(images, labels) for images, labels in zip(files[::2], files[1::2], strict=True)]
     if test_only:
-        name = "MNIST's test images"
-        return split(*pairs[0], name, dtype, standardised, seed)
+        return split(*pairs[0], "MNIST's test images", dtype, standardised, seed)
     inputs, labels = zip(*pairs, strict=True)
     return dataset(inputs, labels, "MNIST", dtype, standardised)
 
@@ -105,7 +95,7 @@ def read_idx(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     raw = _read(path)
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _idx_types():
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _IDX_TYPES:
         raise DataError(
             f"{path.name} is not an IDX file: it starts with {raw[:4].hex() or 'nothing'}, "
             "not with 0000 and a type code; get the file again."
@@ -114,7 +104,7 @@ def read_idx(path: str | Path) -> np.ndarray:
     if len(raw) < start:
         raise DataError(f"{path.name} ends inside its header: it is cut short; get it again.")
     shape = tuple(int(size) for size in np.frombuffer(raw, ">u4", raw[3], 4))
-    dtype = np.dtype(_idx_types()[raw[2]])
+    dtype = np.dtype(_IDX_TYPES[raw[2]])
     expected = start + math.prod(shape) * dtype.itemsize
     if len(raw) != expected:
         raise DataError(
@@ -124,19 +114,13 @@ def read_idx(path: str | Path) -> np.ndarray:
     return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def _idx_types() -> dict[int, str]:
-    return {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
-
 def _read(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; check the path.") from None
-    if raw[:2] != b"\x1f\x8b":
-        return raw
     try:
-        return gzip.decompress(raw)
+        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (EOFError, OSError, zlib.error):
         raise DataError(
             f"{path.name} cannot be unpacked: the gzip file is cut short or damaged; get it again."

@@ -11,6 +11,7 @@ from torch import Tensor
 from vglib.activations import Activation, get_activation
 from vglib.backprop import softmax_gradient
 from vglib.batch_norm.layers import GROUPS, norm_layer
+from vglib.checks import one_of
 from vglib.networks import get_initialization, mlp, stream
 from vglib.probe import Array
 from vglib.results import result
@@ -83,11 +84,6 @@ class NormedNet:
     gamma: float = 1.0
     beta: float = 0.0
 
-    @property
-    def depth(self) -> int:
-        """The number of hidden layers."""
-        return len(self.weights) - 1
-
     def __call__(self, x: Tensor) -> Tensor:
         """Map inputs (batch, n_in) to logits (batch, n_out) by torch's own norms, for autograd."""
         kind = "batch" if self.kind == "weight" else self.kind
@@ -135,11 +131,10 @@ def build(
 ) -> NormedNet:
     """Draw a net for digits: He's weights for ReLU, N(0, 1/n) for others, times `weight_scale`.
 
-    Layer l has a stream of its own, so that at depth 21 the first 20 layers are those of depth 20.
-    The readout is N(0, 1/n). Raises ValueError for a kind of norm that does not exist.
+    Layers have streams of their own, as in `mlp`; the readout is N(0, 1/n). Raises ValueError for
+    a kind of norm that does not exist.
     """
-    if kind not in NAMES:
-        raise ValueError(f"There is no norm called {kind!r}; choose from {', '.join(NAMES)}.")
+    one_of("norm", kind, NAMES)
     init = "he" if activation == "relu" else "1/fan_in"
     drawn = mlp(depth, width, n_in=n_in, init=init, weight_scale=weight_scale, seed=seed)
     readout = get_initialization("1/fan_in").draw(width, 10, stream(seed, 0))
@@ -164,7 +159,7 @@ def flow(net: NormedNet, x: Tensor, y: Tensor) -> Flow:
         h = phi.phi(a)
     loss, unit = softmax_gradient(h @ weights[-1].T, y.numpy())
     delta, gradients = Scaled(unit), [Scaled(torch.from_numpy(unit.T @ h))]
-    log_delta, log_dw = np.empty((2, net.depth))
+    log_delta, log_dw = np.empty((2, len(seen)))
     for i, (h, u, inverse, slope) in reversed([*enumerate(seen)]):
         unit = (delta.unit @ weights[i + 1]) * slope
         if normed:

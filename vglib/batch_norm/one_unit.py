@@ -38,11 +38,7 @@ class OneUnit:
 
 
 def one_unit(
-    shape: str = "two heaps",
-    gamma: float = 1.0,
-    beta: float = 0.0,
-    batch: int = 2000,
-    seed: int = 0,
+    shape: str, gamma: float = 1.0, beta: float = 0.0, batch: int = 2000, seed: int = 0
 ) -> OneUnit:
     """Draw one unit's z over a batch, mean about 3 and spread about 2, and batch-normalise it."""
     random = np.random.default_rng(seed)
@@ -62,21 +58,21 @@ def one_unit(
 
 @result
 class Running:
-    """Batch statistics and their running averages, (steps,) each, with the expected averages.
+    """Mean and variance of one unit, (2, steps): of each batch, their running averages, expected.
 
-    `expected_mean`, `expected_var`: what the running averages are on average; `scatter`: the
-    standard deviation of the settled running mean, sigma sqrt(m / ((2 - m) batch)).
+    `expected` is what the running averages are on average.
     """
 
     momentum: float
     batch: int
-    scatter: float
-    batch_mean: Array
-    batch_var: Array
-    mean: Array
-    var: Array
-    expected_mean: Array
-    expected_var: Array
+    of_batch: Array
+    averages: Array
+    expected: Array
+
+    @property
+    def scatter(self) -> float:
+        """The settled running mean's standard deviation, sigma sqrt(m / ((2 - m) batch))."""
+        return TRUE_STD * sqrt(self.momentum / ((2 - self.momentum) * self.batch))
 
     @property
     def settled(self) -> int:
@@ -86,12 +82,10 @@ class Running:
     @property
     def verdict(self) -> str:
         """One sentence: how long the start is remembered, and how much the average still moves."""
-        when = (
-            f"the start counts for at most 1% after step {self.settled}"
-            if self.settled <= RUNNING_STEPS
-            else f"not settled: after {RUNNING_STEPS} steps the start still counts for "
-            f"{(1 - self.momentum) ** RUNNING_STEPS:.0%}"
-        )
+        when = f"the start counts for at most 1% after step {self.settled}"
+        if self.settled > RUNNING_STEPS:
+            left = f"{(1 - self.momentum) ** RUNNING_STEPS:.0%}"
+            when = f"not settled: after {RUNNING_STEPS} steps the start still counts for {left}"
         return (
             f"{when}; once settled the running mean scatters by ±{self.scatter:.2g}, a batch of "
             f"{self.batch} by ±{TRUE_STD / sqrt(self.batch):.2g}."
@@ -111,10 +105,8 @@ def running(momentum: float = 0.1, batch: int = 32, jump: bool = False, seed: in
     z = true_mean[:, None] + true_std[:, None] * draws
     # Mean and variance: of the batches, and the true ones.
     moments = np.stack([[z.mean(1), z.var(1, ddof=1)], [true_mean, true_std**2]])
-    kept, averages = np.array([0.0, 1.0]), []
+    kept, seen = np.array([0.0, 1.0]), []
     for now in np.moveaxis(moments, -1, 0):
         kept = (1 - momentum) * kept + momentum * now
-        averages.append(kept)
-    of_batch, expected = np.moveaxis(np.array(averages), 0, -1)
-    scatter = TRUE_STD * sqrt(momentum / ((2 - momentum) * batch))
-    return Running(momentum, batch, scatter, *moments[0], *of_batch, *expected)
+        seen.append(kept)
+    return Running(momentum, batch, moments[0], *np.moveaxis(np.array(seen), 0, -1))

@@ -41,9 +41,7 @@ factor = FunctionExercise(
 def _chain_gradient(weights: Sequence[float], a: float) -> float:
     product = 1.0
     for w in weights:
-        z = w * a
-        product *= float(w * expit(z) * expit(-z))
-        a = float(expit(z))
+        product, a = product * _factor(w, a, 0.0), float(expit(w * a))
     return product
 
 
@@ -73,10 +71,6 @@ width = NumberExercise(
 )
 
 
-def _layer_delta(weight: np.ndarray, delta: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    return slope * (weight.T @ delta)
-
-
 def _random_layer(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n, m = rng.integers(1, 4, size=2)
     return rng.normal(size=(m, n)), rng.normal(size=m), rng.uniform(0.01, 0.25, size=n)
@@ -85,7 +79,7 @@ def _random_layer(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.
 layer_delta = FunctionExercise(
     "layer_delta",
     "return delta of the layer before.",
-    reference=_layer_delta,
+    reference=lambda weight, delta, slope: slope * (weight.T @ delta),
     cases=[
         (np.array([[2.0]]), np.array([1.0]), np.array([0.25])),
         (np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.0]), np.array([1.0, 0.5])),

@@ -13,8 +13,6 @@ from vglib.networks import mlp
 from vglib.probe import Array
 from vglib.results import result
 
-STEPS = tuple(np.geomspace(1e-16, 1.0, 65))
-
 
 @result
 class DifferenceErrors:
@@ -27,13 +25,13 @@ class DifferenceErrors:
 
     step: float
     gradient: float
+    estimate: float
+    error: float
     steps: Array
     one_sided: Array
     two_sided: Array
     truncation: Array
     rounding: Array
-    estimate: float
-    error: float
 
     @property
     def best(self) -> tuple[float, float]:
@@ -72,22 +70,22 @@ def difference_errors(
     """
     loss, gradient, curvature, value = _loss_along_weight(depth, weight_scale, seed)
     dtype = getattr(torch, precision)
-    steps, size = np.append(STEPS, step), abs(gradient)
+    steps, size = np.append(np.geomspace(1e-16, 1.0, 65), step), abs(gradient)
     h = torch.as_tensor(steps)
-    up, down, here = (loss(t, dtype) for t in (h, -h, torch.zeros(1, dtype=h.dtype)))
+    zero = torch.zeros(1, dtype=h.dtype)
+    up, down, here = (loss(t, dtype).detach().double().numpy() for t in (h, -h, zero))
     estimates = (up - down) / (2 * steps)
     one = np.abs((up - here) / steps - gradient) / size
     two = np.abs(estimates - gradient) / size
     truncation = steps * abs(curvature) / 2 / size
     rounding = 2 * torch.finfo(dtype).eps * value / steps / size
-    measured, expected = (one[:-1], two[:-1]), (truncation[:-1], rounding[:-1])
-    chosen = float(estimates[-1]), float(two[-1])
-    return DifferenceErrors(step, gradient, steps[:-1], *measured, *expected, *chosen)
+    curves = (values[:-1] for values in (steps, one, two, truncation, rounding))
+    return DifferenceErrors(step, gradient, float(estimates[-1]), float(two[-1]), *curves)
 
 
 def _loss_along_weight(
     depth: int, weight_scale: float, seed: int
-) -> tuple[Callable[[Tensor, torch.dtype], Array], float, float, float]:
+) -> tuple[Callable[[Tensor, torch.dtype], Tensor], float, float, float]:
     """Return the loss as a function of one weight's change, and its value and derivatives at 0."""
     network = mlp(depth, 10, n_in=10, weight_scale=weight_scale, seed=seed)
     generator = torch.Generator().manual_seed(seed)
@@ -98,24 +96,18 @@ def _loss_along_weight(
     unit = torch.zeros(10, 10, dtype=torch.float64)
     unit[place] = 1.0
 
-    def losses(change: Tensor, dtype: torch.dtype) -> Tensor:
+    def loss(change: Tensor, dtype: torch.dtype) -> Tensor:
         first, *later = (w.to(dtype) for w in network.weights)
-        h = x.to(dtype)
-        weight = (first + change.to(dtype)[:, None, None] * unit.to(dtype)).mT
-        for w in [weight, *(w.T for w in later)]:
-            z = h @ w
+        moved, h = first + change.to(dtype)[:, None, None] * unit.to(dtype), x.to(dtype)
+        for w in [moved, *later]:
+            z = h @ w.mT
             h = torch.sigmoid(z)
         return cross_entropy(z.transpose(1, 2), y.expand(len(z), -1), reduction="none").mean(1)
 
     t = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    value = losses(t, torch.float64)
+    value = loss(t, torch.float64)
     (slope,) = torch.autograd.grad(value.sum(), t, create_graph=True)
     (curvature,) = torch.autograd.grad(slope.sum(), t)
-
-    @torch.no_grad()
-    def loss(change: Tensor, dtype: torch.dtype) -> Array:
-        return losses(change, dtype).to(torch.float64).numpy()
-
     return loss, float(slope.detach()), float(curvature), float(value.detach())
 
 
@@ -133,9 +125,8 @@ def timed_gradients(width: int = 30, depth: int = 3, seed: int = 0) -> tuple[int
 
     Each time is the best of a few; that of the differences is one forward pass, times their number.
     """
-    data = digits()
+    data, network = digits(), mlp(depth, width, seed=seed)
     x, y = data.x_train[:32], data.y_train[:32]
-    network = mlp(depth, width, seed=seed)
     count = sum(w.numel() for w in network.parameters())
 
     def backward() -> None:

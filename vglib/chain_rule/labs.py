@@ -23,12 +23,11 @@ def draw_chain(seen: chain.Chain) -> Drawing:
 
 
 def _sizes(seen: chain.Chain) -> Panel:
-    values = [*seen.factors, seen.product]
-    places = [float(place) for place in range(1, len(values) + 1)]
-    ends, sizes = (0.4, len(values) + 0.6), np.maximum(np.abs(values), 10.0**FLOOR)
+    values, places, ends = [*seen.factors, seen.product], [1.0, 2.0, 3.0, 4.0, 5.0], (0.4, 5.6)
+    sizes = np.maximum(np.abs(values), 10.0**FLOOR)
     bars = {
         **{"type": "bar", "x": places, "y": np.log10(sizes) - FLOOR, "base": FLOOR, "width": 0.6},
-        "marker": {"color": [*[figures.BLUE] * len(seen.factors), PINK], "opacity": 0.75},
+        "marker": {"color": [*[figures.BLUE] * 4, PINK], "opacity": 0.75},
         "hovertemplate": "10^%{y:.2f}",
     }
 
@@ -40,29 +39,22 @@ def _sizes(seen: chain.Chain) -> Panel:
     names = [*(f"w{i} s′(z{i})" for i in ONE_TO_FOUR), "product"]
     # Under the axis no line runs through a number.
     labels = [f"{name}<br><b>{value:.3g}</b>" for name, value in zip(names, values, strict=True)]
-    return Panel(
-        "|w s′(z)|: each factor, and their product",
-        [bars, top, line("1", 1.0, ORANGE), line("1/4", 0.25, GREEN)],
-        "neuron (1 is nearest the input)",
-        "log",
-        x_range=ends,
-        y_range=(FLOOR, 1.5),
-        x_ticks=dict(zip(places, labels, strict=True)),
-    )
+    title, x_title = "|w s′(z)|: each factor, and their product", "neuron (1 is nearest the input)"
+    content: list[Any] = [bars, top, line("1", 1.0, ORANGE), line("1/4", 0.25, GREEN)]
+    axes: dict[str, Any] = {"x_range": ends, "x_ticks": dict(zip(places, labels, strict=True))}
+    return Panel(title, content, x_title, "log", y_range=(FLOOR, 1.5), **axes)
 
 
 def _places(seen: chain.Chain) -> Panel:
     z, places = np.linspace(-10, 10, 201), np.clip(seen.pre_activations, -10, 10)
-    style = {
-        "text": _joint_labels(places),
-        "textposition": [_beside_the_curve(place) for place in places],
-        "textfont": {"size": 16},
-        "marker": {"size": 11},
-    }
+    # A label stands where the curve of s' is not, and inside the panel.
+    sides = np.where(places >= 0, "middle right", "middle left")
+    beside = np.where(np.abs(places) > 5, "top center", sides).tolist()
+    look = {"textfont": {"size": 16}, "marker": {"size": 11}}
+    style = {"text": _joint_labels(places), "textposition": beside, **look}
     neurons = Curve("neurons", places, seen.slopes, mode="markers+text", style=style)
     slope = theory("s′", z, chain.SIGMOID.dphi(z), GREY)
-    title = "s′(z), and where the four neurons sit"
-    ends = (-10, 10)
+    title, ends = "s′(z), and where the four neurons sit", (-10, 10)
     return Panel(title, [slope, neurons], "pre-activation z", x_range=ends, y_range=(0, 0.3))
 
 
@@ -77,32 +69,20 @@ def _joint_labels(places: Array) -> list[str]:
     return labels
 
 
-def _beside_the_curve(z: float) -> str:
-    """Place a label where the curve of s' is not, and inside the panel."""
-    if abs(z) > 5:
-        return "top center"
-    return "middle right" if z >= 0 else "middle left"
-
-
 def chain_lab() -> Lab:
     """Show the four factors of a chain of four neurons, and what their product comes to."""
-
-    def weight(neuron: int) -> controls.Control:
-        name, tooltip = f"w{ONE_TO_FOUR[neuron - 1]}", f"Weight into neuron {neuron}."
-        return controls.slider(name, 1.0, -12.0, 12.0, tooltip=tooltip, step=0.1)
-
-    large = dict.fromkeys(("w1", "w2", "w3", "w4"), 8.0)
+    weights: dict[str, Any] = {}
+    for n, sign in enumerate(ONE_TO_FOUR, start=1):
+        into = f"Weight into neuron {n}."
+        weights[f"w{n}"] = controls.slider(f"w{sign}", 1.0, -12.0, 12.0, tooltip=into, step=0.1)
+    large = dict.fromkeys(weights, 8.0)
+    half = "Biases of −w/2 instead of 0: an input of 0.5 then gives z = 0."
     return Lab(
         chain.one_neuron_chain,
         draw_chain,
-        w1=weight(1),
-        w2=weight(2),
-        w3=weight(3),
-        w4=weight(4),
+        **weights,
         x=controls.slider("input", 1.0, -2.0, 2.0, tooltip="What enters neuron 1.", step=0.05),
-        centred=controls.toggle(
-            "biases −w/2", False, "Biases of −w/2 instead of 0: an input of 0.5 then gives z = 0."
-        ),
+        centred=controls.toggle("biases −w/2", False, half),
         presets={
             "all 1": {},
             "one large weight": {"w2": 8.0},
@@ -123,7 +103,7 @@ def draw_random_chains(chains: chain.RandomChains) -> Drawing:
     decades = np.clip(chains.log_factors.ravel() / np.log(10), edges[0], edges[-1])
     density, _ = np.histogram(decades, edges, density=True)
     ends = 0.0, max(1.0, float(np.ceil(2 * density.max()) / 2))
-    layers, products = np.arange(1, chains.depth + 1), chains.log_products
+    layers, products = np.arange(1, chains.depth + 1), np.cumsum(chains.log_factors, axis=0)
     low, middle, high = np.quantile(products, (0.1, 0.5, 0.9), axis=1)
     factor = [
         Curve("all factors", 10 ** ((edges[:-1] + edges[1:]) / 2), density),
@@ -141,9 +121,8 @@ def draw_random_chains(chains: chain.RandomChains) -> Drawing:
     title, x_title = "density of one factor |w s′(z)|", "size of the factor"
     left = Panel(title, factor, x_title, x_log=True, y_range=ends, **sizes)
     whole = {"tick0": 0, "dtick": figures.whole_step(0, chains.depth)}
-    title, x_title = "|product| of the factors so far", "number of factors"
-    right = Panel(title, product, x_title, "ln", x_axis=whole)
-    return figures.panels([left, right])
+    title = "|product| of the factors so far"
+    return figures.panels([left, Panel(title, product, "number of factors", "ln", x_axis=whole)])
 
 
 def random_chains_lab() -> Lab:
@@ -175,8 +154,7 @@ def draw_window(seen: window.Window) -> Drawing:
     widths = [measured, theory("formula", weights, window.nielsen_window(weights))]
     title, x_title = "factor |w s′(w a + b)|", "input a (a sigmoid gives 0 to 1)"
     left = Panel(title, factor, x_title, y_range=(-0.1, 5))
-    title = "width of the window in a"
-    right = Panel(title, widths, "|w|", x_range=(0, 20), y_range=(-0.01, 0.5))
+    right = Panel("width of the window in a", widths, "|w|", x_range=(0, 20), y_range=(-0.01, 0.5))
     return figures.panels([left, right])
 
 
@@ -242,18 +220,15 @@ def draw_sums(sums: throws.Sums) -> Drawing:
     std, edges = max(float(np.sqrt(sums.predicted)), 1e-12), np.linspace(-4, 4, 42)
     density, _ = np.histogram(np.clip(sums.sums / std, -4, 4), edges, density=True)
     centres, terms = (edges[:-1] + edges[1:]) / 2, np.arange(1, sums.width + 1)
-    mode = "lines+markers" if sums.width <= 10 else "lines"
     shape = [Curve("thrown", centres, density), theory("bell curve", centres, norm.pdf(centres))]
+    mode = "lines+markers" if sums.width <= 10 else "lines"
     variance = [
         Curve("measured", terms, sums.variances, mode=mode),
         theory("n σ² mean a²", terms, sums.rule),
     ]
-    title, x_title = (
-        "density of the sum, in units of √(n σ² mean a²)",
-        "sum / its standard deviation",
-    )
+    title = "density of the sum, in units of √(n σ² mean a²)"
     y_range = 0.0, max(0.6, float(np.ceil(10 * density.max()) / 10))
-    left = Panel(title, shape, x_title, y_range=y_range)
+    left = Panel(title, shape, "sum / its standard deviation", y_range=y_range)
     right = Panel("variance of the sum", variance, "number of terms n")
     return figures.panels([left, right])
 
@@ -299,8 +274,7 @@ def draw_local_map(seen: local_map.LocalMap) -> Drawing:
 
 def jacobian_lab() -> Lab:
     """Show that a Jacobian is the linear map that a network looks like from very near."""
-    tooltip = "Radius of the circle of inputs."
-    activations = ("sigmoid", "tanh", "identity")
+    tooltip, activations = "Radius of the circle of inputs.", ("sigmoid", "tanh", "identity")
     return Lab(
         local_map.local_map,
         draw_local_map,
@@ -371,10 +345,8 @@ def draw_differences(errors: differences.DifferenceErrors) -> Drawing:
     ]
     title = "|finite difference − backpropagation| / |backpropagation|"
     sizes: dict[str, Any] = {"x_range": (1e-16, 1.0), "x_ticks": _powers(*range(-16, 1, 2))}
-    ends = max(float(low), -13.0), float(high) + 1
-    return figures.panels(
-        [Panel(title, curves, "step h", "log", x_log=True, y_range=ends, **sizes)]
-    )
+    sizes |= {"x_log": True, "y_range": (max(float(low), -13.0), float(high) + 1)}
+    return figures.panels([Panel(title, curves, "step h", "log", **sizes)])
 
 
 def difference_lab() -> Lab:

@@ -11,11 +11,10 @@ from vglib.words import count, percent
 
 @result
 class LocalMap:
-    """What layers of two units do to a small circle of inputs.
+    """What layers of two units make of a circle of steps r u around x, u of length 1.
 
-    `circle`: (points, 2) the displacements u of length 1; `image`: (F(x + r u) - F(x)) / r, with r
-    the `radius`;
-    `linear`: J u. `singular_values`: (2,) the longest and the shortest radius of the ellipse J u.
+    `circle` is u, `image` (F(x + r u) - F(x)) / r, `linear` J u, all (points, 2), r the `radius`;
+    `singular_values`: (2,) the longest and the shortest radius of the ellipse J u.
     """
 
     depth: int
@@ -29,7 +28,7 @@ class LocalMap:
     def error(self) -> float:
         """The largest distance between image and ellipse, in longest radii of the ellipse."""
         away = np.linalg.norm(self.image - self.linear, axis=1).max()
-        return float(away) / float(self.singular_values[0])
+        return float(away / self.singular_values[0])
 
     @property
     def verdict(self) -> str:
@@ -58,9 +57,8 @@ def local_map(
     """
     network = mlp(depth, 2, n_in=2, n_out=2, init="normal", weight_scale=weight_scale, seed=seed)
     phi = get_activation(activation)
-    angle = np.linspace(0, 2 * np.pi, 181)
+    angle, centre, jacobian = np.linspace(0, 2 * np.pi, 181), np.array([0.5, -0.5]), np.eye(2)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    centre, jacobian = np.array([0.5, -0.5]), np.eye(2)
     points = np.vstack([centre, centre + radius * circle])
     for weight in network.weights[:depth]:
         w = weight.detach().numpy()

@@ -12,14 +12,9 @@ from vglib.chain_rule.chain import SIGMOID
 from vglib.probe import Array
 from vglib.results import result
 
-SUMS = 3000
+_slope = SIGMOID.dphi
 QUANTITIES: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
-    {
-        "s'(z)": SIGMOID.dphi,
-        "s'(z)²": lambda z: SIGMOID.dphi(z) ** 2,
-        "|z|": np.abs,
-        "z²": np.square,
-    }
+    {"s'(z)": _slope, "s'(z)²": lambda z: _slope(z) ** 2, "|z|": np.abs, "z²": np.square}
 )
 THROWN = ("coin", "uniform", "normal")
 
@@ -44,11 +39,10 @@ class Dice:
     @property
     def verdict(self) -> str:
         """One sentence: the average of all throws beside the integral."""
-        error = self.std / sqrt(self.counts[-1])
+        n = self.counts[-1]
         return (
-            f"the average of {self.counts[-1]} throws of {self.quantity} is "
-            f"{self.averages[-1]:.4g}, give or take {error:.1g}; the integral says "
-            f"{self.expected:.4g}."
+            f"the average of {n} throws of {self.quantity} is {self.averages[-1]:.4g}, give or "
+            f"take {self.std / sqrt(n):.1g}; the integral says {self.expected:.4g}."
         )
 
 
@@ -94,11 +88,10 @@ class Sums:
     @property
     def verdict(self) -> str:
         """One sentence: the variance of the sum, measured and predicted."""
-        terms = "one term" if self.width == 1 else f"{self.width} terms"
+        terms, rule = "one term" if self.width == 1 else f"{self.width} terms", self.predicted
         return (
             f"the sum of {terms} has variance {self.variances[-1]:.3g} over {len(self.sums)} "
-            f"throws; the rule says {self.predicted:.3g}, so its size is about "
-            f"{sqrt(self.predicted):.3g}."
+            f"throws; the rule says {rule:.3g}, so its size is about {sqrt(rule):.3g}."
         )
 
 
@@ -111,7 +104,7 @@ def weighted_sums(
     """
     generator = np.random.default_rng(seed)
     a = weight_scale * np.random.default_rng(seed + 10**6).uniform(size=width)
-    shape = (width, SUMS)
+    shape = (width, 3000)
     unit = {
         "coin": lambda: 2.0 * generator.integers(0, 2, shape) - 1,
         "uniform": lambda: generator.uniform(-sqrt(3), sqrt(3), shape),

@@ -17,8 +17,6 @@ from vglib.results import kept, result
 
 WIDTHS = (10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500)
 CURVE_WIDTHS = tuple(np.geomspace(10, 500, 40))
-# The first layers still feel the data; from this one on the network has forgotten them.
-SETTLED = 3
 
 
 def unscaled_chi(width: float, phi: theory.Function, dphi: theory.Function) -> float:
@@ -78,14 +76,14 @@ class WidthFlow:
     def verdict(self) -> str:
         """One sentence: vanishes or explodes, the ratio with theory, and the critical width."""
         critical = critical_width(SIGMOID.phi, SIGMOID.dphi) / self.weight_scale**2
-        where = f"theory's critical width is {critical:.4g}"
-        if np.isnan(self.ratio):
+        where, ratio = f"theory's critical width is {critical:.4g}", self.ratio
+        if np.isnan(ratio):
             return f"too shallow: a ratio needs at least two hidden layers; {where}."
         # A hundred layers would turn 3% a layer into a factor of 20: nearer is neither.
-        word = "vanishes" if self.ratio < 0.97 else "explodes" if self.ratio > 1.03 else "holds"
+        word = "vanishes" if ratio < 0.97 else "explodes" if ratio > 1.03 else "holds"
         return (
             f"{word}: at width {self.width} each layer on the way back multiplies ‖∂L/∂z‖² by "
-            f"{self.ratio:.3g} (chi = {_chi(self.width, self.weight_scale):.3g}); {where}."
+            f"{ratio:.3g} (chi = {_chi(self.width, self.weight_scale):.3g}); {where}."
         )
 
 
@@ -93,7 +91,7 @@ def width_flow(
     width: int = 100, depth: int = 12, weight_scale: float = 1.0, seed: int = 0
 ) -> Iterator[WidthFlow]:
     """Trace a net with N(0, 1) weights and biases beside theory, then nets of other widths."""
-    measured = _unscaled_trace(width, depth, weight_scale, seed)
+    measured = _trace(width, depth, weight_scale, seed)
     mean_square = float((digits().x_train[:32] ** 2).mean())
     q, scale = 64 * weight_scale**2 * mean_square + 1, weight_scale * sqrt(width)
     steps = theory.gradient_log_ratios(q, SIGMOID.phi, SIGMOID.dphi, scale, 1.0, depth)
@@ -113,12 +111,13 @@ def _sweep(depth: int, weight_scale: float, seed: int) -> Iterator[Array]:
 
 
 def ratio_per_layer(measured: Trace, depth: int) -> float:
-    """Return the mean factor of ||delta||^2 per layer on the way back, after the first layers.
+    """Return the mean factor of ||delta||^2 per layer on the way back.
 
     (||delta_l||^2 / ||delta_depth||^2)^(1 / (depth - l)), l = 3, or less in a shallow net; nan in a
     net of one hidden layer.
     """
-    first = min(SETTLED, depth - 1)
+    # The first two layers still feel the data; from the third on the network has forgotten them.
+    first = min(3, depth - 1)
     if first < 1:
         return nan
     drop = measured.log_delta[first - 1] - measured.log_delta[depth - 1]
@@ -130,32 +129,28 @@ def unscaled_ratio(
 ) -> float:
     """Return `ratio_per_layer` of nets with unscaled weights, their geometric mean."""
     seeds = range(seed * nets, (seed + 1) * nets)
-    ratios = [ratio_per_layer(_unscaled_trace(width, depth, weight_scale, s), depth) for s in seeds]
+    ratios = [ratio_per_layer(_trace(width, depth, weight_scale, s), depth) for s in seeds]
     return float(np.exp(np.log(ratios).mean()))
 
 
-def measured_critical_width(seed: int = 0, nets: int = 4) -> float:
+def measured_critical_width(seed: int) -> float:
     """Return the width at which the measured ratio passes 1, by a line through ln ratio, ln n."""
     widths = (60, 80, 100, 130, 170)
-    logs = np.log([unscaled_ratio(n, seed=seed, nets=nets) for n in widths])
+    logs = np.log([unscaled_ratio(n, seed=seed, nets=4) for n in widths])
     slope, offset = np.polyfit(np.log(widths), logs, 1)
     return float(np.exp(-offset / slope))
 
 
-def linear_ratio(weight_scale: float, seed: int = 0, width: int = 200, depth: int = 10) -> float:
-    """Return the mean factor of ||delta||^2 per layer of a linear net, N(0, scale^2 / n) weights.
+def linear_ratio(weight_scale: float, seed: int) -> float:
+    """Return `ratio_per_layer` of 10 linear layers of 200 units, N(0, scale^2 / n) weights.
 
     Its activation has slope 1 everywhere, so all of the factor is the weights'.
     """
-    scheme = {"activation": "identity", "init": "1/fan_in"}
-    return ratio_per_layer(_traced(depth, width, weight_scale, seed, **scheme), depth)
+    scheme: dict[str, Any] = {"activation": "identity", "init": "1/fan_in", "bias_scale": 0.0}
+    return ratio_per_layer(_trace(200, 10, weight_scale, seed, **scheme), 10)
 
 
-def _unscaled_trace(width: int, depth: int, weight_scale: float, seed: int) -> Trace:
-    return _traced(depth, width, weight_scale, seed, init="normal", bias_scale=1.0)
-
-
-def _traced(depth: int, width: int, weight_scale: float, seed: int, **scheme: Any) -> Trace:
-    data = digits()
-    network = mlp(depth, width, weight_scale=weight_scale, seed=seed, **scheme)
+def _trace(width: int, depth: int, weight_scale: float, seed: int, **scheme: Any) -> Trace:
+    scheme = {"init": "normal", "bias_scale": 1.0, **scheme}
+    network, data = mlp(depth, width, weight_scale=weight_scale, seed=seed, **scheme), digits()
     return trace(network, data.x_train[:32], data.y_train[:32], cross_entropy)

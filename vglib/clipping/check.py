@@ -32,28 +32,18 @@ guess_decay = ChoiceExercise(
     },
 )
 
-
-def _clip_case(generator: np.random.Generator) -> tuple[np.ndarray, float]:
-    return generator.integers(-9, 10, 3).astype(float), float(generator.choice([0.5, 1.0, 5.0]))
-
-
 clip = FunctionExercise(
     "clip",
     "return g, shortened to the length c if it is longer.",
     reference=by_norm,
     cases=[
-        (np.array([3.0, 4.0]), 1.0),
-        (np.array([0.3, 0.4]), 1.0),
-        (np.array([0.9, 100.0]), 1.0),
-        (np.array([0.0, 0.0]), 1.0),
-        (np.array([6e-9, 8e-9]), 1.0),
+        (np.array(g), 1.0) for g in ([3.0, 4.0], [0.3, 0.4], [0.9, 100.0], [0.0, 0.0], [6e-9, 8e-9])
     ],
-    random=_clip_case,
+    random=lambda rng: (rng.integers(-9, 10, 3).astype(float), float(rng.choice([0.5, 1.0, 5.0]))),
     domain=lambda g, c: c > 0,
     hint="Multiply by min(1, c/‖g‖); a gradient of length 0 stays as it is.",
     praise="this is clipping by norm: the direction stays, and nothing grows.",
 )
-
 
 clip_whole = FunctionExercise(
     "clip_whole",
@@ -89,11 +79,8 @@ soft = FunctionExercise(
     "return the w that minimises a (w - goal)^2 / 2 + strength |w|.",
     reference=lambda goal, a, strength: float(np.sign(goal) * max(abs(goal) - strength / a, 0.0)),
     cases=[
-        (2.0, 1.0, 1.0),
-        (-2.0, 1.0, 1.0),
+        *((goal, 1.0, 1.0) for goal in (2.0, -2.0, 0.5, -0.5)),
         (2.0, 4.0, 1.0),
-        (0.5, 1.0, 1.0),
-        (-0.5, 1.0, 1.0),
         (1.0, 1.0, 0.0),
     ],
     domain=lambda goal, a, strength: a > 0 and strength >= 0,

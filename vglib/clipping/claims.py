@@ -1,13 +1,13 @@
 """Claims of chapter 09 on trial."""
 
+from functools import partial
 from math import exp, log
 
 import numpy as np
 import torch
 
-from vglib.claim import Claim, Tolerance
+from vglib.claim import Claim, Tolerance, above, below
 from vglib.clipping import cliff, critic, deep, penalties, recurrent, rules
-from vglib.words import percent
 
 CHAPTER = 9
 
@@ -19,9 +19,37 @@ IRNN = (
     "adding task, 50 time steps, IRNN of 20 ReLU units (identity recurrent weights, input weights "
     "U(±0.001), biases 0), mean squared error, SGD, lr 0.01, batch 16, 200 steps"
 )
+TEXTBOOK = np.array([0.9, 100.0])
+
+_exact = partial(Claim, exact=True, seeds=1)
 
 
-WALL = Claim(
+# Verdicts that hang on a limit: `words` take what was found as {}, or in per cent as {share}.
+
+
+def _cliff_ratio(seed: int) -> float:
+    found = cliff.cliff(b=-1.8 + float(np.random.default_rng(seed).uniform(0, 0.02)))
+    return found.clipped.best / found.plain.best
+
+
+def _l2_ratio(seed: int) -> float:
+    w = torch.randn(1000, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    w.requires_grad_()
+    (half,) = torch.autograd.grad((w**2).sum() / 2, w)
+    (whole,) = torch.autograd.grad(torch.linalg.vector_norm(w) ** 2, w)
+    return float(half.norm() / whole.norm())
+
+
+def _l2_norm(size: float) -> float:
+    return float(np.linalg.norm(penalties.penalty("L2", size=size).path[-1]))
+
+
+def _gap_ratio(seed: int) -> float:
+    found = critic.train_critic("gradient penalty", seed=seed)
+    return found.gap / found.distance
+
+
+WALL = _exact(
     id="an-exploding-gradient-is-a-wall",
     source="Pascanu, Mikolov and Bengio 2013",
     says="When the gradient explodes, so does the curvature along its direction, which leads to a "
@@ -33,15 +61,13 @@ WALL = Claim(
     tolerance=Tolerance.relative(1e-6),
     rival=exp(cliff.measured_wall(3.0, 30)),
     rival_says="the same with w = 3, where each step multiplies by 3/4",
-    verdict=lambda norm: (
-        f"holds: on the wall the gradient is {norm:.0f}, and grows with T like (5/4)^T"
-        if norm > 100
-        else "refuted: there is no wall"
+    verdict=above(
+        100,
+        "holds: on the wall the gradient is {x:.0f}, and grows with T like (5/4)^T",
+        "refuted: there is no wall",
     ),
     correction="With w > 4 each time step multiplies the gradient on the line b = -w/2 by w/4, and "
     "the wall is as steep as (w/4)^T.",
-    exact=True,
-    seeds=1,
 )
 
 CLIFF_SAVED = Claim(
@@ -52,27 +78,19 @@ CLIFF_SAVED = Claim(
     setup="the same net, 60 steps of size 0.5 from w = 5 and b = -1.8 plus a shift of up to 0.02, "
     "threshold 0.3; lowest loss of the last ten steps, clipped over plain",
     prediction=0.5,
-    measure=lambda seed: _cliff_ratio(seed),
+    measure=_cliff_ratio,
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="clipping changes nothing",
-    verdict=lambda ratio: (
-        f"holds: clipped, the loss comes down to {percent(ratio)} of the plain descent's"
-        if ratio < 0.9
-        else "refuted: both end alike"
+    verdict=below(
+        0.9,
+        "holds: clipped, the loss comes down to {percent} of the plain descent's",
+        "refuted: both end alike",
     ),
     correction="True of descent that meets the wall; whether it does depends on start and step.",
 )
 
-
-def _cliff_ratio(seed: int) -> float:
-    shift = float(np.random.default_rng(seed).uniform(0, 0.02))
-    found = cliff.cliff(b=-1.8 + shift)
-    return found.clipped.best / found.plain.best
-
-
-TEXTBOOK = np.array([0.9, 100.0])
-VALUE_TURNS = Claim(
+VALUE_TURNS = _exact(
     id="clip-by-value-is-the-method",
     source=MEDIUM,
     says="Gradient clipping: SGD(clipvalue=1.0), so that all partial derivatives of the loss are "
@@ -83,16 +101,13 @@ VALUE_TURNS = Claim(
     tolerance=Tolerance.absolute(1e-6),
     rival=1.0,
     rival_says="the direction is kept, as clipping by norm does",
-    verdict=lambda cos: (
-        f"holds only if the direction does not matter: the clipped gradient has the cosine "
-        f"{cos:.3f} with the true one"
-        if cos < 0.99
-        else "holds"
+    verdict=below(
+        0.99,
+        "holds only if the direction does not matter: the clipped gradient has the cosine {x:.3f} "
+        "with the true one",
     ),
     correction="Clipping by value turns the gradient, here by 42 degrees; clipping by norm "
     "(clipnorm, clip_grad_norm_) shortens it and keeps its direction.",
-    exact=True,
-    seeds=1,
 )
 
 SIGNS = Claim(
@@ -106,11 +121,10 @@ SIGNS = Claim(
     tolerance=Tolerance.absolute(0.01),
     rival=1.0,
     rival_says="no turn at all",
-    verdict=lambda cos: (
-        f"holds only if few entries are clipped; a small threshold leaves only signs, with the "
-        f"cosine {cos:.2f}"
-        if cos < 0.95
-        else "holds"
+    verdict=below(
+        0.95,
+        "holds only if few entries are clipped; a small threshold leaves only signs, with the "
+        "cosine {x:.2f}",
     ),
     correction="A small threshold makes all entries equally large. What is left is the sign of "
     "each, and its cosine with g is E|g| / sqrt(E g^2): 0.80 for a bell curve, less with heavy "
@@ -128,16 +142,15 @@ PREVENTS = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="the threshold",
-    verdict=lambda norm: (
-        f"holds only if 'gradient' means the step: before clipping the norm still reaches "
-        f"{norm:.0f} times the threshold"
-        if norm > 2
-        else "holds"
+    verdict=above(
+        2,
+        "holds only if 'gradient' means the step: before clipping the norm still reaches {x:.0f} "
+        "times the threshold",
     ),
     correction="Clipping bounds the step. The network still multiplies its gradient as before.",
 )
 
-TOO_SMALL = Claim(
+TOO_SMALL = _exact(
     id="clipping-limits-too-small-gradients",
     source=ARTICLE,
     says="Gradient clipping limits the size of the gradient so that it does not become too large "
@@ -148,14 +161,10 @@ TOO_SMALL = Claim(
     tolerance=Tolerance.relative(1e-9),
     rival=1.0,
     rival_says="it is brought up to the threshold",
-    verdict=lambda norm: (
-        f"refuted: min(1, c/||g||) is 1 for a small gradient, and {norm:.2g} stays {norm:.2g}"
-        if norm < 1e-7
-        else "holds"
+    verdict=below(
+        1e-7, "refuted: min(1, c/||g||) is 1 for a small gradient, and {x:.2g} stays {x:.2g}"
     ),
     correction="The factor is never above 1. Clipping has no effect at all on what is small.",
-    exact=True,
-    seeds=1,
 )
 
 DEEP_SIGMOID = Claim(
@@ -169,11 +178,7 @@ DEEP_SIGMOID = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.8,
     rival_says="what twenty residual sigmoid layers reach in as many steps (chapter 03)",
-    verdict=lambda accuracy: (
-        f"refuted: {percent(accuracy)} of the test images, which is guessing"
-        if accuracy < 0.2
-        else "holds"
-    ),
+    verdict=below(0.2, "refuted: {percent} of the test images, which is guessing"),
     correction="Clipping is for explosion. A net that vanishes never meets the threshold.",
 )
 
@@ -189,9 +194,7 @@ BY_DECAY = Claim(
     tolerance=Tolerance.at_most(),
     rival=200.0,
     rival_says="it survives all 200 steps, as it does when clipped",
-    verdict=lambda step: (
-        f"refuted: with decay 0.01 the net is lost at step {step:g}" if step < 200 else "holds"
-    ),
+    verdict=below(200, "refuted: with decay 0.01 the net is lost at step {x:g}"),
     correction="Decay takes the share lr times lambda off a weight in each step, here 1 in 10,000; "
     "the explosion is over in a few steps.",
     seeds=7,
@@ -204,15 +207,14 @@ BIG_WEIGHTS = Claim(
     setup=f"{IRNN}, unclipped; norm of the recurrent weights when the gradient is largest, over "
     "the norm at the start",
     prediction=1.0,
-    measure=lambda seed: recurrent.weights_at_the_peak(seed)[1],
+    measure=recurrent.weights_at_the_peak,
     tolerance=Tolerance.relative(0.05),
     rival=10.0,
     rival_says="ten times as large",
-    verdict=lambda ratio: (
-        f"refuted: when the gradient peaks the weights' norm is {ratio:.3f} of its start; it "
-        "becomes large in the step after"
-        if ratio < 2
-        else "holds"
+    verdict=below(
+        2,
+        "refuted: when the gradient peaks the weights' norm is {x:.3f} of its start; it becomes "
+        "large in the step after",
     ),
     correction="Huge weights are what the explosion leaves behind, not what announces it.",
     seeds=7,
@@ -228,11 +230,7 @@ STRONG_DECAY = Claim(
     tolerance=Tolerance.at_least(),
     rival=1 / 6,
     rival_says="what always answering 1 gives, and about what clipping reaches here",
-    verdict=lambda loss: (
-        f"refuted: a decay that holds the net holds it at 0, with a loss of {loss:.2f}"
-        if loss > 0.3
-        else "holds"
-    ),
+    verdict=above(0.3, "refuted: a decay that holds the net holds it at 0, with a loss of {x:.2f}"),
     correction="A decay strong enough to stop the explosion takes nearly a third of every "
     "weight in each step, and nothing can be learned against it.",
 )
@@ -248,15 +246,14 @@ RESCUE = Claim(
     tolerance=Tolerance.at_most(),
     rival=1 / 6,
     rival_says="always answering 1",
-    verdict=lambda loss: (
-        f"holds: it learns, with a loss of {loss:.3f} where always answering 1 has 0.167"
-        if loss < 0.13
-        else "holds only if surviving is enough: it learns nothing"
+    verdict=below(
+        0.13,
+        "holds: it learns, with a loss of {x:.3f} where always answering 1 has 0.167",
+        "holds only if surviving is enough: it learns nothing",
     ),
     correction="It keeps the net alive. How fast it learns is another matter: with 50 time steps "
     "it stays alive as well, and after 200 steps does no better than always answering 1.",
 )
-
 
 PASCANUS_RULE = Claim(
     id="half-to-ten-times-the-average-norm",
@@ -270,9 +267,7 @@ PASCANUS_RULE = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.2,
     rival_says="only one of the five works, so that the threshold needs a careful search",
-    verdict=lambda share: (
-        f"holds: {percent(share)} of the thresholds work" if share > 0.5 else "refuted: few work"
-    ),
+    verdict=above(0.5, "holds: {percent} of the thresholds work", "refuted: few work"),
     correction="The threshold is forgiving. Look at the norms of a run, then choose.",
 )
 
@@ -283,51 +278,32 @@ L2_LOSS = Claim(
     setup="l2_loss(w) = sum(w^2)/2 as its documentation defines it, on 1000 weights N(0, 1); "
     "gradient of it over that of ||w||^2, by autograd",
     prediction=0.5,
-    measure=lambda seed: _l2_ratio(seed),
+    measure=_l2_ratio,
     tolerance=Tolerance.absolute(1e-12),
     rival=1.0,
     rival_says="the same",
-    verdict=lambda ratio: (
-        f"holds only if you mind the factor: its gradient is {ratio:g} of the formula's, and alpha "
-        "is left to you"
-        if ratio < 0.9
-        else "holds"
+    verdict=below(
+        0.9,
+        "holds only if you mind the factor: its gradient is {x:g} of the formula's, and alpha is "
+        "left to you",
     ),
     correction="tf.nn.l2_loss is sum(w^2)/2: half of the squared norm, without alpha. Its gradient "
     "is w, not 2w.",
 )
 
-
-def _l2_ratio(seed: int) -> float:
-    w = torch.randn(1000, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    w.requires_grad_()
-    (half,) = torch.autograd.grad((w**2).sum() / 2, w)
-    (whole,) = torch.autograd.grad(torch.linalg.vector_norm(w) ** 2, w)
-    return float(half.norm() / whole.norm())
-
-
-L2_THRESHOLD = Claim(
+L2_THRESHOLD = _exact(
     id="l2-keeps-the-norm-under-a-threshold",
     source=ARTICLE,
     says="L2 regularisation keeps the norm of the parameters below a certain threshold.",
     setup="loss sum a_i (w_i - goal_i)^2 / 2 with a = (1, 4), L2 of strength 1, goal (2, 0.3) and "
     "five times that; norm of the second solution over the first, by descent",
     prediction=5.0,
-    measure=lambda seed: float(
-        np.linalg.norm(penalties.penalty("L2", 1.0, 1.0, 5.0).path[-1])
-        / np.linalg.norm(penalties.penalty("L2", 1.0, 1.0, 1.0).path[-1])
-    ),
+    measure=lambda seed: _l2_norm(5.0) / _l2_norm(1.0),
     tolerance=Tolerance.relative(1e-3),
     rival=1.0,
     rival_says="a threshold would stop it",
-    verdict=lambda ratio: (
-        f"refuted: a goal five times as far gives weights {ratio:.2g} times as large"
-        if ratio > 2
-        else "holds"
-    ),
+    verdict=above(2, "refuted: a goal five times as far gives weights {x:.2g} times as large"),
     correction="L2 pulls in proportion, it has no threshold. The limit on a norm is max-norm.",
-    exact=True,
-    seeds=1,
 )
 
 WGAN = Claim(
@@ -342,11 +318,10 @@ WGAN = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="the slope that the Lipschitz condition allows",
-    verdict=lambda slope: (
-        f"refuted: with its gradients clipped the critic's slope reaches {slope:.2g}; WGAN clips "
-        "the weights"
-        if slope > 2
-        else "holds"
+    verdict=above(
+        2,
+        "refuted: with its gradients clipped the critic's slope reaches {x:.2g}; WGAN clips the "
+        "weights",
     ),
     correction="WGAN clips weights, which bounds the slope; WGAN-GP penalises the gradient by the "
     "input. Clipping the gradient by the weights bounds a step and no slope.",
@@ -380,7 +355,7 @@ PENALTY_SLOPE = Claim(
     setup="the same critic with 10 (|f'(x)| - 1)^2 at points between real and fake; mean real "
     "minus fake over the true distance",
     prediction=1 + 3 / 20,
-    measure=lambda seed: _gap_ratio(seed),
+    measure=_gap_ratio,
     tolerance=Tolerance.relative(0.12),
     rival=1.5,
     rival_says="hardly held",
@@ -395,12 +370,6 @@ PENALTY_SLOPE = Claim(
     correction="A penalty is no limit. At the optimum the slope is 1 + distance/(2 lambda).",
 )
 
-
-def _gap_ratio(seed: int) -> float:
-    found = critic.train_critic("gradient penalty", seed=seed)
-    return found.gap / found.distance
-
-
 NAN = Claim(
     id="clipping-repairs-an-overflow",
     source="common belief",
@@ -412,33 +381,15 @@ NAN = Claim(
     tolerance=Tolerance.absolute(0.5),
     rival=30.0,
     rival_says="it never happens",
-    verdict=lambda step: (
-        f"refuted: the forward pass overflows before clipping has a say, at step {step:g}"
-        if step < 30
-        else "holds"
+    verdict=below(
+        30, "refuted: the forward pass overflows before clipping has a say, at step {x:g}"
     ),
     correction="Clipping comes after the forward and the backward pass. It keeps finite numbers "
     "from growing, and repairs none that has already overflowed.",
 )
 
-
 CLAIMS: tuple[Claim, ...] = (
-    WALL,
-    CLIFF_SAVED,
-    VALUE_TURNS,
-    SIGNS,
-    PREVENTS,
-    TOO_SMALL,
-    DEEP_SIGMOID,
-    PASCANUS_RULE,
-    RESCUE,
-    BY_DECAY,
-    BIG_WEIGHTS,
-    STRONG_DECAY,
-    L2_LOSS,
-    L2_THRESHOLD,
-    WGAN,
-    WEIGHT_CLIPPING,
-    PENALTY_SLOPE,
-    NAN,
+    *(WALL, CLIFF_SAVED, VALUE_TURNS, SIGNS, PREVENTS, TOO_SMALL, DEEP_SIGMOID, PASCANUS_RULE),
+    *(RESCUE, BY_DECAY, BIG_WEIGHTS, STRONG_DECAY, L2_LOSS, L2_THRESHOLD),
+    *(WGAN, WEIGHT_CLIPPING, PENALTY_SLOPE, NAN),
 )

@@ -10,9 +10,8 @@ from vglib.results import result
 
 # Pascanu, Mikolov & Bengio 2013, section 2.3: where their unit starts and what they ask of it.
 START, TARGET = 0.5, 0.7
-WALK = 60
-# The part of the plane (w, b) that the map shows.
-REGION = ((3.5, 6.5), (-3.2, -0.6))
+# How many steps a descent takes, and the part of the plane (w, b) that the map shows.
+WALK, REGION = 60, ((3.5, 6.5), (-3.2, -0.6))
 
 
 def unit(w: float, b: float, steps: int) -> tuple[float, float, float]:
@@ -40,14 +39,13 @@ def unit_surface(w: Array, b: Array, steps: int) -> Array:
 
 
 def wall_gradient(w: float, steps: int) -> float:
-    """Return ln |grad L| on the wall b = -w/2, in closed form.
+    """Return ln |grad L| on the wall b = -w/2 for w > 0, in closed form.
 
     There h stays at 1/2 and each step multiplies by w/4, so that dh_T/db = (1/4) (k^T - 1)/(k - 1)
     with k = w/4, dh_T/dw is half of it, and |grad L| = 2 (0.7 - 0.5) sqrt(5)/2 dh_T/db.
     """
     k = w / 4
-    terms = steps * log(k) if k > 0 else -inf
-    total = log(steps) if k == 1 else log(abs(np.expm1(terms)) / abs(k - 1))
+    total = log(steps) if k == 1 else log(abs(np.expm1(steps * log(k))) / abs(k - 1))
     return total + log(0.25 * 2 * (TARGET - START) * hypot(1, 0.5))
 
 
@@ -84,24 +82,20 @@ class Cliff:
     clipped: Walk
 
     @property
-    def jump(self) -> tuple[int, float]:
-        """The step of the longest move without clipping, counted from 1, and its length."""
-        moves = np.linalg.norm(np.diff(self.plain.points, axis=0), axis=1)
-        return int(moves.argmax()) + 1, float(moves.max())
-
-    @property
     def verdict(self) -> str:
         """One sentence: how far the cliff throws the plain descent, and where both end."""
-        step, length = self.jump
+        plain, clipped = self.plain, self.clipped
         ends = (
-            f"after {WALK} steps the loss is {self.plain.losses[-1]:.3g} without clipping and "
-            f"{self.clipped.losses[-1]:.3g} with it (best of the last ten {self.plain.best:.3g} "
-            f"and {self.clipped.best:.3g})."
+            f"after {WALK} steps the loss is {plain.losses[-1]:.3g} without clipping and "
+            f"{clipped.losses[-1]:.3g} with it (best of the last ten {plain.best:.3g} and "
+            f"{clipped.best:.3g})."
         )
-        norm = self.plain.norms[step - 1]
+        moves = np.linalg.norm(np.diff(plain.points, axis=0), axis=1)
+        step, length = int(moves.argmax()) + 1, moves.max()
+        norm = plain.norms[step - 1]
         if norm < 1.2:
-            return f"no cliff is met: the gradient stays below {self.plain.norms.max():.2g}; {ends}"
-        if (self.clipped.norms <= self.threshold).all():
+            return f"no cliff is met: the gradient stays below {plain.norms.max():.2g}; {ends}"
+        if (clipped.norms <= self.threshold).all():
             return f"clipping had nothing to do, the gradient stayed below c; {ends}"
         return (
             f"at step {step} the gradient is {norm:.3g} and throws the plain descent {length:.1f} "
@@ -125,8 +119,8 @@ def cliff(
             loss, *g = unit(float(at[0]), float(at[1]), steps)
             return loss, [np.array(g)]
 
-        taken = list(learn.steps([at], gradient, [()] * (WALK + 1), lr=lr, clip=clip))
-        losses, norms = (np.array([getattr(s, name) for s in taken]) for name in ("loss", "norm"))
+        taken = learn.steps([at], gradient, [()] * (WALK + 1), lr=lr, clip=clip)
+        losses, norms = np.array([(step.loss, step.norm) for step in taken]).T
         return Walk(np.array(points), losses, norms)
 
     return Cliff(steps, threshold, lr, walk(inf), walk(threshold))

@@ -21,9 +21,9 @@ class Critic:
     """A critic after training: `f` and its `slope` on `grid`, and what it was held by.
 
     `gap` is the mean of f over the real points minus that over the fake ones, `distance` the true
-    Wasserstein-1 distance of the two samples, `at_limit` the share of weights at +-limit,
-    `log_predicted` ln of the slope that theory gives: c (c n)^depth, the steepest that weights of
-    size c can make, or 1 + distance/(2 penalty); nan where nothing holds the slope.
+    Wasserstein-1 distance of the two samples, `theta` all weights and biases, `log_predicted` ln of
+    the slope that theory gives: c (c n)^depth, the steepest that weights of size c can make, or
+    1 + distance/(2 penalty); nan where nothing holds the slope.
     """
 
     method: str
@@ -35,8 +35,7 @@ class Critic:
     fake: Array
     gap: float
     distance: float
-    at_limit: float
-    largest_weight: float
+    theta: Array
     log_predicted: float
 
     @property
@@ -47,20 +46,20 @@ class Critic:
     @property
     def verdict(self) -> str:
         """One sentence: the slope against the 1 that is wanted, and what was limited."""
-        steep = f"the steepest slope is {self.steepest:.2g} where 1 is wanted"
+        slope = self.steepest
+        steep = f"the steepest slope is {slope:.2g} where 1 is wanted"
         if self.method == "weight clipping":
-            word = (
-                "too flat" if self.steepest < 0.5 else "too steep" if self.steepest > 2 else "fits"
-            )
+            word = "too flat" if slope < 0.5 else "too steep" if slope > 2 else "fits"
+            at_limit = percent((np.abs(self.theta) > 0.999 * self.limit).mean())
             return (
-                f"{word}: weights within ±{self.limit:.2g}, {percent(self.at_limit)} of them at "
-                f"the limit; {steep}, and at most c(cn)^depth = {np.exp(self.log_predicted):.2g}."
+                f"{word}: weights within ±{self.limit:.2g}, {at_limit} of them at the limit; "
+                f"{steep}, and at most c(cn)^depth = {np.exp(self.log_predicted):.2g}."
             )
         if self.method == "gradient penalty":
             return (
                 f"held: {steep}, {np.exp(self.log_predicted):.2f} by theory; real minus fake is "
                 f"{self.gap:.2f}, the true distance {self.distance:.2f}; the largest weight is "
-                f"{self.largest_weight:.2g}."
+                f"{np.abs(self.theta).max():.2g}."
             )
         held = "the gradient by the weights was clipped at 1" if "grad" in self.method else "free"
         return f"runs away: {held}, and {steep}, after {UPDATES} steps and still growing."
@@ -169,10 +168,7 @@ def train_critic(
     grid = torch.linspace(-2.5, 3.5, 121, dtype=torch.float64).numpy()
     f, slope, _ = net(grid)
     distance = float(np.abs(np.sort(real) - np.sort(fake)).mean())
-    gap, sizes = float(net(real)[0].mean() - net(fake)[0].mean()), np.abs(net.theta)
-    at_limit, largest = float((sizes > 0.999 * limit).mean()), float(sizes.max())
-    held = (log_slope_bound(limit, depth), log(1 + distance / (2 * penalty)))
-    log_slope = dict(zip(METHODS, held, strict=False)).get(method, nan)
-    return Critic(
-        method, limit, grid, f, slope, real, fake, gap, distance, at_limit, largest, log_slope
-    )
+    gap = float(net(real)[0].mean() - net(fake)[0].mean())
+    held = (log_slope_bound(limit, depth), log(1 + distance / (2 * penalty)), nan, nan)
+    log_slope = held[METHODS.index(method)]
+    return Critic(method, limit, grid, f, slope, real, fake, gap, distance, net.theta, log_slope)

@@ -2,10 +2,12 @@
 
 from functools import lru_cache
 from math import inf, isfinite
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 
 from vglib import learn
 from vglib.backprop import Flat
@@ -17,7 +19,6 @@ from vglib.results import result
 from vglib.training import fit
 
 OVERFLOW_STEPS = 30
-NUMBER_TYPES = ("float32", "float64")
 
 
 @result
@@ -49,7 +50,6 @@ class Overflow:
     """The same training without and with clipping by norm."""
 
     number_type: str
-    threshold: float
     depth: int
     plain: Fall
     clipped: Fall
@@ -97,8 +97,8 @@ def fall(
         return loss, [g.astype(np.float64) for g in by_matrix]
 
     batches = ((rng.integers(0, len(images), 64),) for _ in range(OVERFLOW_STEPS + 1))
-    taken = list(learn.steps(matrices, gradient, batches, lr=lr, clip=clip))
-    losses, norms = (np.array([getattr(s, name) for s in taken]) for name in ("loss", "norm"))
+    taken = learn.steps(matrices, gradient, batches, lr=lr, clip=clip)
+    losses, norms = np.array([(step.loss, step.norm) for step in taken]).T
     return Fall(losses, norms, np.array(largest))
 
 
@@ -116,23 +116,14 @@ def overflow(
     64-30-...-30-10 on digits, He times the weight scale, mean squared error, SGD, batch 64.
     """
     falls = [fall(c, lr, depth, weight_scale, number_type, seed) for c in (inf, threshold)]
-    return Overflow(number_type, threshold, depth, *falls)
+    return Overflow(number_type, depth, *falls)
 
 
 @lru_cache(maxsize=8)
 def deep_sigmoid_accuracy(clip: float, seed: int) -> float:
     """Train 20 sigmoid layers of 30 on digits with clipping by norm; return the test accuracy."""
-    history = fit(
-        mlp(20, 30, init="1/fan_in", seed=seed),
-        digits(),
-        loss=cross_entropy,
-        lr=0.2,
-        batch=64,
-        steps=150,
-        record_at=[150],
-        probe_size=10,
-        seed=seed,
-        progress=False,
-        before_step=lambda net: torch.nn.utils.clip_grad_norm_(net.parameters(), clip),
-    )
+    network = mlp(20, 30, init="1/fan_in", seed=seed)
+    plan: dict[str, Any] = {"loss": cross_entropy, "lr": 0.2, "batch": 64, "steps": 150}
+    plan |= {"before_step": lambda net: clip_grad_norm_(net.parameters(), clip), "seed": seed}
+    history = fit(network, digits(), record_at=[150], probe_size=10, progress=False, **plan)
     return float(history.test_accuracy[-1])

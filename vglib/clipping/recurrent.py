@@ -1,26 +1,19 @@
-"""The adding task's IRNN with its gradient by hand: its norms over a run, and what saves it.
-
-All is plain numpy: a step of training takes a millisecond, so that a lab can train while a slider
-moves.
-"""
+"""The adding task's IRNN with its gradient by hand: its norms over a run, and what saves it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import zip_longest
 from math import inf, isfinite
+from typing import Any
 
 import numpy as np
 
 from vglib import learn
 from vglib.probe import Array
-from vglib.results import last, result
+from vglib.results import at_its_end, kept, result
 from vglib.scaled import norm
 from vglib.words import percent
 
-IRNN_UNITS, IRNN_BATCH = 20, 16
-BROKEN = 1000.0
-# How often a training is looked at on its way.
-_LOOKS = 16
+UNITS, BATCH, BROKEN = 20, 16, 1000.0
 # The bins in which norms are counted.
 EDGES = np.geomspace(1e-2, 1e6, 49)
 
@@ -61,29 +54,25 @@ def irnn_gradient(p: Sequence[Array], x: Array, y: Array) -> tuple[float, list[A
         z_t += np.dot(before, w.T, out=fed_back)
         np.maximum(z_t, 0, out=after)
     error = h[steps] @ v + c[0] - y
+    by_output = (2 / batch) * error
     # Signals backwards take the place of z, which is not needed again.
     alive, delta = (h[1:] > 0).astype(float), z
-    back = (2 / batch) * error[:, None] * v
+    back = by_output[:, None] * v
     for delta_t, alive_t in zip(delta[::-1], alive[::-1], strict=True):
         np.multiply(back, alive_t, out=delta_t)
         np.dot(delta_t, w, out=back)
     flat = delta.reshape(-1, len(w))
-    return float((error**2).mean()), [
-        flat.T @ h[:steps].reshape(-1, len(w)),
-        flat.T @ x.reshape(-1, 2),
-        flat.sum(0),
-        (2 / batch) * error @ h[steps],
-        np.array([(2 / batch) * error.sum()]),
-    ]
+    inner = flat.T @ h[:steps].reshape(-1, len(w)), flat.T @ x.reshape(-1, 2), flat.sum(0)
+    readout = by_output @ h[steps], np.array([by_output.sum()])
+    return float((error**2).mean()), [*inner, *readout]
 
 
 @result
 class Run:
     """A training of the IRNN: loss, norm of the whole gradient before clipping, ||W|| at each step.
 
-    `lost` is the step at which the loss passed 1000 or every unit was off for good; None if never.
-    `how` says which of the two: "explodes" or "dies (every unit off)". `updates`: how many steps
-    there are to be.
+    `lost` is the step at which the loss passed 1000 or every unit was off for good, None if never;
+    `how` says which of the two. `updates`: how many steps there are to be.
     """
 
     losses: Array
@@ -116,12 +105,7 @@ class Run:
         return float(self.losses[-max(1, len(self.losses) // 5) :].mean())
 
 
-@lru_cache(maxsize=64)
-def _ended(*settings: float) -> list[Run]:
-    """Return the place where a training's result is kept once it has ended."""
-    return []
-
-
+@kept(64)
 def training(
     clip: float = inf,
     decay: float = 0.0,
@@ -129,25 +113,19 @@ def training(
     lr: float = 0.01,
     updates: int = 200,
     seed: int = 0,
-    units: int = IRNN_UNITS,
-    batch: int = IRNN_BATCH,
 ) -> Iterator[Run]:
     """Train the IRNN on the adding task with p <- p - lr (g min(1, clip/||g||) + decay p).
 
     A new batch for each step; one norm over all the parameters. It stops where the net is lost. The
     run so far is yielded on its way and at its end, which is kept: asked again, it comes at once.
     """
-    kept = _ended(clip, decay, steps, lr, updates, seed, units, batch)
-    if kept:
-        yield kept[0]
-        return
-    rng, start = np.random.default_rng([seed, 1]), irnn(units, seed)
+    rng, start = np.random.default_rng([seed, 1]), irnn(UNITS, seed)
     # One vector, so that there is one norm to take in a step; the five arrays are views of it.
     theta = np.concatenate([part.ravel() for part in start])
     cuts = np.split(theta, np.cumsum([part.size for part in start])[:-1])
     p = [cut.reshape(part.shape) for cut, part in zip(cuts, start, strict=True)]
     seen: list[tuple[float, float, float]] = []
-    why, weight_norm = "", norm(p[0])
+    weight_norm = norm(p[0])
 
     def gradient(x: Array, y: Array) -> tuple[float, list[Array]]:
         loss, parts = irnn_gradient(p, x, y)
@@ -156,26 +134,21 @@ def training(
     def stop(loss: float, gradients: Sequence[learn.Array]) -> str:
         if not loss < BROKEN or not isfinite(norm(gradients[0])):
             return "explodes"
-        return "" if gradients[0][: units * (units + 2)].any() else "dies (every unit off)"
+        return "" if gradients[0][: UNITS * (UNITS + 2)].any() else "dies (every unit off)"
 
-    def run() -> Run:
-        losses, norms, weight_norms = np.array(seen).T
-        lost, how = len(seen) - 1 if why else None, "explodes" if why == "not finite" else why
-        return Run(losses, norms, weight_norms, updates, lost, how)
-
-    batches = (adding(rng, batch, steps) for _ in range(updates))
+    batches = (adding(rng, BATCH, steps) for _ in range(updates))
     for step in learn.steps([theta], gradient, batches, lr=lr, clip=clip, decay=decay, stop=stop):
         seen.append((step.loss, step.norm, weight_norm))
-        why, weight_norm = step.why, norm(p[0])
-        if not why and step.taken < updates and step.taken % max(1, updates // _LOOKS) == 1:
-            yield run()
-    kept.append(run())
-    yield kept[0]
+        weight_norm = norm(p[0])
+        # Looked at some sixteen times on its way, and at its end.
+        if step.why or step.taken == updates or step.taken % max(1, updates // 16) == 1:
+            lost = len(seen) - 1 if step.why else None
+            how = "explodes" if step.why == "not finite" else step.why
+            losses, norms, weight_norms = np.array(seen).T
+            yield Run(losses, norms, weight_norms, updates, lost, how)
 
 
-def train_irnn(clip: float = inf, *arguments: float, **options: float) -> Run:
-    """Train the IRNN to its end; takes what `training` takes."""
-    return last(training(clip, *arguments, **options))  # type: ignore[arg-type]
+train_irnn = at_its_end(training)
 
 
 @result
@@ -262,14 +235,13 @@ def rescue(
         yield Rescue(threshold, decay, lr, runs)
 
 
-def weights_at_the_peak(seed: int) -> tuple[float, float]:
-    """Return ||g|| and ||W|| over their start, where the gradient is largest before the loss."""
+def weights_at_the_peak(seed: int) -> float:
+    """Return ||W|| over its start, where the gradient is largest before the loss."""
     run = train_irnn(seed=seed)
-    peak = int(run.norms.argmax())
-    return run.norms[peak] / run.norms[0], run.weight_norms[peak] / run.weight_norms[0]
+    return run.weight_norms[run.norms.argmax()] / run.weight_norms[0]
 
 
-def lost_at(seed: int, **settings: float) -> float:
+def lost_at(seed: int, **settings: Any) -> float:
     """Return the step at which a run of the IRNN is lost; infinite if it survives 200 steps."""
     run = train_irnn(seed=seed, **settings)
     return inf if run.lost is None else float(run.lost)
@@ -281,8 +253,6 @@ def thresholds_that_work(seed: int) -> float:
     The mean is that of a run clipped at 1; each run must end below the loss it began with.
     """
     mean = float(train_irnn(1.0, updates=80, seed=seed).norms.mean())
-    good = 0
-    for multiple in (0.5, 1.0, 2.0, 5.0, 10.0):
-        run = train_irnn(multiple * mean, updates=80, seed=seed)
-        good += run.lost is None and run.final < run.losses[:5].mean() / 2
-    return good / 5
+    runs = [train_irnn(m * mean, updates=80, seed=seed) for m in (0.5, 1.0, 2.0, 5.0, 10.0)]
+    good = sum(run.lost is None and run.final < run.losses[:5].mean() / 2 for run in runs)
+    return good / len(runs)

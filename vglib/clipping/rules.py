@@ -18,6 +18,7 @@ from vglib.words import power_of_ten
 
 # What is clipped together.
 RULES = ("whole norm", "each layer", "two groups", "each entry")
+THRESHOLDS = np.geomspace(1e-3, 1e3, 121)
 
 
 def by_norm(g: Array, c: float) -> Array:
@@ -48,53 +49,51 @@ def sign_cosine(n: int, seed: int = 0) -> float:
 
 @result
 class Angle:
-    """A gradient in the plane and what clipping makes of it, in units of the threshold.
+    """A gradient in the plane and what clipping by value and by norm makes of it.
 
-    `thresholds` (n,) with the angles in degrees, `value_angles` and `norm_angles` (n,), by which
-    each rule turns g at that threshold.
+    `value_angles`, `norm_angles` (n,): the degrees by which each turns g at each of `THRESHOLDS`.
     """
 
     g: Array
     threshold: float
     value: Array
     norm: Array
-    thresholds: Array
     value_angles: Array
     norm_angles: Array
 
     @property
     def verdict(self) -> str:
         """One sentence: cosine and length of both rules."""
-        if np.linalg.norm(self.g) <= self.threshold:
+        size, value, norm = (np.linalg.norm(v) for v in (self.g, self.value, self.norm))
+        if size <= self.threshold:
             return (
-                f"untouched: ‖g‖ = {np.linalg.norm(self.g):.3g} is within the threshold "
-                f"{self.threshold:.3g}, and both rules leave g as it is."
+                f"untouched: ‖g‖ = {size:.3g} is within the threshold {self.threshold:.3g}, and "
+                "both rules leave g as it is."
             )
         cos = cosine(self.g, self.value)
-        word = "turned" if cos < 0.999 else "shortened"
         return (
-            f"{word}: ‖g‖ = {np.linalg.norm(self.g):.3g}; by value cosine {cos:.3f} and length "
-            f"{np.linalg.norm(self.value):.3g}, by norm cosine {cosine(self.g, self.norm):.3f} and "
-            f"length {np.linalg.norm(self.norm):.3g}."
+            f"{'turned' if cos < 0.999 else 'shortened'}: ‖g‖ = {size:.3g}; by value cosine "
+            f"{cos:.3f} and length {value:.3g}, by norm cosine {cosine(self.g, self.norm):.3f} and "
+            f"length {norm:.3g}."
         )
 
 
 def angle(g1: float = 0.9, g2: float = 100.0, threshold: float = 1.0) -> Angle:
     """Clip g = (g1, g2) by value and by norm."""
-    g, thresholds = np.array([g1, g2]), np.geomspace(1e-3, 1e3, 121)
+    g = np.array([g1, g2])
     turned = [
-        np.degrees(np.arccos([min(1.0, cosine(g, rule(g, c))) for c in thresholds]))
+        np.degrees(np.arccos([min(1.0, cosine(g, rule(g, c))) for c in THRESHOLDS]))
         for rule in (by_value, by_norm)
     ]
-    return Angle(g, threshold, by_value(g, threshold), by_norm(g, threshold), thresholds, *turned)
+    return Angle(g, threshold, by_value(g, threshold), by_norm(g, threshold), *turned)
 
 
 @result
 class Scopes:
-    """A network's gradient before and after one clipping rule, layer by layer.
+    """A network's gradient before and after one clipping rule, layer by layer, the readout last.
 
-    `log_before`, `log_after`: (depth + 1,) ln of each layer's norm, weights and bias together, the
-    readout last; `cosines`: (depth + 1,) between each layer's gradient before and after.
+    `log_before`, `log_after`: (depth + 1,) ln of each layer's norm, weights and bias together;
+    `cosines`: (depth + 1,) between each layer's gradient before and after.
     """
 
     rule: str
@@ -117,8 +116,8 @@ class Scopes:
     @property
     def log_ratio(self) -> tuple[float, float]:
         """ln of layer 1's norm over that of the last hidden layer, before and after."""
-        before, after = (float(logs[0] - logs[-2]) for logs in (self.log_before, self.log_after))
-        return before, after
+        before, after = self.log_before, self.log_after
+        return float(before[0] - before[-2]), float(after[0] - after[-2])
 
     @property
     def verdict(self) -> str:
@@ -168,16 +167,12 @@ def scopes(
     """
     parts = first_gradient(depth, weight_scale, activation, seed)
     before = np.array([log_norm(p) for p in parts])
-    cosines, limit = np.ones(len(parts)), log(threshold)
     if rule == "each entry":
         clipped = [by_value(p, threshold) for p in parts]
         after = np.array([log_norm(p) for p in clipped])
         cosines = np.array([cosine(p, q) for p, q in zip(parts, clipped, strict=True)])
-    elif rule == "each layer":
-        after = np.minimum(before, limit)
-    elif rule == "two groups":
-        body = min(0.0, limit - _log_length(before[:-1]))
-        after = np.append(before[:-1] + body, min(before[-1], limit))
-    else:
-        after = before + min(0.0, limit - _log_length(before))
-    return Scopes(rule, threshold, before, after, cosines)
+        return Scopes(rule, threshold, before, after, cosines)
+    ends = {"whole norm": [], "two groups": [-1], "each layer": range(1, len(parts))}[rule]
+    groups = np.split(before, ends)
+    cut = [logs + min(0.0, log(threshold) - _log_length(logs)) for logs in groups]
+    return Scopes(rule, threshold, before, np.concatenate(cut), np.ones(len(parts)))

@@ -1,20 +1,16 @@
 """Exercises of chapter 01."""
 
 import numpy as np
+from numpy.linalg import norm
 
 from vglib.concept.speed import factor_nielsen
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
 
-
-def _largest_step(a: float) -> float:
-    return 1 / a
-
-
 largest_step = FunctionExercise(
     "largest_step",
     "return the step size at which the descent on a w^2 just fails to converge.",
-    reference=_largest_step,
-    cases=[(1.0,), (0.5,), (2.0,), (10.0,), (0.01,)],
+    reference=lambda a: 1 / a,
+    cases=[1.0, 0.5, 2.0, 10.0, 0.01],
     domain=lambda a: a > 0,
     hint="One step multiplies w by 1 - 2 a step. When is that factor -1?",
     praise="beyond it every step overshoots by more than the one before: the steepest direction "
@@ -39,45 +35,30 @@ six_layers = NumberExercise(
     expected=lambda: factor_nielsen() ** -5,
     rtol=0.03,
     near={
-        factor_nielsen() ** -6: "Six layers have five steps between them.",
-        factor_nielsen() ** -4: "Six layers have five steps between them.",
-        5 * 4.88: "The steps multiply; they do not add.",
-        6 * 4.88: "The steps multiply; they do not add.",
+        **{factor_nielsen() ** -k: "Six layers have five steps between them." for k in (6, 4)},
+        **{k * 4.88: "The steps multiply; they do not add." for k in (5, 6)},
     },
     hint="Each step from a layer to the one before costs a factor 4.88.",
     praise="five steps, 4.88 each, and nothing was fitted.",
 )
 
-
-def _per_layer(speeds: list[float]) -> float:
-    return float((speeds[0] / speeds[-1]) ** (1 / (len(speeds) - 1)))
-
-
 per_layer = FunctionExercise(
     "per_layer",
     "return the factor by which the speed changes from a layer to the one before it.",
-    reference=_per_layer,
+    reference=lambda speeds: (speeds[0] / speeds[-1]) ** (1 / (len(speeds) - 1)),
     cases=[
-        ([1.0, 1.0],),
-        ([1.0, 2.0],),
-        ([1.0, 2.0, 8.0],),
-        ([0.003, 0.017, 0.07, 0.285],),
-        ([8.0, 1.0, 1.0, 1.0],),
+        *[[1.0, 1.0], [1.0, 2.0], [1.0, 2.0, 8.0]],
+        *[[0.003, 0.017, 0.07, 0.285], [8.0, 1.0, 1.0, 1.0]],
     ],
     domain=lambda speeds: len(speeds) >= 2 and min(speeds) > 0,
     hint="The same factor at each of len(speeds) - 1 steps must lead from the last to the first.",
     praise="below 1 the gradient vanishes, above 1 it explodes, and the depth is its exponent.",
 )
 
-
-def _moved(start: np.ndarray, now: np.ndarray) -> float:
-    return float(np.linalg.norm(now - start) / np.linalg.norm(start))
-
-
 moved = FunctionExercise(
     "moved",
     "return how far the weights have moved, in units of their length at the start.",
-    reference=_moved,
+    reference=lambda start, now: float(norm(now - start) / norm(start)),
     cases=[
         (np.array([[1.0]]), np.array([[1.0]])),
         (np.array([[2.0]]), np.array([[3.0]])),
@@ -85,7 +66,7 @@ moved = FunctionExercise(
         (np.array([[1.0, -1.0], [1.0, 1.0]]), np.array([[-1.0, 1.0], [1.0, 1.0]])),
     ],
     random=lambda rng: (rng.normal(size=(3, 2)), rng.normal(size=(3, 2))),
-    domain=lambda start, now: bool(np.linalg.norm(start) > 0),
+    domain=lambda start, now: bool(norm(start) > 0),
     hint="Divide the length of the difference by the length of the start.",
     praise="a layer whose weights turn round keeps its length, and yet it has moved.",
 )

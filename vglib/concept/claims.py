@@ -1,11 +1,10 @@
 """Claims on trial in chapter 01."""
 
-import numpy as np
-
-from vglib.claim import Claim, Tolerance
+from vglib.claim import Claim, Tolerance, above, below
 from vglib.concept import speed
 from vglib.concept.epochs import best_accuracy, factor_per_iteration, gradient_from_step, train
 from vglib.concept.speed import NIELSEN, factor_nielsen, median_ratio
+from vglib.scaled import norm
 
 CHAPTER = 1
 
@@ -20,11 +19,6 @@ TRAINED = (
 NIELSENS_RUN = NIELSEN[4][-1] / NIELSEN[4][0]
 
 
-def _ratio_at_two_rates(seed: int) -> float:
-    small, large = (float(np.linalg.norm(gradient_from_step(lr, seed))) for lr in (0.5, 20.0))
-    return large / small
-
-
 OVER_ITERATIONS = Claim(
     id="gradients-change-exponentially-over-iterations",
     source="a Chinese tutorial on vanishing gradients",
@@ -32,15 +26,14 @@ OVER_ITERATIONS = Claim(
     "every training iteration it grows exponentially.",
     setup=f"{TRAINED}, 20 epochs; the factor of layer 1's bias gradient per iteration",
     prediction=1.0,
-    measure=lambda seed: factor_per_iteration(1.0, seed),
+    measure=factor_per_iteration,
     tolerance=Tolerance.absolute(0.01),
     rival=factor_nielsen(),
     rival_says="per iteration what theory says of a layer",
-    verdict=lambda factor: (
-        f"refuted: from one iteration to the next the gradient changes by a factor {factor:.4f}; "
-        f"from one layer to the one before, by {factor_nielsen():.2f}"
-        if factor > 0.9
-        else "holds"
+    verdict=above(
+        0.9,
+        "refuted: from one iteration to the next the gradient changes by a factor {x:.4f}; "
+        f"from one layer to the one before, by {factor_nielsen():.2f}",
     ),
     correction="The exponential is over the layers, at one iteration; not over the iterations.",
 )
@@ -51,15 +44,11 @@ EACH_STEP = Claim(
     says="In backpropagation the gradient decays at every step to a very small size.",
     setup=AT_THE_START.replace("pixels 0 to 1", "standardised") + "; the factor per layer",
     prediction=factor_nielsen,
-    measure=lambda seed: speed.factor_per_layer(1.0, seed),
+    measure=speed.factor_per_layer,
     tolerance=Tolerance.relative(0.12),
     rival=0.01,
     rival_says="very small at every step",
-    verdict=lambda factor: (
-        f"holds only if a step is a layer and many follow: each keeps {factor:.2f}"
-        if factor > 0.1
-        else "holds"
-    ),
+    verdict=above(0.1, "holds only if a step is a layer and many follow: each keeps {x:.2f}"),
     correction="Each layer keeps a share, here a fifth; it is their product that becomes small.",
 )
 
@@ -74,11 +63,10 @@ FOURTH_IS_SLOW = Claim(
     tolerance=Tolerance.factor(1.7),
     rival=0.01,
     rival_says="layer 4 is a hundred times slower",
-    verdict=lambda ratio: (
-        "holds only if layers are counted from the output: from the input, layer 4 is "
-        f"{ratio:.0f} times faster"
-        if ratio > 10
-        else "holds"
+    verdict=above(
+        10,
+        "holds only if layers are counted from the output: from the input, layer 4 is {x:.0f} "
+        "times faster",
     ),
     correction="Counted from the input, layer 1 is the slow one, by two orders of magnitude.",
 )
@@ -111,11 +99,7 @@ ALWAYS_IN_ORDER = Claim(
     tolerance=Tolerance.absolute(0.05),
     rival=1 / 24,
     rival_says="any order of four is as likely as another",
-    verdict=lambda share: (
-        f"holds: in {100 * share:.0f}% of the nets"
-        if share > 0.9
-        else f"refuted: in {100 * share:.0f}% of the nets"
-    ),
+    verdict=lambda share: f"{'holds' if share > 0.9 else 'refuted'}: in {share:.0%} of the nets",
     correction="At the start of this net, always; not for every activation and weight scale.",
 )
 
@@ -147,7 +131,7 @@ RATE_CHANGES_GRADIENT = Claim(
     setup=f"{TRAINED.replace('batch 10, lr 0.5', 'one step on all images')}; the gradient of W_1 "
     "found from the step, at lr 20 over lr 0.5",
     prediction=1.0,
-    measure=_ratio_at_two_rates,
+    measure=lambda seed: norm(gradient_from_step(20.0, seed)) / norm(gradient_from_step(0.5, seed)),
     tolerance=Tolerance.relative(1e-6),
     rival=40.0,
     rival_says="the gradient grows as the learning rate does",
@@ -172,9 +156,9 @@ STAY_NEAR_START = Claim(
     rival=1.0,
     rival_says="as far as its own length, as in a net that learns",
     verdict=lambda moved: (
-        f"holds only if the step is small for this loss: moved by {100 * moved:.0f}% here"
+        f"holds only if the step is small for this loss: moved by {moved:.0%} here"
         if moved < 0.1
-        else f"refuted: moved by {100 * moved:.0f}%"
+        else f"refuted: moved by {moved:.0%}"
     ),
     correction="True of this training; with 40 times the step the same net moves and learns.",
 )
@@ -189,11 +173,10 @@ CANNOT_LEARN = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.2,
     rival_says="it stays near guessing, as at lr 0.5",
-    verdict=lambda accuracy: (
+    verdict=above(
+        0.5,
         "holds only if the step is too small: the same net, loss and start with 40 times the step "
-        f"reach {100 * accuracy:.0f}%"
-        if accuracy > 0.5
-        else "holds"
+        "reach {x:.0%}",
     ),
     correction="A small gradient is a slow layer. Whether the net learns is a matter of gradient, "
     "step size and time.",
@@ -206,15 +189,13 @@ A_LARGER_STEP = Claim(
     setup=f"{TRAINED.replace('4 hidden', '6 hidden').replace('lr 0.5', 'lr 0.5 to 100')}, "
     "40 epochs; the best test accuracy of five learning rates",
     prediction=0.3,
-    measure=lambda seed: best_accuracy(6, 1.0, seed),
+    measure=lambda seed: best_accuracy(6, seed),
     tolerance=Tolerance.at_most(),
     rival=0.9,
     rival_says="some step size suits six layers, as one suits four",
-    verdict=lambda best: (
-        f"holds only if the net is shallow: with six layers the best of five rates reaches "
-        f"{100 * best:.0f}%"
-        if best < 0.5
-        else "holds"
+    verdict=below(
+        0.5,
+        "holds only if the net is shallow: with six layers the best of five rates reaches {x:.0%}",
     ),
     correction="True of four layers, not of six. What helps there is another ratio between the "
     "layers: the same six layers with 4 times the weights reach 95%.",
@@ -232,25 +213,14 @@ BACKWARD_ONLY = Claim(
     tolerance=Tolerance.factor(1.4),
     rival=1.0,
     rival_says="forward nothing is lost",
-    verdict=lambda kept: (
-        f"refuted: forward, layer 4 keeps {kept:.4f} of layer 1's differences between images"
-        if kept < 0.5
-        else "holds"
+    verdict=below(
+        0.5, "refuted: forward, layer 4 keeps {x:.4f} of layer 1's differences between images"
     ),
     correction="One Jacobian rules both ways: differences forward and gradients backward shrink "
     "by the same sqrt(chi) a layer.",
 )
 
-CLAIMS: tuple[Claim, ...] = (
-    FOURTH_IS_SLOW,
-    NIELSENS_SPEEDS,
-    ALWAYS_IN_ORDER,
-    OVER_ITERATIONS,
-    EACH_STEP,
-    ROOT_CAUSE,
-    RATE_CHANGES_GRADIENT,
-    STAY_NEAR_START,
-    CANNOT_LEARN,
-    A_LARGER_STEP,
-    BACKWARD_ONLY,
+CLAIMS = (
+    *(FOURTH_IS_SLOW, NIELSENS_SPEEDS, ALWAYS_IN_ORDER, OVER_ITERATIONS, EACH_STEP, ROOT_CAUSE),
+    *(RATE_CHANGES_GRADIENT, STAY_NEAR_START, CANNOT_LEARN, A_LARGER_STEP, BACKWARD_ONLY),
 )

@@ -1,17 +1,22 @@
 """Learning speed of each hidden layer over the epochs of a training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 
 import numpy as np
+import torch
 
 from vglib.backprop import Flat
-from vglib.concept.descent import LOSSES, descend
+from vglib.checks import one_of, require
 from vglib.concept.speed import sigmoid_net
-from vglib.data import digits
-from vglib.probe import Array
+from vglib.data import Dataset, digits
+from vglib.losses import nielsen_cross_entropy, quadratic
+from vglib.probe import Array, Loss
 from vglib.results import at_its_end, last, result
 from vglib.scaled import log_norm, norm
 from vglib.words import count, factor, percent
+
+LOSSES: Mapping[str, Loss] = {"quadratic": quadratic, "cross-entropy": nielsen_cross_entropy}
 
 
 @result
@@ -38,11 +43,6 @@ class Training:
     spread: Array
 
     @property
-    def epochs(self) -> int:
-        """How many epochs were trained."""
-        return int(self.recorded[-1])
-
-    @property
     def accuracy(self) -> float:
         """Share of test digits named rightly by now."""
         return float(self.test_accuracy[-1])
@@ -67,15 +67,20 @@ class Training:
         """What became of the training: learns, is under way, or stuck."""
         if self.accuracy >= 0.8:
             return "learns"
-        return "stuck" if self.accuracy < 0.2 and self.epochs == self.total else "under way"
+        ended = self.recorded[-1] == self.total
+        return "stuck" if self.accuracy < 0.2 and ended else "under way"
 
     @property
     def verdict(self) -> str:
         """One sentence: accuracy, the ratio of speeds before and after, and how far layer 1 got."""
-        first, now = factor(self.log_ratios[0]), factor(self.log_ratios[-1])
-        when = "at the end" if self.epochs == self.total else "by now"
+        first, now, done = (
+            factor(self.log_ratios[0]),
+            factor(self.log_ratios[-1]),
+            self.recorded[-1],
+        )
+        when = "at the end" if done == self.total else "by now"
         return (
-            f"{self.word}: {self.accuracy:.0%} of the test digits after {self.epochs} epochs; "
+            f"{self.word}: {self.accuracy:.0%} of the test digits after {done} epochs; "
             f"layer {self.depth} learned {first} times as fast as layer 1 at the start, {now} "
             f"times {when}; layer 1 has moved by {percent(self.moved[-1, 0])} of its length."
         )
@@ -88,12 +93,12 @@ class OnePath(Training):
     @property
     def ordered_speed(self) -> int:
         """In how many records every layer's bias gradient exceeds the one of the layer before."""
-        return _ordered(self.log_speed)
+        return int((np.diff(self.log_speed) > 0).all(1).sum())
 
     @property
     def ordered_delta(self) -> int:
         """In how many records every layer's delta exceeds the delta of the layer before."""
-        return _ordered(self.log_delta)
+        return int((np.diff(self.log_delta) > 0).all(1).sum())
 
     @property
     def verdict(self) -> str:
@@ -104,10 +109,6 @@ class OnePath(Training):
             f"the order 1 < 2 < 3 < 4 holds at {self.ordered_speed} of {seen} "
             f"in ‖∂L/∂b‖ and at {self.ordered_delta} in ‖∂L/∂z‖; test accuracy {self.accuracy:.0%}."
         )
-
-
-def _ordered(rising: Array) -> int:
-    return int((np.diff(rising) > 0).all(1).sum())
 
 
 def training(
@@ -154,9 +155,31 @@ def training(
 train = at_its_end(training)
 
 
+def descend(
+    net: Flat, data: Dataset, *, lr: float, epochs: int, batch: int = 10, seed: int = 0
+) -> Iterator[int]:
+    """Train by plain SGD, and yield the number of each epoch at its end.
+
+    The batches are those of `vglib.training.fit` with the same seed, and so are the weights up to
+    rounding; what `fit` asks and records at each step would take longer than a step of so small a
+    net. Raises ValueError for lr that is not positive and finite, or epochs or batch below 1.
+    """
+    require("lr", lr, isfinite(lr) and lr > 0, "a positive finite number")
+    if min(epochs, batch) < 1:
+        raise ValueError("epochs and batch must be whole numbers from 1 on.")
+    x, y = net.rows(data.x_train.numpy()), data.y_train.numpy()
+    generator = torch.Generator().manual_seed(seed)
+    for epoch in range(1, epochs + 1):
+        order = torch.randperm(len(x), generator=generator).numpy()
+        images, labels = x[order], y[order]
+        for first in range(0, len(x), batch):
+            net(images[first : first + batch], labels[first : first + batch])
+            net.theta -= lr * net.gradient
+        yield epoch
+
+
 def _net(depth: int, width: int, loss: str, weight_scale: float = 1.0, seed: int = 0) -> Flat:
-    if loss not in LOSSES:
-        raise ValueError(f"There is no loss called {loss!r}; choose from {', '.join(LOSSES)}.")
+    one_of("loss", loss, LOSSES)
     return Flat(sigmoid_net(depth, width, weight_scale, seed), LOSSES[loss])
 
 
@@ -173,21 +196,19 @@ one_path = at_its_end(walking_one_path)
 
 def score(trainings: Sequence[Training]) -> str:
     """List what was registered: the setting, the ratio at the start, and what became of it."""
-    lines = [
+    lines = "; ".join(
         f"{t.loss}, lr {t.lr:.3g}, scale {t.weight_scale:.3g}, {t.depth} layers: ratio at the "
         f"start {factor(t.log_ratios[0])}, accuracy {t.accuracy:.0%}"
         for t in trainings
-    ]
-    return f"{len(lines)} registered. " + "; ".join(lines) + "."
+    )
+    return f"{len(trainings)} registered. {lines}."
 
 
-def best_accuracy(depth: int, weight_scale: float, seed: int) -> float:
+def best_accuracy(depth: int, seed: int) -> float:
     """Return the best test accuracy over five step sizes from 0.5 to 100, 40 epochs each."""
     rates = (0.5, 5.0, 20.0, 50.0, 100.0)
-    return max(
-        train(depth, 30, "quadratic", r, weight_scale, 40, seed, record_every=40).accuracy
-        for r in rates
-    )
+    runs = (train(depth, lr=lr, epochs=40, seed=seed, record_every=40) for lr in rates)
+    return max(run.accuracy for run in runs)
 
 
 def gradient_from_step(lr: float, seed: int) -> Array:
@@ -198,10 +219,10 @@ def gradient_from_step(lr: float, seed: int) -> Array:
     return (before - net.matrices(net.theta)[0])[:, :-1].ravel() / lr
 
 
-def factor_per_iteration(weight_scale: float, seed: int) -> float:
+def factor_per_iteration(seed: int) -> float:
     """Return the geometric mean factor of ||dL/db_1|| from one iteration to the next, 2880 of them.
 
     Four hidden layers of 30, quadratic loss, lr 0.5, batch 10, 20 epochs of 144 iterations.
     """
-    speed = train(weight_scale=weight_scale, seed=seed, record_every=20).log_speed[:, 0]
+    speed = train(seed=seed, record_every=20).log_speed[:, 0]
     return float(np.exp((speed[-1] - speed[0]) / 2880))

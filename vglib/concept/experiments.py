@@ -11,14 +11,5 @@ from vglib.concept.speed import (
 )
 from vglib.concept.surface import surface_data
 
-__all__ = [
-    "NIELSEN",
-    "chi_nielsen",
-    "factor_nielsen",
-    "learning_speed",
-    "median_ratio",
-    "one_path",
-    "sigmoid_net",
-    "surface_data",
-    "train",
-]
+__all__ = ["NIELSEN", "chi_nielsen", "factor_nielsen", "learning_speed", "median_ratio"]
+__all__ += ["one_path", "sigmoid_net", "surface_data", "train"]

@@ -6,18 +6,17 @@ from typing import Any
 import numpy as np
 
 from vglib import figures
-from vglib.concept.descent import LOSSES
-from vglib.concept.epochs import OnePath, Training, score, training, walking_one_path
+from vglib.concept.epochs import LOSSES, OnePath, Training, score, training, walking_one_path
 from vglib.concept.speed import NIELSEN, LearningSpeed, TwoWays, learning_speed, two_ways
 from vglib.concept.surface import STEPS, WINDOW, Descent, descent, surface_loss
-from vglib.figures import EPOCH, Curve, Drawing, Panel, Space, space_axis, theory
-from vglib.lab import Lab, Still, controls
+from vglib.figures import GREY, ORANGE, PINK, Curve, Drawing, Panel, Space, space_axis, theory
+from vglib.lab import Lab, Still
+from vglib.lab.controls import Control, choice, depth, ladder, seed, slider, weight_scale, width
 from vglib.probe import Array
 from vglib.words import percent
 
 SPEED = f"learning speed {figures.BIAS_GRADIENT}"
 DISTANCE = "‖W − W₀‖ / ‖W₀‖"
-ORANGE, PINK, GREY = figures.ORANGE, figures.PINK, figures.GREY
 LAYER_COLORS = (ORANGE, PINK, figures.GREEN, figures.BLUE, figures.SKY, GREY)
 # Higher ground is drawn as a table, so that the valley keeps its shape.
 CEILING = 4.1
@@ -28,17 +27,11 @@ def _landscape() -> tuple[dict[str, Any], dict[str, Any]]:
     """Make the surface and the mark of its minima, which no control changes."""
     grid = np.linspace(-WINDOW, WINDOW, 61)
     ground = np.minimum(surface_loss(*np.meshgrid(grid, grid)), CEILING)
+    lines = {"show": True, "start": 0, "end": 3.75, "size": 0.25, "color": "#ffffff"}
     surface = {
-        "type": "surface",
-        "x": grid,
-        "y": grid,
-        "z": ground,
-        "surfacecolor": np.log10(ground + 0.02),
-        "colorscale": figures.SEQUENTIAL,
+        **{"type": "surface", "x": grid, "y": grid, "z": ground, "contours": {"z": lines}},
+        **{"surfacecolor": np.log10(ground + 0.02), "colorscale": figures.SEQUENTIAL},
         "showscale": False,
-        "contours": {
-            "z": {"show": True, "start": 0, "end": 3.75, "size": 0.25, "color": "#ffffff"}
-        },
         "hovertemplate": "w₁ %{x:.2f}, w₂ %{y:.2f}: loss %{z:.3g}<extra></extra>",
     }
     minima = {"type": "scatter3d", "x": [1, -1], "y": [1.5, -1.5], "z": [0.08, 0.08]}
@@ -63,25 +56,26 @@ def draw_descent(walk: Descent) -> Drawing:
     landscape = Space([surface, path, minima], axes, camera, aspect=(1, 1, 0.6))
     losses = np.minimum(walk.losses, 1e6)
     curve = Curve("loss", np.arange(len(losses)), losses, ORANGE, mode="lines+markers")
-    ranges: dict[str, Any] = {"x_range": (0, STEPS), "y_range": (-8, 6)}
-    beside = Panel("loss at each step", [curve], figures.STEP, "log", **ranges)
+    ends, title = (0, STEPS), "loss at each step"
+    beside = Panel(title, [curve], figures.STEP, "log", x_range=ends, y_range=(-8, 6))
     return figures.panels([landscape, beside], height=504, shares=(0.66, 0.34), legend=False)
 
 
 def descent_lab() -> Lab:
     """Walk down the loss of a net with two weights, with a step of any size."""
 
-    def weight(name: str, tooltip: str) -> controls.Control:
-        return controls.slider(name, 2.5, -WINDOW, WINDOW, tooltip=tooltip, step=0.1)
+    def weight(name: str, which: str) -> Control:
+        return slider(
+            name, 2.5, -WINDOW, WINDOW, tooltip=f"Where the {which} weight starts.", step=0.1
+        )
 
+    tooltip = "How far a step follows the slope."
     return Lab(
         descent,
         draw_descent,
-        step=controls.slider(
-            "step size", 0.9, 0.01, 10.0, tooltip="How far a step follows the slope.", log=True
-        ),
-        w1=weight("start w1", "Where the first weight starts."),
-        w2=weight("start w2", "Where the second weight starts."),
+        step=slider("step size", 0.9, 0.01, 10.0, tooltip=tooltip, log=True),
+        w1=weight("start w1", "first"),
+        w2=weight("start w2", "second"),
         presets={
             "converges": {},
             "creeps": {"step": 0.1},
@@ -92,16 +86,11 @@ def descent_lab() -> Lab:
     )
 
 
-def _speed_panel(title: str, run: LearningSpeed, *quoted: Curve) -> Panel:
-    layers = np.arange(1, run.depth + 1)
-    measured = Curve("measured", layers, run.log_speed)
-    predicted = theory("theory", layers, run.theory_log_speed)
-    return Panel(title, [measured, predicted, *quoted], scale="ln", x_axis=_whole(run.depth))
-
-
-def _whole(depth: int) -> dict[str, int]:
-    """Put ticks at whole layers only."""
-    return {"dtick": 1 if depth <= 10 else 5, "tick0": 0}
+def _by_layer(title: str, measured: Array, predicted: Array, *quoted: Curve) -> Panel:
+    layers = np.arange(1, len(measured) + 1)
+    curves = [Curve("measured", layers, measured), theory("theory", layers, predicted), *quoted]
+    ticks = {"dtick": 1 if len(measured) <= 10 else 5, "tick0": 0}
+    return Panel(title, curves, scale="ln", x_axis=ticks)
 
 
 def draw_speed(run: LearningSpeed) -> Drawing:
@@ -112,7 +101,7 @@ def draw_speed(run: LearningSpeed) -> Drawing:
     speeds = NIELSEN.get(run.depth, ())
     layers, name = np.arange(1, len(speeds) + 1), "Nielsen's run (MNIST, 2015)"
     quoted = Curve(name, layers, speeds, PINK, figures.ASIDE, scale="log")
-    return figures.panels([_speed_panel(SPEED, run, quoted)])
+    return figures.panels([_by_layer(SPEED, run.log_speed, run.theory_log_speed, quoted)])
 
 
 def learning_speed_lab() -> Lab:
@@ -120,10 +109,10 @@ def learning_speed_lab() -> Lab:
     return Lab(
         learning_speed,
         draw_speed,
-        depth=controls.depth(2, maximum=50),
-        weight_scale=controls.weight_scale(),
-        width=controls.width(30, maximum=100),
-        seed=controls.seed(),
+        depth=depth(2, maximum=50),
+        weight_scale=weight_scale(),
+        width=width(30, maximum=100),
+        seed=seed(),
         presets={
             "Nielsen, 2 hidden layers": {},
             "Nielsen, 3 hidden layers": {"depth": 3},
@@ -136,14 +125,10 @@ def learning_speed_lab() -> Lab:
 
 def draw_two_ways(run: TwoWays) -> Drawing:
     """Draw the gradient that travels back beside the differences that travel forward."""
-    layers = np.arange(1, run.depth + 1)
-    spread = [
-        Curve("measured", layers, run.spread, scale="log"),
-        theory("theory", layers, run.theory_log_spread),
-    ]
-    title = f"forward: {figures.SPREAD}"
-    forward = Panel(title, spread, scale="ln", x_axis=_whole(run.depth))
-    return figures.panels([forward, _speed_panel(f"backward: {SPEED}", run)])
+    with np.errstate(divide="ignore"):
+        forward = _by_layer(f"forward: {figures.SPREAD}", np.log(run.spread), run.theory_log_spread)
+    backward = _by_layer(f"backward: {SPEED}", run.log_speed, run.theory_log_speed)
+    return figures.panels([forward, backward])
 
 
 def two_way_lab() -> Lab:
@@ -151,10 +136,10 @@ def two_way_lab() -> Lab:
     return Lab(
         two_ways,
         draw_two_ways,
-        depth=controls.depth(4, maximum=50),
-        weight_scale=controls.weight_scale(),
-        width=controls.width(100, maximum=100),
-        seed=controls.seed(),
+        depth=depth(4, maximum=50),
+        weight_scale=weight_scale(),
+        width=width(100, maximum=100),
+        seed=seed(),
         presets={
             "4 hidden layers": {},
             "20 hidden layers": {"depth": 20},
@@ -175,39 +160,32 @@ def _over_epochs(
     whole[: len(values), : run.depth] = values
     x, columns = np.arange(first, run.total + 1.0), whole[first:].T
     curves = [Curve(f"layer {i + 1}", x, columns[i], LAYER_COLORS[i]) for i in range(layers)]
-    return Panel(title, curves, EPOCH, x_range=(0, run.total), **panel)
+    return Panel(title, curves, figures.EPOCH, x_range=(0, run.total), **panel)
 
 
 def draw_training(run: Training) -> Drawing:
     """Draw speed and distance moved of each hidden layer, and the test accuracy, over epochs."""
     share = Curve("accuracy", run.recorded, 100 * run.test_accuracy, GREY, legend=False)
-    ranges: dict[str, Any] = {"x_range": (0, run.total), "y_range": (0, 100)}
-    moved = f"distance moved {DISTANCE}"
-    return figures.panels(
-        [
-            _over_epochs(SPEED, run, run.log_speed, layers=6, scale="ln"),
-            _over_epochs(moved, run, run.moved, layers=6, first=1, scale="log"),
-            Panel("test accuracy (%)", [share], EPOCH, **ranges),
-        ]
-    )
+    ends, title = (0, run.total), f"distance moved {DISTANCE}"
+    speed = _over_epochs(SPEED, run, run.log_speed, layers=6, scale="ln")
+    moved = _over_epochs(title, run, run.moved, layers=6, first=1, scale="log")
+    right = Panel("test accuracy (%)", [share], figures.EPOCH, x_range=ends, y_range=(0, 100))
+    return figures.panels([speed, moved, right])
 
 
 def training_lab() -> Lab:
     """Train the same small net under another loss, step size, weight scale or depth."""
+    tooltip = "Passes through the data; 20 take about half a second."
     return Lab(
         training,
         draw_training,
         score=score,
-        depth=controls.depth(4, maximum=6),
-        loss=controls.choice("loss", "quadratic", list(LOSSES), "What the outputs are judged by."),
-        lr=controls.slider(
-            "step size", 0.5, 0.01, 50.0, tooltip="The learning rate of plain SGD.", log=True
-        ),
-        weight_scale=controls.weight_scale(),
-        epochs=controls.ladder(
-            "epochs", 20, range(5, 41, 5), "Passes through the data; 20 take about half a second."
-        ),
-        seed=controls.seed(),
+        depth=depth(4, maximum=6),
+        loss=choice("loss", "quadratic", list(LOSSES), "What the outputs are judged by."),
+        lr=slider("step size", 0.5, 0.01, 50, tooltip="The learning rate of plain SGD.", log=True),
+        weight_scale=weight_scale(),
+        epochs=ladder("epochs", 20, range(5, 41, 5), tooltip),
+        seed=seed(),
         presets={
             "as it was": {},
             "cross-entropy": {"loss": "cross-entropy"},
@@ -222,27 +200,20 @@ def training_lab() -> Lab:
 
 def draw_one_path(run: OnePath) -> Drawing:
     """Draw four bias gradients over the epochs, and beside them the four deltas."""
-    return figures.panels(
-        [
-            _over_epochs(figures.BIAS_GRADIENT, run, run.log_speed, scale="ln"),
-            _over_epochs(figures.DELTA, run, run.log_delta, scale="ln"),
-        ]
-    )
+    by_bias = _over_epochs(figures.BIAS_GRADIENT, run, run.log_speed, scale="ln")
+    return figures.panels([by_bias, _over_epochs(figures.DELTA, run, run.log_delta, scale="ln")])
 
 
 def one_path_lab() -> Lab:
     """Train a net with one neuron in each of four hidden layers."""
+    tooltip = "Passes through the data; 60 take about a second."
     return Lab(
         walking_one_path,
         draw_one_path,
-        weight_scale=controls.weight_scale(),
-        lr=controls.slider(
-            "step size", 0.5, 0.05, 20.0, tooltip="The learning rate of plain SGD.", log=True
-        ),
-        epochs=controls.ladder(
-            "epochs", 60, range(10, 61, 10), "Passes through the data; 60 take about a second."
-        ),
-        seed=controls.seed(),
+        weight_scale=weight_scale(),
+        lr=slider("step size", 0.5, 0.05, 20, tooltip="The learning rate of plain SGD.", log=True),
+        epochs=ladder("epochs", 60, range(10, 61, 10), tooltip),
+        seed=seed(),
         presets={
             "as in the tutorial": {"seed": 0},
             "another draw": {"seed": 1},

@@ -1,7 +1,7 @@
 """Learning speed of each hidden layer at the random start: Nielsen's nets, and theory."""
 
-from collections.abc import Iterator
 from math import exp, inf, log, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from vglib.concept.pairs import SIGMOID, two_way_theory
 from vglib.data import digits
 from vglib.losses import nielsen_cross_entropy
 from vglib.networks import MLP, mlp
-from vglib.probe import Array, Trace, trace
+from vglib.probe import Array, trace
 from vglib.results import result
 from vglib.words import factor
 
@@ -27,26 +27,17 @@ ROUNDED = 1e-15
 
 @result
 class LearningSpeed:
-    """A fresh sigmoid net, traced, with mean-field theory for its `depth` hidden layers.
+    """A fresh sigmoid net with mean-field theory for its `depth` hidden layers, each (depth,).
 
-    `theory_log_speed`: ln ||dL/db_l|| up to a constant, anchored at the last hidden layer;
-    `theory_log_spread`: ln of the spread of h_l over the data, not anchored. Both (depth,).
+    `log_speed`: ln ||dL/db_l||; `spread`: that of h_l over the data. `theory_log_speed`: the same
+    up to a constant, anchored at the last hidden layer; `theory_log_spread`: ln, not anchored.
     """
 
-    trace: Trace
     depth: int
+    log_speed: Array
+    spread: Array
     theory_log_speed: Array
     theory_log_spread: Array
-
-    @property
-    def log_speed(self) -> Array:
-        """ln ||dL/db_l|| of the hidden layers, (depth,)."""
-        return self.trace.log_bias_grad[: self.depth]
-
-    @property
-    def spread(self) -> Array:
-        """Spread of h_l over the data, hidden layers only, (depth,)."""
-        return self.trace.spread[: self.depth]
 
     @property
     def ratio(self) -> float:
@@ -63,13 +54,9 @@ class LearningSpeed:
         """One sentence: how many times faster the last hidden layer learns, and theory's number."""
         if self.depth == 1:
             return "one hidden layer: there is no other to compare its speed with."
-        measured, said = _times(self.ratio), _times(self.predicted_ratio)
-        return f"layer {self.depth} learns {measured} than layer 1; theory says {said}."
-
-
-def _times(ratio: float) -> str:
-    ln = log(ratio)
-    return f"{factor(abs(ln))} times {'faster' if ln >= 0 else 'slower'}"
+        logs = (log(self.ratio), log(self.predicted_ratio))
+        seen, said = (f"{factor(abs(x))} times {'faster' if x >= 0 else 'slower'}" for x in logs)
+        return f"layer {self.depth} learns {seen} than layer 1; theory says {said}."
 
 
 @result
@@ -81,15 +68,12 @@ class TwoWays(LearningSpeed):
         """One sentence on both directions: what is left of the images and of the gradient."""
         if self.depth == 1:
             return "one hidden layer: nothing lies between the first and the last."
-        share, backward = self.spread[-1] / self.spread[0], -log(self.ratio)
-        forward = log(share) if share else -inf
+        share, last = self.spread[-1] / self.spread[0], f"layer {self.depth}"
+        kept, back = factor(log(share) if share else -inf), factor(-log(self.ratio))
         lost = np.flatnonzero(self.spread < ROUNDED)
         end = f"; from layer {lost[0] + 1} on float64 rounds the images to one" if len(lost) else ""
-        return (
-            f"forward, layer {self.depth} keeps {factor(forward)} of layer 1's differences "
-            f"between images; backward, layer 1 gets {factor(backward)} of layer {self.depth}'s "
-            f"gradient{end}."
-        )
+        forward = f"forward, {last} keeps {kept} of layer 1's differences between images"
+        return f"{forward}; backward, layer 1 gets {back} of {last}'s gradient{end}."
 
 
 def learning_speed(
@@ -111,7 +95,8 @@ def learning_speed(
     v_first = weight_scale**2 * float(x.var(0, correction=0).mean())
     log_spread, log_factors = two_way_theory(q_first, v_first, weight_scale, depth)
     behind = np.append(np.cumsum(log_factors[:-1][::-1])[::-1], 0.0)
-    return LearningSpeed(seen, depth, seen.log_bias_grad[depth - 1] + behind, log_spread)
+    log_speed, spread = seen.log_bias_grad[:depth], seen.spread[:depth]
+    return LearningSpeed(depth, log_speed, spread, log_speed[-1] + behind, log_spread)
 
 
 def two_ways(depth: int, weight_scale: float, width: int, seed: int) -> TwoWays:
@@ -121,40 +106,31 @@ def two_ways(depth: int, weight_scale: float, width: int, seed: int) -> TwoWays:
 
 def sigmoid_net(depth: int, width: int, weight_scale: float = 1.0, seed: int = 0) -> MLP:
     """Build the chapter's net: sigmoids throughout, N(0, 1/fan_in) weights, N(0, 1) biases."""
-    return mlp(
-        depth,
-        width,
-        output="sigmoid",
-        init="1/fan_in",
-        weight_scale=weight_scale,
-        bias_scale=1.0,
-        seed=seed,
-    )
-
-
-def _several(hidden_layers: int, nets: int, first_seed: int) -> Iterator[LearningSpeed]:
-    return (learning_speed(hidden_layers, seed=first_seed + number) for number in range(nets))
+    drawn: dict[str, Any] = {"init": "1/fan_in", "weight_scale": weight_scale, "bias_scale": 1.0}
+    return mlp(depth, width, output="sigmoid", seed=seed, **drawn)
 
 
 def median_ratio(hidden_layers: int, nets: int = 10, first_seed: int = 0) -> float:
     """Return the median over `nets` seeds of the last hidden layer's speed over the first one's."""
-    return float(np.median([run.ratio for run in _several(hidden_layers, nets, first_seed)]))
+    seeds = range(first_seed, first_seed + nets)
+    return float(np.median([learning_speed(hidden_layers, seed=seed).ratio for seed in seeds]))
 
 
-def share_ordered(hidden_layers: int, nets: int = 20, first_seed: int = 0) -> float:
+def share_ordered(hidden_layers: int, nets: int, first_seed: int) -> float:
     """Return the share of nets in which every hidden layer learns faster than the one before."""
-    runs = _several(hidden_layers, nets, first_seed)
-    return float(np.mean([(np.diff(run.log_speed) > 0).all() for run in runs]))
+    seeds = range(first_seed, first_seed + nets)
+    speeds = [learning_speed(hidden_layers, seed=seed).log_speed for seed in seeds]
+    return float((np.diff(speeds) > 0).all(1).mean())
 
 
-def factor_per_layer(weight_scale: float, seed: int) -> float:
+def factor_per_layer(seed: int) -> float:
     """Return the geometric mean factor of ||dL/db|| from one layer to the one before, at start."""
-    return learning_speed(4, weight_scale, 30, seed, standardised=True).ratio ** (-1 / 3)
+    return learning_speed(seed=seed, standardised=True).ratio ** (-1 / 3)
 
 
-def spread_factor(seed: int, width: int = 100) -> float:
+def spread_factor(seed: int) -> float:
     """Return what four hidden layers keep of layer 1's differences between images, at start."""
-    spread = learning_speed(4, 1.0, width, seed, standardised=True).spread
+    spread = learning_speed(width=100, seed=seed, standardised=True).spread
     return float(spread[-1] / spread[0])
 
 
@@ -167,15 +143,13 @@ def finite_difference_ratio(seed: int, size: float = 1e-4) -> float:
     x, y = data.x_train[:PROBE], data.y_train[:PROBE]
     network = sigmoid_net(4, 30, seed=seed)
     exact = np.exp(trace(network, x, y, nielsen_cross_entropy).log_bias_grad[0])
-    bias, slopes = network.biases[0].detach(), []
+    bias, losses = network.biases[0].detach(), np.empty((30, 2))
     for unit in range(len(bias)):
-        losses = []
-        for sign in (1, -1):
-            bias[unit] += sign * size
-            losses.append(float(nielsen_cross_entropy(network(x), y).detach()))
-            bias[unit] -= sign * size
-        slopes.append((losses[0] - losses[1]) / (2 * size))
-    return float(np.linalg.norm(slopes) / exact)
+        for side, step in enumerate((size, -size)):
+            bias[unit] += step
+            losses[unit, side] = nielsen_cross_entropy(network(x), y).detach()
+            bias[unit] -= step
+    return float(np.linalg.norm(losses[:, 0] - losses[:, 1]) / (2 * size) / exact)
 
 
 def chi_nielsen() -> float:

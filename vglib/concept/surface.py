@@ -59,21 +59,18 @@ class Descent:
                 f"diverges: after {n} steps the loss has grown from {first:.3g} to {last:.3g}; no "
                 f"step size above {largest_step():.3g} can settle at a minimum of this surface."
             )
+        left = f"after {n} steps the loss is {last:.2g}"
         if self.turns > 0.4:
-            return (
-                f"zig-zags: {self.turns:.0%} of the steps turn back on the step before; "
-                f"after {n} steps the loss is {last:.2g}."
-            )
+            return f"zig-zags: {self.turns:.0%} of the steps turn back on the step before; {left}."
         if last < 1e-3:
             near = int(np.argmax(self.losses < 1e-3))
             return f"converges: the loss falls below 0.001 at step {near} of {n}."
         slope = self.slopes[-1]
         if slope < 0.03:
-            return (
-                f"creeps: after {n} steps the gradient is only {slope:.2g}, and yet the loss is "
-                f"{last:.2g} where a minimum has 0: flat ground is not low ground."
-            )
-        return f"creeps: after {n} steps the loss is {last:.2g}, the gradient {slope:.2g}."
+            flat = f"after {n} steps the gradient is only {slope:.2g}"
+            high = f"the loss is {last:.2g} where a minimum has 0"
+            return f"creeps: {flat}, and yet {high}: flat ground is not low ground."
+        return f"creeps: {left}, the gradient {slope:.2g}."
 
 
 def largest_step() -> float:

@@ -1,10 +1,11 @@
 """Exercises of chapter 05."""
 
-from math import log, sqrt
+from math import ceil, log, sqrt
 
 from vglib.activations import get_activation
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
-from vglib.theory import chi_at_fixed_point, depth_scale
+from vglib.initialization.mean_field import depth_scale
+from vglib.theory import chi_at_fixed_point
 
 guess = ChoiceExercise(
     "my_guess",
@@ -73,13 +74,6 @@ xi = NumberExercise(
 )
 
 
-def _layers_until(largest: float, first: float, growth: float) -> int:
-    layer, size = 1, first
-    while size <= largest:
-        layer, size = layer + 1, size * growth
-    return layer
-
-
 def _not_on_the_edge(largest: float, first: float, growth: float) -> bool:
     if not (first > 0 and growth > 1.01 and first < largest < 1e300):
         return False
@@ -90,13 +84,10 @@ def _not_on_the_edge(largest: float, first: float, growth: float) -> bool:
 layers_until = FunctionExercise(
     "layers_until",
     "return the layer's number.",
-    reference=_layers_until,
+    reference=lambda largest, first, growth: 1 + ceil(log(largest / first) / log(growth)),
     cases=[
-        (65504.0, 10.0, 4.0),
-        (65504.0, 1.5, 2.0),
-        (3.4e38, 10.0, 4.0),
-        (100.0, 3.0, 10.0),
-        (65504.0, 1.0, 1.5),
+        *[(65504.0, 10.0, 4.0), (65504.0, 1.5, 2.0), (3.4e38, 10.0, 4.0)],
+        *[(100.0, 3.0, 10.0), (65504.0, 1.0, 1.5)],
     ],
     domain=_not_on_the_edge,
     hint="Layer l has the size first · growth^(l-1).",

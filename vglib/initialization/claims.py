@@ -1,32 +1,60 @@
 """Claims on trial in chapter 05."""
 
-from math import exp, inf, isfinite, log, log10, sqrt
+from math import exp, inf, isfinite, log, log10, nan, sqrt
 
 import numpy as np
 import torch
 from torch import nn
 
 from vglib import theory
-from vglib.claim import Claim, Tolerance
+from vglib.activations import ACTIVATIONS
+from vglib.claim import Claim, Tolerance, above, below
 from vglib.initialization.fluctuation import log_norm_variance, log_norms_of_real_nets
 from vglib.initialization.isometry import jacobian_spread, linear_learning, singular_values
-from vglib.initialization.learning import after_training, learning_speed, train_grid
+from vglib.initialization.learning import change_of_flow, learning_speed, train_grid
 from vglib.initialization.mean_field import variance_after
 from vglib.initialization.overflow import overflow, overflow_layer
 from vglib.initialization.phases import phase_point
-from vglib.initialization.schemes import PHI
 from vglib.initialization.variance import alternating_factors, through_depth
 
 CHAPTER = 5
 
 AT_THE_START = "8 random inputs of the size at which signals settle, before training"
 SIGMA_B = sqrt(0.05)
-TANH = PHI["tanh"]
+TANH = ACTIVATIONS["tanh"]
 
 
 def _chi(name: str, sigma_w: float, sigma_b: float = 0.0) -> float:
-    phi = PHI[name]
+    phi = ACTIVATIONS[name]
     return theory.chi_at_fixed_point(phi.phi, phi.dphi, sigma_w, sigma_b)
+
+
+def _default_n_var(seed: int) -> float:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return 1000 * float(nn.Linear(1000, 1000).weight.detach().double().var())
+
+
+def _relu_spread(seed: int) -> float:
+    square = singular_values("relu", "orthogonal", 10, 300, seed) ** 2
+    return float(square.var() / square.mean() ** 2)
+
+
+def _speed_up(seed: int) -> float:
+    speed = learning_speed(seed=seed, epochs=15, inits=("torch default", "Glorot uniform"))
+    slow, fast = speed.epochs_to_target
+    return slow / fast if isfinite(fast) else nan
+
+
+def _step_ratio(seed: int) -> float:
+    deep, shallow = (linear_learning(n, seed).steps_to_target[1] for n in (30, 10))
+    return deep / shallow
+
+
+def _edge_advantage(seed: int) -> float:
+    scales = theory.critical_sigma_w(TANH.phi, TANH.dphi, 0.22) * np.array([0.5, 1.0, 2.0])
+    low, edge, high = train_grid(30, scales, 0.22, steps=200, width=48, seed=seed)
+    return float(edge - max(low, high))
 
 
 UNIT_NORMAL = Claim(
@@ -41,10 +69,10 @@ UNIT_NORMAL = Claim(
     tolerance=Tolerance.relative(0.08),
     rival=1 / 16,
     rival_says="the square of 1/4",
-    verdict=lambda factor: (
-        f"refuted: at width 300 each layer multiplies the squared gradient by {factor:.2f}"
-        if factor > 1
-        else "holds only if the net is narrow"
+    verdict=above(
+        1,
+        "refuted: at width 300 each layer multiplies the squared gradient by {x:.2f}",
+        "holds only if the net is narrow",
     ),
     correction="What counts is fan_in times the variance of the weights. With N(0, 1) it is the "
     "fan_in, and a sigmoid net wider than about 105 explodes.",
@@ -59,7 +87,7 @@ GLOROT_KEEPS = Claim(
     setup="linear, 21 layers of 100 and 400 units in turn, Glorot's N(0, 2/(n_in + n_out)), no "
     "biases, 64 random inputs; factor of the variance per pair of layers",
     prediction=(2 / 5) * (8 / 5),
-    measure=lambda seed: alternating_factors(100, 400, 20, seed)[0],
+    measure=lambda seed: alternating_factors(100, 400, seed)[0],
     tolerance=Tolerance.relative(0.06),
     rival=1.0,
     rival_says="the variance is kept",
@@ -84,11 +112,7 @@ RELU_GLOROT = Claim(
     tolerance=Tolerance.relative(0.08),
     rival=1.0,
     rival_says="nothing is lost",
-    verdict=lambda factor: (
-        f"refuted: Glorot with ReLU keeps {factor:.2f} of the squared gradient per layer"
-        if factor < 0.9
-        else "holds"
-    ),
+    verdict=below(0.9, "refuted: Glorot with ReLU keeps {x:.2f} of the squared gradient per layer"),
     correction="ReLU halves the mean square, so it needs He's factor of two; after 20 layers the "
     "difference is a factor of a million.",
 )
@@ -99,7 +123,7 @@ TORCH_DEFAULT = Claim(
     says="PyTorch's linear layers are initialised with Kaiming (He), so they suit ReLU.",
     setup="torch.nn.Linear(1000, 1000) as it comes; fan_in times the variance of its weights",
     prediction=1 / 3,
-    measure=lambda seed: _default_n_var(seed),
+    measure=_default_n_var,
     tolerance=Tolerance.relative(0.02),
     rival=2.0,
     rival_says="He's n Var w",
@@ -111,13 +135,6 @@ TORCH_DEFAULT = Claim(
     correction="It calls kaiming_uniform_ with a = sqrt(5), which gives U(±1/sqrt(n)): variance "
     "1/(3n).",
 )
-
-
-def _default_n_var(seed: int) -> float:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return 1000 * float(nn.Linear(1000, 1000).weight.detach().double().var())
-
 
 QUARTER = Claim(
     id="xavier-tanh-settles-at-a-quarter",
@@ -132,11 +149,7 @@ QUARTER = Claim(
     tolerance=Tolerance.relative(0.4),
     rival=0.25,
     rival_says="it settles at 0.25",
-    verdict=lambda q: (
-        f"refuted: in layer 60 the mean of z² is {q:.4f}, about 1/(2·60) = {1 / 120:.4f}"
-        if q < 0.1
-        else "holds"
-    ),
+    verdict=below(0.1, "refuted: in layer 60 the mean of z² is {x:.4f}, about 1/(2·60) = 0.0083"),
     correction="At sigma_w = 1 the only fixed point is 0, reached slowly: q is about 1/(2L) after "
     "L layers.",
 )
@@ -152,11 +165,10 @@ FIVE_THIRDS = Claim(
     tolerance=Tolerance.relative(0.04),
     rival=1.0,
     rival_says="critical",
-    verdict=lambda factor: (
-        f"holds only if the signal alone counts: each layer multiplies the squared gradient by "
-        f"{factor:.2f}"
-        if factor > 1.1
-        else "holds"
+    verdict=above(
+        1.1,
+        "holds only if the signal alone counts: each layer multiplies the squared gradient by "
+        "{x:.2f}",
     ),
     correction="At 5/3 the variance settles at a healthy size, but chi = 1.21: the gradient "
     "explodes. Without biases the critical gain is 1.",
@@ -168,15 +180,13 @@ SELU_GAIN = Claim(
     says="The recommended gain for SELU is 3/4.",
     setup="SELU, 50 layers of 200 units, weights N(0, (3/4)²/n), no biases, 8 random inputs of "
     "variance 1; mean of z² in layer 50",
-    prediction=lambda: theory.q_fixed_point(PHI["selu"].phi, 0.75, 0.0),
+    prediction=lambda: theory.q_fixed_point(ACTIVATIONS["selu"].phi, 0.75, 0.0),
     measure=lambda seed: variance_after("selu", 0.75, 50, seed, width=200),
     tolerance=Tolerance.factor(1.7),
     rival=1.0,
     rival_says="SELU's own fixed point",
-    verdict=lambda q: (
-        f"refuted: with 3/4 the mean of z² falls to {q:.3f}; with gain 1 it stays at 1"
-        if q < 0.5
-        else "holds"
+    verdict=below(
+        0.5, "refuted: with 3/4 the mean of z² falls to {x:.3f}; with gain 1 it stays at 1"
     ),
     correction="SELU normalises itself with variance 1/n, gain 1. The 3/4 trades this away for "
     "gradients that do not grow.",
@@ -192,7 +202,7 @@ ORDERED = Claim(
     tolerance=Tolerance.relative(0.08),
     rival=0.0,
     rival_says="σ_w = 1 keeps everything",
-    verdict=lambda slope: "holds" if slope < -0.2 else "refuted: the gradient does not vanish",
+    verdict=below(-0.2, "holds", "refuted: the gradient does not vanish"),
     correction="It does, to a few per cent at width 400.",
 )
 
@@ -218,16 +228,12 @@ REMEDY = Claim(
     setup="no activation at all, 100 orthogonal layers of 100 units; median singular value of "
     "the Jacobian",
     prediction=1.0,
-    measure=lambda seed: float(
-        np.median(singular_values("identity", "orthogonal", 100, 100, seed))
-    ),
+    measure=lambda seed: np.median(singular_values("identity", "orthogonal", 100, 100, seed)),
     tolerance=Tolerance.absolute(1e-6),
     rival=2.0**-50,
     rival_says="what 100 Gaussian layers leave, 2^(-L/2)",
-    verdict=lambda s: (
-        f"refuted: a net without any nonlinearity keeps every singular value at {s:.6f}"
-        if s > 0.9
-        else "holds"
+    verdict=above(
+        0.9, "refuted: a net without any nonlinearity keeps every singular value at {x:.6f}"
     ),
     correction="The sigmoid is nonlinear too. What counts is the size of the slopes and of the "
     "weights, and how evenly the weights treat the directions.",
@@ -244,11 +250,7 @@ ENOUGH = Claim(
     tolerance=Tolerance.absolute(0.5),
     rival=0.0,
     rival_says="a typical direction keeps its size",
-    verdict=lambda exponent: (
-        f"holds only if the mean is meant: the median singular value is 10^{exponent:.1f}"
-        if exponent < -3
-        else "holds"
-    ),
+    verdict=below(-3, "holds only if the mean is meant: the median singular value is 10^{x:.1f}"),
     correction="A mean of 1 may be made of a few large values and many tiny ones. Orthogonal "
     "weights keep nearly all directions.",
 )
@@ -259,25 +261,17 @@ RELU_ISOMETRY = Claim(
     says="Orthogonal initialisation keeps all singular values near 1, whatever the activation.",
     setup="ReLU, 10 layers of 300 units, √2 times orthogonal weights, no biases; variance of the "
     "squared singular values over their squared mean",
-    prediction=lambda: jacobian_spread(10, PHI["relu"].dphi, 1.0, orthogonal=True),
-    measure=lambda seed: _spread(singular_values("relu", "orthogonal", 10, 300, seed)),
+    prediction=lambda: jacobian_spread(10, ACTIVATIONS["relu"].dphi, 1.0, orthogonal=True),
+    measure=_relu_spread,
     tolerance=Tolerance.relative(0.15),
     rival=0.0,
     rival_says="an isometry",
-    verdict=lambda spread: (
-        f"holds only if the activation is nearly linear: with ReLU the spread is {spread:.1f}"
-        if spread > 1
-        else "holds"
+    verdict=above(
+        1, "holds only if the activation is nearly linear: with ReLU the spread is {x:.1f}"
     ),
     correction="ReLU shuts half of the units and spreads the spectrum by L, twice that with "
     "Gaussian weights. tanh near 0 can be isometric.",
 )
-
-
-def _spread(singular: np.ndarray) -> float:
-    square = singular**2
-    return float(square.var() / square.mean() ** 2)
-
 
 WIDTH = Claim(
     id="the-right-scale-fixes-the-size-of-the-output",
@@ -285,16 +279,15 @@ WIDTH = Claim(
     says="With He's weights the signal of a ReLU net keeps its size.",
     setup="ReLU, 10 layers of 50 units, He normal, no biases, one input, 200 nets with matrices of "
     "their own; variance of ln‖h‖² over the nets",
-    prediction=lambda: log_norm_variance(PHI["relu"].phi, 10, 50),
+    prediction=lambda: log_norm_variance(ACTIVATIONS["relu"].phi, 10, 50),
     measure=lambda seed: float(np.var(log_norms_of_real_nets("relu", 10, 50, seed, 200))),
     tolerance=Tolerance.relative(0.3),
     rival=0.4,
     rival_says="2L/n, the linear net's",
-    verdict=lambda variance: (
-        f"holds only if the width is far above five times the depth: here ln‖h‖² has variance "
-        f"{variance:.2f}"
-        if variance > 0.1
-        else "holds"
+    verdict=above(
+        0.1,
+        "holds only if the width is far above five times the depth: here ln‖h‖² has variance "
+        "{x:.2f}",
     ),
     correction="The mean is kept, but ln‖h‖² wanders with variance 5L/n in a ReLU net.",
 )
@@ -307,7 +300,7 @@ LASTS = Claim(
     setup="tanh, 10 layers of 50 units, Glorot normal, digits, cross-entropy, SGD lr 1, batch 32, "
     "200 steps; by how much ln(‖δ_1‖/‖δ_10‖) has moved, either way",
     prediction=2.0,
-    measure=lambda seed: abs(after_training(1.0, seed).change),
+    measure=lambda seed: abs(change_of_flow(1.0, seed)),
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="a critical start stays critical",
@@ -327,16 +320,12 @@ HALF_THE_BITS = Claim(
     setup="ReLU, width 128, 4 times He's weights, one net in bfloat16; the first layer with an "
     "infinity",
     prediction=lambda: overflow_layer(torch.finfo(torch.bfloat16).max, 4.0, 128),
-    measure=lambda seed: float(
-        overflow(4.0, seed, formats=["bfloat16"]).inf_layer["bfloat16"] or inf
-    ),
+    measure=lambda seed: overflow(4.0, seed, formats=["bfloat16"]).inf_layer["bfloat16"] or inf,
     tolerance=Tolerance.absolute(3),
     rival=7.0,
     rival_says="where float16 overflows",
-    verdict=lambda layer: (
-        f"holds only if it is float16: bfloat16 lasts until layer {layer:.0f}, as float32 does"
-        if layer > 30
-        else "holds"
+    verdict=above(
+        30, "holds only if it is float16: bfloat16 lasts until layer {x:.0f}, as float32 does"
     ),
     correction="bfloat16 has float32's exponent and fewer digits; float16 ends at 65504.",
 )
@@ -348,24 +337,15 @@ SPEEDS_UP = Claim(
     setup="digits, tanh, 5 layers of 50 units, cross-entropy, SGD lr 0.1, batch 64; epochs to 90% "
     "on the test set with torch's default over epochs with Glorot uniform",
     prediction=2.0,
-    measure=lambda seed: _speed_up(seed),
+    measure=_speed_up,
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="the start does not matter",
-    verdict=lambda ratio: (
-        f"holds: torch's default needs {ratio:.1f} times as many epochs"
-        if ratio > 1.5
-        else "refuted: no faster"
+    verdict=above(
+        1.5, "holds: torch's default needs {x:.1f} times as many epochs", "refuted: no faster"
     ),
     correction="True for tanh. How much depends on the depth and on what one compares with.",
 )
-
-
-def _speed_up(seed: int) -> float:
-    speed = learning_speed(seed=seed, epochs=15, inits=("torch default", "Glorot uniform"))
-    slow, fast = speed.epochs_to_target
-    return slow / fast if isfinite(fast) else float("nan")
-
 
 SAXE = Claim(
     id="a-deeper-linear-net-needs-more-steps",
@@ -374,23 +354,15 @@ SAXE = Claim(
     setup="digits, linear nets of width 64, orthogonal weights, quadratic loss, full batch, the "
     "best of three learning rates over L; steps to loss 0.05 at 30 layers over those at 10",
     prediction=1.0,
-    measure=lambda seed: _step_ratio(seed),
+    measure=_step_ratio,
     tolerance=Tolerance.factor(1.5),
     rival=3.0,
     rival_says="in proportion to the depth",
-    verdict=lambda ratio: (
-        f"refuted: 30 layers take {ratio:.2f} times the steps of 10" if ratio < 2 else "holds"
-    ),
+    verdict=below(2, "refuted: 30 layers take {x:.2f} times the steps of 10"),
     correction="From an orthogonal start the number of steps does not depend on the depth, with a "
     "learning rate in proportion to 1/L (Saxe, McClelland and Ganguli 2014).",
     slow=True,
 )
-
-
-def _step_ratio(seed: int) -> float:
-    deep, shallow = (linear_learning(n, seed).steps_to_target[1] for n in (30, 10))
-    return deep / shallow
-
 
 TRAINABLE = Claim(
     id="deep-nets-learn-best-at-the-edge-of-chaos",
@@ -400,7 +372,7 @@ TRAINABLE = Claim(
     "momentum 0.9, batch 32, 200 steps, float32; test accuracy at the critical σ_w less the better "
     "of half and twice that σ_w",
     prediction=0.25,
-    measure=lambda seed: _edge_advantage(seed),
+    measure=_edge_advantage,
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="the scale does not matter",
@@ -413,31 +385,8 @@ TRAINABLE = Claim(
     slow=True,
 )
 
-
-def _edge_advantage(seed: int) -> float:
-    critical = theory.critical_sigma_w(TANH.phi, TANH.dphi, 0.22)
-    scales = critical * np.array([0.5, 1.0, 2.0])
-    low, edge, high = train_grid(30, scales, 0.22, steps=200, width=48, seed=seed)
-    return float(edge - max(low, high))
-
-
 CLAIMS = (
-    UNIT_NORMAL,
-    GLOROT_KEEPS,
-    RELU_GLOROT,
-    TORCH_DEFAULT,
-    QUARTER,
-    FIVE_THIRDS,
-    SELU_GAIN,
-    ORDERED,
-    CHAOTIC,
-    REMEDY,
-    ENOUGH,
-    RELU_ISOMETRY,
-    WIDTH,
-    LASTS,
-    HALF_THE_BITS,
-    SPEEDS_UP,
-    SAXE,
-    TRAINABLE,
+    *(UNIT_NORMAL, GLOROT_KEEPS, RELU_GLOROT, TORCH_DEFAULT, QUARTER, FIVE_THIRDS, SELU_GAIN),
+    *(ORDERED, CHAOTIC, REMEDY, ENOUGH, RELU_ISOMETRY, WIDTH, LASTS, HALF_THE_BITS, SPEEDS_UP),
+    *(SAXE, TRAINABLE),
 )

@@ -9,12 +9,5 @@ from vglib.initialization.mean_field import c_map, pair_mean
 from vglib.initialization.phases import phase_point
 from vglib.initialization.variance import layer_factors
 
-__all__ = [
-    "c_map",
-    "gaussian_product_edge",
-    "layer_factors",
-    "log_singular_values",
-    "pair_mean",
-    "phase_point",
-    "singular_values",
-]
+__all__ = ["c_map", "gaussian_product_edge", "layer_factors", "log_singular_values"]
+__all__ += ["pair_mean", "phase_point", "singular_values"]

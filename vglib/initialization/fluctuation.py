@@ -7,12 +7,14 @@ from math import sqrt
 import numpy as np
 import torch
 
+from vglib.activations import ACTIVATIONS
+from vglib.checks import require
 from vglib.initialization.mean_field import square_ratio
-from vglib.initialization.schemes import CRITICAL, PHI
+from vglib.initialization.schemes import CRITICAL
 from vglib.initialization.variance import BesideNormal, beside_normal
 from vglib.initialization.watching import Walk
 from vglib.probe import Array
-from vglib.results import at_its_end, result
+from vglib.results import result
 from vglib.theory import Function
 from vglib.words import power_of_ten
 
@@ -27,8 +29,7 @@ def log_norm_variance(phi: Function, depth: int, width: int) -> float:
     Source: Hanin & Nica 2020, theorem 1.
     """
     for name, number in (("The number of layers", depth), ("width", width)):
-        if not number >= 1:
-            raise ValueError(f"{name} is {number}, but must be at least 1.")
+        require(name, number, number >= 1, "at least 1")
     return depth / width * (square_ratio(phi, 1.0) - 1)
 
 
@@ -51,7 +52,7 @@ class Fluctuation:
     @property
     def verdict(self) -> str:
         """One sentence: the variance measured and predicted, and what it does to a net."""
-        low, high = (float(v) for v in np.quantile(self.log_norms, (0.1, 0.9)))
+        low, high = np.quantile(self.log_norms, (0.1, 0.9))
         return (
             f"Var ln‖h‖² is {self.variance:.3g} over {len(self.log_norms)} nets, theory says "
             f"{self.predicted:.3g}; eight nets in ten multiply ‖h‖² by something between "
@@ -68,7 +69,7 @@ def fluctuations(
     the nets need no matrices: z_l = sigma_w ||h_(l-1)|| / sqrt(n) u_l. Where every unit of a net
     is shut it is left out.
     """
-    walk, phi = _walk(activation, width, nets, seed), PHI[activation].phi
+    walk, phi = _walk(activation, width, nets, seed), ACTIVATIONS[activation].phi
     whole = log_norm_variance(phi, depth, width)
     ends = -whole / 2 - 4 * sqrt(whole), -whole / 2 + 4 * sqrt(whole)
     for layers in walk.news(depth):
@@ -77,30 +78,25 @@ def fluctuations(
         yield Fluctuation(logs, so_far, beside_normal(logs, -so_far / 2, so_far, 32, ends))
 
 
-fluctuation = at_its_end(fluctuations)
-
-
 @lru_cache(maxsize=4)
 def _walk(activation: str, width: int, nets: int, seed: int) -> Walk[Array]:
-    return Walk(lambda: _log_norms(activation, width, nets, seed))
+    """Return the walk of ln(||h_l||^2 / ||h_0||^2) of all nets after l = 1, 2, ...; (nets,)."""
+    phi, (w_scale, _) = ACTIVATIONS[activation], CRITICAL[activation]
+
+    def layers() -> Iterator[Array]:
+        generator, logs = np.random.default_rng(seed), np.zeros(nets)
+        while True:
+            h = phi.phi(w_scale * generator.standard_normal((nets, width)))
+            with np.errstate(divide="ignore"):
+                logs = logs + np.log((h**2).mean(axis=1))
+            yield logs
+
+    return Walk(layers)
 
 
-def _log_norms(activation: str, width: int, nets: int, seed: int) -> Iterator[Array]:
-    """Yield ln(||h_l||^2 / ||h_0||^2) of all nets after layer l = 1, 2, ...; (nets,)."""
-    phi, (w_scale, _) = PHI[activation], CRITICAL[activation]
-    generator, logs = np.random.default_rng(seed), np.zeros(nets)
-    while True:
-        h = phi.phi(w_scale * generator.standard_normal((nets, width)))
-        with np.errstate(divide="ignore"):
-            logs = logs + np.log((h**2).mean(axis=1))
-        yield logs
-
-
-def log_norms_of_real_nets(
-    activation: str, depth: int, width: int, seed: int = 0, nets: int = 200
-) -> Array:
+def log_norms_of_real_nets(activation: str, depth: int, width: int, seed: int, nets: int) -> Array:
     """Return ln(||h_L||^2 / ||h_0||^2) of nets with real weight matrices; (nets,)."""
-    phi, (w_scale, _) = PHI[activation], CRITICAL[activation]
+    phi, (w_scale, _) = ACTIVATIONS[activation], CRITICAL[activation]
     generator = torch.Generator().manual_seed(seed)
     h = torch.ones(nets, width, 1, dtype=torch.float64)
     for _ in range(depth):

@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from vglib import learn, theory
+from vglib.activations import ACTIVATIONS
+from vglib.checks import require
 from vglib.data import digits
 from vglib.initialization.mean_field import square_ratio
-from vglib.initialization.schemes import CRITICAL, PHI, normal_inputs
+from vglib.initialization.schemes import CRITICAL, normal_inputs
 from vglib.initialization.watching import Walk
 from vglib.networks import INITIALIZATIONS, mlp
 from vglib.probe import Array
@@ -32,7 +34,7 @@ def jacobian_spread(depth: int, dphi: Function, q: float, orthogonal: bool = Fal
     Raises ValueError for depth < 1 or a q that is negative or nan.
     Source: Pennington, Schoenholz & Ganguli 2017, eq. 21.
     """
-    _check_depth(depth)
+    require("depth", depth, depth >= 1, "at least 1")
     # At q = 0 itself every sample would sit on the jump of ReLU's derivative.
     return depth * (square_ratio(dphi, q or 1e-300) - 1 + (0 if orthogonal else 1))
 
@@ -45,29 +47,23 @@ def gaussian_product_edge(depth: int) -> float:
     Raises ValueError for depth < 1.
     Source: Pennington, Schoenholz & Ganguli 2017, section 2.
     """
-    _check_depth(depth)
+    require("depth", depth, depth >= 1, "at least 1")
     return float(np.exp(0.5 * ((depth + 1) * np.log(depth + 1) - depth * np.log(depth))))
 
 
-def gaussian_product_log_quantile(share: ArrayLike, depth: int) -> NDArray:
+def gaussian_product_log_quantile(share: ArrayLike, depth: ArrayLike) -> NDArray:
     """Return ln s below which a share of the singular values of a deep Gaussian product lies.
 
     (L / 2) ln p, for a product of L square N(0, 1/n) matrices, L large: the median is 2^(-L/2)
 
-    share: any shape, and so the result.
+    share, depth: any shapes that fit together, and so the result.
     Raises ValueError for a share outside (0, 1] or depth < 1.
     Source: Newman 1986.
     """
-    _check_depth(depth)
-    p = np.asarray(share, dtype=np.float64)
-    if not np.all((p > 0) & (p <= 1)):
-        raise ValueError("share contains a number that is no share; it must lie in (0, 1].")
-    return 0.5 * depth * np.log(p)
-
-
-def _check_depth(depth: int) -> None:
-    if not depth >= 1:
-        raise ValueError(f"The number of layers is {depth}, but must be at least 1.")
+    p, layers = np.asarray(share, dtype=np.float64), np.asarray(depth)
+    require("depth", depth, np.all(layers >= 1), "at least 1")
+    require("share", share, np.all((p > 0) & (p <= 1)), "above 0, and 1 at most")
+    return 0.5 * layers * np.log(p)
 
 
 @result
@@ -95,17 +91,15 @@ class Spectrum:
     @property
     def verdict(self) -> str:
         """One sentence: mean square and median of both."""
-        names, ends = ("Gaussian", "orthogonal"), (self.mean_squares[:, -1], self.medians[:, -1])
-        parts = [
-            f"{name} weights have mean s² = {square:.2g} and median s = {median:.2g}"
-            for name, square, median in zip(names, *ends, strict=True)
-        ]
-        return f"{count(self.singular.shape[1], 'layer')}: {' while '.join(parts)}."
+        squares, medians = self.mean_squares[:, -1], self.medians[:, -1]
+        return (
+            f"{count(self.singular.shape[1], 'layer')}: Gaussian weights have mean s² = "
+            f"{squares[0]:.2g} and median s = {medians[0]:.2g} while orthogonal weights have mean "
+            f"s² = {squares[1]:.2g} and median s = {medians[1]:.2g}."
+        )
 
 
-def spectra(
-    activation: str = "tanh", depth: int = 50, seed: int = 0, *, width: int = 150
-) -> Iterator[Spectrum]:
+def spectra(activation: str, depth: int, seed: int = 0, *, width: int = 150) -> Iterator[Spectrum]:
     """Compute the singular values of a Gaussian and of an orthogonal net's Jacobian, going deeper.
 
     J = W_L D_(L-1) ... W_1 D_0, D_l = diag phi'(z_l), both nets at the activation's critical point.
@@ -114,9 +108,6 @@ def spectra(
     walks = [_walk(activation, init, width, seed) for init in ("1/fan_in", "orthogonal")]
     for layers in walks[0].news(depth):
         yield Spectrum(activation, depth, np.array([walk.first(layers) for walk in walks]))
-
-
-spectrum = at_its_end(spectra)
 
 
 @lru_cache(maxsize=4)
@@ -137,7 +128,7 @@ def _singular_values(jacobian: Tensor) -> Array:
 
 def _jacobians(activation: str, init: str, width: int, seed: int) -> Iterator[Tensor]:
     """Yield dz_l/dz_0 for l = 1, 2, ..., z_0 normal with variance q*; each (width, width)."""
-    phi, (w_scale, b_scale) = PHI[activation], CRITICAL[activation]
+    phi, (w_scale, b_scale) = ACTIVATIONS[activation], CRITICAL[activation]
     scheme, generator = INITIALIZATIONS[init], torch.Generator().manual_seed(seed)
     q = theory.q_fixed_point(phi.phi, w_scale, b_scale)
     z = sqrt(q) * normal_inputs(width, seed=seed)
@@ -166,28 +157,26 @@ def log_singular_values(depth: int, width: int, seed: int = 0) -> Array:
 
 
 RATES = (0.3, 1.0, 3.0)
+TARGET = 0.05
 
 
 @result
 class LinearLearning:
     """The loss of deep linear nets over the steps, each at its best learning rate so far.
 
-    `losses: (2, steps + 1)`, Gaussian first; nan after the target is reached, and from step `taken`
-    on. `rates`: the best learning rates, times the depth.
+    `losses: (2, steps + 1)`, Gaussian first; nan after TARGET is reached, and from step `taken` on.
+    `rates`: the best learning rates, times the depth.
     """
 
     depth: int
     losses: Array
-    rates: tuple[float, float]
-    target: float
+    rates: tuple[float, ...]
     taken: int
 
     @property
-    def steps_to_target(self) -> tuple[float, float]:
+    def steps_to_target(self) -> tuple[float, ...]:
         """The first step at which the loss is below the target; inf if there is none."""
-        found = [np.flatnonzero(curve < self.target) for curve in self.losses]
-        first, second = (float(i[0]) if len(i) else inf for i in found)
-        return first, second
+        return tuple(float(low.argmax()) if low.any() else inf for low in self.losses < TARGET)
 
     @property
     def verdict(self) -> str:
@@ -197,35 +186,31 @@ class LinearLearning:
             for s in self.steps_to_target
         )
         return (
-            f"{self.depth} linear layers reach the loss {self.target:g} in {orthogonal} from an "
+            f"{self.depth} linear layers reach the loss {TARGET:g} in {orthogonal} from an "
             f"orthogonal start and in {gaussian} from a Gaussian one, each at the best of three "
             "learning rates."
         )
 
 
-def racing_linear(
-    depth: int = 20, seed: int = 0, *, steps: int = 80, target: float = 0.05
-) -> Iterator[LinearLearning]:
+def racing_linear(depth: int, seed: int = 0, *, steps: int = 80) -> Iterator[LinearLearning]:
     """Train a deep linear net on digits from a Gaussian and from an orthogonal start.
 
     Width 64, quadratic loss over all 1437 images at once, plain gradient descent, learning rate
     0.3, 1 or 3 over the depth. The images enter through a QR decomposition: 64 rows have the same
     loss, up to a constant, as all of them. A result each step.
     """
-    races = [_tries(depth, init, seed, steps, target) for init in ("1/fan_in", "orthogonal")]
+    races = [_tries(depth, init, seed, steps) for init in ("1/fan_in", "orthogonal")]
     best: list[tuple[Array, float]] = []
     for taken, found in enumerate(zip_longest(*races)):
         best = [new or best[start] for start, new in enumerate(found)]
         curves, rates = zip(*best, strict=True)
-        yield LinearLearning(depth, np.array(curves), rates, target, taken)
+        yield LinearLearning(depth, np.array(curves), rates, taken)
 
 
 linear_learning = at_its_end(racing_linear)
 
 
-def _tries(
-    depth: int, init: str, seed: int, steps: int, target: float
-) -> Iterator[tuple[Array, float]]:
+def _tries(depth: int, init: str, seed: int, steps: int) -> Iterator[tuple[Array, float]]:
     """Yield after each step the loss of the best of three rates (steps + 1,), and that rate.
 
     The best is the first at the target, and until one is there the lowest.
@@ -237,21 +222,19 @@ def _tries(
     def gradient(step: int) -> tuple[float, list[Array]]:
         now, gradients = _gradients(weights, np.array(RATES))
         losses[runs, step] = now[runs]
-        runs[:] = runs & (now < 1e3) & ~(now[runs] < target).any()
+        runs[:] = runs & (now < 1e3) & ~(now[runs] < TARGET).any()
         return 0.0, gradients
 
     def rank(one: int) -> tuple[float, float]:
-        reached = np.flatnonzero(losses[one] < target)
+        reached = np.flatnonzero(losses[one] < TARGET)
         lowest = float(np.nanmin(losses[one])) if runs[one] else inf
         return (float(reached[0]), 0.0) if len(reached) else (inf, lowest)
 
-    def over(*_: object) -> str:
-        return "" if runs.any() else "over"
-
-    places = ((step,) for step in range(steps + 1))
-    for _ in learn.steps(weights, gradient, places, lr=1 / depth, stop=over):
+    for _ in learn.steps(weights, gradient, ((step,) for step in range(steps + 1)), lr=1 / depth):
         best = min(range(len(RATES)), key=rank)
         yield losses[best].copy(), RATES[best]
+        if not runs.any():
+            return
 
 
 def _gradients(weights: list[Array], rates: Array) -> tuple[Array, list[Array]]:
@@ -282,5 +265,4 @@ def _few_rows() -> tuple[Array, Array, float, int]:
     targets = np.eye(10)[data.y_train]
     q, r = (part.numpy() for part in torch.linalg.qr(data.x_train))
     few = q.T @ targets
-    lost = float((targets**2).sum() - (few**2).sum()) / targets.size
-    return r, few, lost, targets.size
+    return r, few, float((targets**2).sum() - (few**2).sum()) / targets.size, targets.size

@@ -1,51 +1,29 @@
 """Labs of chapter 05."""
 
 from collections.abc import Sequence
+from itertools import repeat
 from math import log, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vglib import figures
 from vglib.figures import ASIDE, Curve, Drawing, Heat, Panel, theory
+from vglib.initialization import isometry, learning
 from vglib.initialization.fluctuation import Fluctuation, fluctuations
-from vglib.initialization.isometry import (
-    LinearLearning,
-    Spectrum,
-    gaussian_product_log_quantile,
-    racing_linear,
-    spectra,
-)
-from vglib.initialization.learning import (
-    FINE_W,
-    GRID_DEPTHS,
-    GRID_W,
-    Speed,
-    Trainability,
-    filling_grid,
-    racing,
-)
+from vglib.initialization.learning import FINE_W, GRID_DEPTHS, GRID_W
 from vglib.initialization.mean_field import CMap, QMap, c_map_steps, q_map_steps
 from vglib.initialization.overflow import LIMITS, MOST_LAYERS, Overflow, overflowing
 from vglib.initialization.phases import PhasePoint, phase_point, phases
 from vglib.initialization.schemes import CRITICAL, SCHEMES
-from vglib.initialization.variance import (
-    BesideNormal,
-    DepthFlow,
-    Neuron,
-    going_deep,
-    one_neuron,
-)
+from vglib.initialization.variance import BesideNormal, DepthFlow, Neuron, going_deep, one_neuron
 from vglib.lab import Control, Lab, controls
 
 BLUE, ORANGE, GREEN, PINK, SKY, GREY = figures.PALETTE
 THREE = ("tanh", "relu", "sigmoid")
 STEP_BY_STEP = "the map, step by step"
-
-
-def _sigma_w(value: float) -> Control:
-    tooltip = "Standard deviation of the weights, times the square root of fan_in."
-    return controls.slider("σ_w", value, 0.5, 20.0, tooltip=tooltip, log=True)
+HE = {"activation": "relu", "sigma_w": sqrt(2), "sigma_b": 0.0}
 
 
 def _sigma_b(value: float, high: float = 2.0) -> Control:
@@ -57,7 +35,11 @@ def _activation(value: str = "tanh", options: Sequence[str] = THREE) -> Control:
     return controls.choice("activation", value, options, "phi")
 
 
-# ---- variances
+def _plane(w: float, b: float, options: Sequence[str] = THREE) -> dict[str, Any]:
+    """Make the controls of an activation and of a point in the plane of sigma_w and sigma_b."""
+    tooltip = "Standard deviation of the weights, times the square root of fan_in."
+    sigma_w = controls.slider("σ_w", w, 0.5, 20.0, tooltip=tooltip, log=True)
+    return {"activation": _activation(options=options), "sigma_w": sigma_w, "sigma_b": _sigma_b(b)}
 
 
 def draw_depth(flow: DepthFlow) -> Drawing:
@@ -110,18 +92,14 @@ def _beside_normal(one: BesideNormal, names: tuple[str, str], x_title: str, heig
 
 def neuron_lab() -> Lab:
     """Show that only the variance of the weights matters, not their distribution."""
+    stops, kinds = [1, 2, 3, 4, 5, 7, 10, 20, 50, 100, 200, 500], ["coin", "uniform", "normal"]
+    n_var = "Fan_in times the variance of a weight."
     return Lab(
         one_neuron,
         draw_neuron,
-        fan_in=controls.ladder(
-            "fan_in", 100, [1, 2, 3, 4, 5, 7, 10, 20, 50, 100, 200, 500], "Number of inputs."
-        ),
-        n_var=controls.slider(
-            "n Var w", 1.0, 0.1, 4.0, tooltip="Fan_in times the variance of a weight.", step=0.1
-        ),
-        distribution=controls.choice(
-            "weights", "uniform", ["coin", "uniform", "normal"], "Distribution of one weight."
-        ),
+        fan_in=controls.ladder("fan_in", 100, stops, "Number of inputs."),
+        n_var=controls.slider("n Var w", 1.0, 0.1, 4.0, tooltip=n_var, step=0.1),
+        distribution=controls.choice("weights", "uniform", kinds, "Distribution of one weight."),
         seed=controls.seed(),
         presets={
             "one input shows its distribution": {"fan_in": 1},
@@ -131,12 +109,9 @@ def neuron_lab() -> Lab:
     )
 
 
-def draw_speed(speed: Speed) -> Drawing:
+def draw_speed(speed: learning.Speed) -> Drawing:
     """Draw the test accuracy over the epochs, a curve for each start."""
-    curves = [
-        Curve(name, speed.epochs, accuracy, color)
-        for name, accuracy, color in zip(speed.inits, speed.accuracy, figures.PALETTE, strict=False)
-    ]
+    curves = [*map(Curve, speed.inits, repeat(speed.epochs), speed.accuracy, figures.PALETTE)]
     whole = (0, speed.total)
     panel = Panel("test accuracy", curves, figures.EPOCH, x_range=whole, y_range=(0.0, 1.0))
     return figures.panels([panel], height=360)
@@ -145,7 +120,7 @@ def draw_speed(speed: Speed) -> Drawing:
 def speed_lab() -> Lab:
     """Train the same net from four starts."""
     return Lab(
-        racing,
+        learning.racing,
         draw_speed,
         activation=_activation(),
         depth=controls.depth(5, 5),
@@ -160,21 +135,15 @@ def speed_lab() -> Lab:
     )
 
 
-# ---- mean field
-
-
 def _cobweb(letter: str, mapped: Curve, seen: QMap | CMap, top: float, *more: Curve) -> Panel:
     """Draw a map with its diagonal and its staircase: to the map, across to the diagonal, ..."""
     along = np.repeat(seen.steps, 2)[:-1]
     up = np.concatenate([[0.0], np.repeat(seen.steps[1:], 2)])
-    diagonal = Curve("diagonal", [0.0, top], [0.0, top], GREY, ASIDE, "lines")
-    return Panel(
-        f"{letter} of the next layer",
-        [mapped, diagonal, *more, theory(STEP_BY_STEP, along, up)],
-        f"{letter} of a layer",
-        x_range=(0.0, top),
-        y_range=(0.0, top),
-    )
+    ends = (0.0, top)
+    diagonal = Curve("diagonal", ends, ends, GREY, ASIDE, "lines")
+    lines = [mapped, diagonal, *more, theory(STEP_BY_STEP, along, up)]
+    titles = f"{letter} of the next layer", f"{letter} of a layer"
+    return Panel(titles[0], lines, titles[1], x_range=ends, y_range=ends)
 
 
 def _over_layers(title: str, seen: QMap | CMap, low: float, high: float) -> Panel:
@@ -195,25 +164,18 @@ def draw_q_map(seen: QMap) -> Drawing:
 
 def q_map_lab() -> Lab:
     """Iterate the variance map by hand, beside a real network."""
+    tooltip = "Where the staircase starts."
     return Lab(
         q_map_steps,
         draw_q_map,
-        activation=_activation(options=[*THREE, "selu"]),
-        sigma_w=_sigma_w(1.5),
-        sigma_b=_sigma_b(0.3),
-        q_start=controls.slider(
-            "q of layer 1", 3.0, 0.01, 5.0, tooltip="Where the staircase starts.", step=0.01
-        ),
+        **_plane(1.5, 0.3, [*THREE, "selu"]),
+        q_start=controls.slider("q of layer 1", 3.0, 0.01, 5.0, tooltip=tooltip, step=0.01),
         seed=controls.seed(),
         presets={
             "tanh settles": {},
             "from below, the same place": {"q_start": 0.05},
             "tanh dies out": {"sigma_w": 0.8, "sigma_b": 0.0},
-            "ReLU with He keeps what it got": {
-                "activation": "relu",
-                "sigma_w": sqrt(2),
-                "sigma_b": 0.0,
-            },
+            "ReLU with He keeps what it got": HE,
             "ReLU runs away": {"activation": "relu", "sigma_w": 1.6, "sigma_b": 0.0},
             "SELU heads for 1": {"activation": "selu", "sigma_w": 1.0, "sigma_b": 0.0},
         },
@@ -232,15 +194,12 @@ def draw_c_map(seen: CMap) -> Drawing:
 
 def c_map_lab() -> Lab:
     """Follow two inputs through the layers: do they become alike, or do they part?"""
+    tooltip = "How alike the two inputs start."
     return Lab(
         c_map_steps,
         draw_c_map,
-        activation=_activation(),
-        sigma_w=_sigma_w(2.0),
-        sigma_b=_sigma_b(0.3),
-        c_start=controls.slider(
-            "c of layer 1", 0.9, 0.0, 0.999, tooltip="How alike the two inputs start.", step=0.001
-        ),
+        **_plane(2.0, 0.3),
+        c_start=controls.slider("c of layer 1", 0.9, 0.0, 0.999, tooltip=tooltip, step=0.001),
         seed=controls.seed(),
         presets={
             "ordered": {"sigma_w": 1.0},
@@ -254,31 +213,18 @@ def c_map_lab() -> Lab:
 def draw_phase(point: PhasePoint) -> Drawing:
     """Draw the plane with the edge and the present point, and ln ||delta||^2 over the layers."""
     plane, layers = phases(point.activation), np.arange(1, point.depth + 1)
-    color = Heat(
-        np.clip(plane.log_chi, -2, 2),
-        -2,
-        2,
-        plane.sigma_ws,
-        plane.sigma_bs,
-        figures.DIVERGING,
-        bar=(-2, 0, 2),
-        hover="σ_w %{x:.3g}, σ_b %{y:.2f}: ln χ %{z:.2f}",
-    )
+    values, places = np.clip(plane.log_chi, -2, 2), (plane.sigma_ws, plane.sigma_bs)
+    hover = "σ_w %{x:.3g}, σ_b %{y:.2f}: ln χ %{z:.2f}"
+    color = Heat(values, -2, 2, *places, figures.DIVERGING, bar=(-2, 0, 2), hover=hover)
     edge = theory("edge of chaos, χ = 1", plane.line_w, plane.line_b, "#1f1f1f")
     ring = {"color": "#1f1f1f", "width": 3}
     here = figures.mark("you are here", point.sigma_w, point.sigma_b, "#ffffff", 17, line=ring)
     seen = Curve("measured", layers, point.log_delta_square)
-    plane_panel = Panel(
-        "σ_b (colour: ln χ)",
-        [color, edge, here],
-        "σ_w",
-        x_log=True,
-        x_range=(0.5, 20.0),
-        y_range=(0.0, 2.0),
-        x_ticks=(0.5, 1, 2, 5, 10, 20),
-    )
+    axes: dict[str, Any] = {"x_log": True, "x_range": (0.5, 20.0), "y_range": (0.0, 2.0)}
+    ticks = (0.5, 1, 2, 5, 10, 20)
+    diagram = Panel("σ_b (colour: ln χ)", [color, edge, here], "σ_w", x_ticks=ticks, **axes)
     slopes = Panel("ln ‖∂L/∂z‖²", [seen, theory("slope ln χ", layers, point.theory)])
-    return figures.panels([plane_panel, slopes])
+    return figures.panels([diagram, slopes])
 
 
 def phase_lab() -> Lab:
@@ -286,9 +232,7 @@ def phase_lab() -> Lab:
     return Lab(
         phase_point,
         draw_phase,
-        activation=_activation(),
-        sigma_w=_sigma_w(1.0),
-        sigma_b=_sigma_b(0.22),
+        **_plane(1.0, 0.22),
         depth=controls.depth(30, 60),
         seed=controls.seed(),
         presets={
@@ -296,7 +240,7 @@ def phase_lab() -> Lab:
             "tanh, critical": {"sigma_w": 1.324},
             "tanh, chaotic": {"sigma_w": 2.0},
             "tanh at torch's gain 5/3": {"sigma_w": 5 / 3, "sigma_b": 0.0},
-            "ReLU with He": {"activation": "relu", "sigma_w": sqrt(2), "sigma_b": 0.0},
+            "ReLU with He": HE,
             "ReLU with Glorot": {"activation": "relu", "sigma_b": 0.0},
             "sigmoid with Glorot": {"activation": "sigmoid", "sigma_b": 0.0},
             "sigmoid, critical": {"activation": "sigmoid", "sigma_w": 10.149, "sigma_b": 0.0},
@@ -304,87 +248,60 @@ def phase_lab() -> Lab:
     )
 
 
-def draw_trainability(grid: Trainability) -> Drawing:
+def draw_trainability(grid: learning.Trainability) -> Drawing:
     """Draw accuracy over depth and sigma_w with theory's line, and the two depth scales."""
     # Fields of one size: the depth counts in octaves, sigma_w by its ln.
     columns, fine, rows = np.log(GRID_W), np.log(FINE_W), np.log2(GRID_DEPTHS) - np.log2(3)
     half, top = 0.5 * float(columns[1] - columns[0]), float(rows[-1]) + 0.5
     sides = (float(columns[0]) - half, float(columns[-1]) + half)
     ticks = {log(w): f"{w:g}" for w in (0.7, 1.0, 1.4, 2.0, 3.0)}
-    learned = Heat(
-        grid.accuracy,
-        0.0,
-        1.0,
-        columns,
-        rows,
-        bar=(0, 0.5, 1),
-        digits=".0%",
-        hover="σ_w %{customdata:.3g}: accuracy %{z:.2f}",
-        style={"customdata": np.tile(GRID_W, (len(rows), 1)), "textfont": {"size": 12}},
-    )
+    style = {"customdata": np.tile(GRID_W, (len(rows), 1)), "textfont": {"size": 12}}
+    words = {"digits": ".0%", "hover": "σ_w %{customdata:.3g}: accuracy %{z:.2f}"}
+    learned = Heat(grid.accuracy, 0.0, 1.0, columns, rows, bar=(0, 0.5, 1), style=style, **words)
     line = np.log2(6 * grid.xi_c / GRID_DEPTHS[0])
     reach = theory("6 ξ of the correlation", fine, np.where(line > top + 2, np.nan, line), PINK)
     scales = [
         theory("ξ of the gradient", fine, np.minimum(grid.xi_grad, 1e3), BLUE),
         theory("ξ of the correlation", fine, np.minimum(grid.xi_c, 1e3)),
     ]
-    accuracy = Panel(
-        "depth (colour: test accuracy)",
-        [learned, reach],
-        "σ_w",
-        x_range=sides,
-        y_range=(-0.5, top),
-        x_ticks=ticks,
-        y_ticks=dict(zip(rows, map(str, GRID_DEPTHS), strict=True)),
-        x_axis={"showgrid": False},
-    )
-    depths = Panel("depth scale ξ in layers", scales, "σ_w", "log", x_range=sides, x_ticks=ticks)
+    across: dict[str, Any] = {"x_title": "σ_w", "x_range": sides, "x_ticks": ticks}
+    up = {"y_range": (-0.5, top), "y_ticks": dict(zip(rows, map(str, GRID_DEPTHS), strict=True))}
+    field = across | up | {"x_axis": {"showgrid": False}}
+    accuracy = Panel("depth (colour: test accuracy)", [learned, reach], **field)
+    depths = Panel("depth scale ξ in layers", scales, scale="log", **across)
     return figures.panels([accuracy, depths])
 
 
 def trainability_lab() -> Lab:
     """Train a small grid of tanh nets over depth and sigma_w, row after row."""
     return Lab(
-        filling_grid,
+        learning.filling_grid,
         draw_trainability,
         sigma_b=_sigma_b(0.22, 0.6),
         steps=controls.ladder("steps", 50, [5, 10, 20, 30, 40, 50, 60], "Steps of SGD."),
         seed=controls.seed(),
-        presets={
-            "fifty steps": {},
-            "ten steps": {"steps": 10},
-            "larger biases": {"sigma_b": 0.5},
-        },
+        presets={"fifty steps": {}, "ten steps": {"steps": 10}, "larger biases": {"sigma_b": 0.5}},
     )
 
 
-# ---- isometry
-
-
-def draw_spectrum(seen: Spectrum) -> Drawing:
+def draw_spectrum(seen: isometry.Spectrum) -> Drawing:
     """Draw the histograms of the singular values, and median and mean square over the layers."""
     edges, medians = np.linspace(-16.5, 2.5, 39), seen.medians
     layers, whole = np.arange(1, medians.shape[1] + 1), np.arange(1, seen.depth + 1)
+    starts = (("Gaussian", BLUE, SKY), ("orthogonal", GREEN, PINK))
     bars, sizes, roots = [], [], []
-    for row, (name, color, lighter) in enumerate(
-        (("Gaussian", BLUE, SKY), ("orthogonal", GREEN, PINK))
-    ):
+    for row, (name, color, lighter) in enumerate(starts):
         now, root = seen.singular[row, -1], np.sqrt(seen.mean_squares[row])
         shares = np.histogram(np.log10(now), edges)[0] / len(now)
         bars.append(figures.histogram(f"{name} weights", edges, shares, color))
         sizes.append(Curve(f"{name} weights", layers, medians[row], color, mode="lines"))
         roots.append(Curve(f"root mean square, {name}", layers, root, lighter, mode="lines"))
     # ReLU shuts half of the units, and the law is that of linear ones.
-    law = [float(gaussian_product_log_quantile(0.5, int(n))) for n in whole]
-    law = [np.nan] * len(law) if seen.activation == "relu" else law
+    law = isometry.gaussian_product_log_quantile(0.5, whole)
+    law = np.full_like(law, np.nan) if seen.activation == "relu" else law
     half = theory("theory, 2^(−L/2)", whole, law, scale="ln")
-    spectrum = Panel(
-        "share of the singular values",
-        bars,
-        "log₁₀ of the singular value s of ∂z_L/∂z_0",
-        x_range=(-16.5, 2.5),
-        y_range=(0.0, 1.0),
-    )
+    title, x_title = "share of the singular values", "log₁₀ of the singular value s of ∂z_L/∂z_0"
+    spectrum = Panel(title, bars, x_title, x_range=(-16.5, 2.5), y_range=(0.0, 1.0))
     y_range = (min(-2.0, float(np.floor(np.log10(medians.min())))), 1.0)
     typical = Panel("median of s", [*sizes, *roots, half], scale="log", y_range=y_range)
     return figures.panels([spectrum, typical])
@@ -393,7 +310,7 @@ def draw_spectrum(seen: Spectrum) -> Drawing:
 def spectrum_lab() -> Lab:
     """Compare all the directions of two nets whose mean square is the same."""
     return Lab(
-        spectra,
+        isometry.spectra,
         draw_spectrum,
         activation=_activation(options=list(CRITICAL)),
         depth=controls.depth(50, 100),
@@ -408,12 +325,12 @@ def spectrum_lab() -> Lab:
     )
 
 
-def draw_linear(race: LinearLearning) -> Drawing:
+def draw_linear(race: isometry.LinearLearning) -> Drawing:
     """Draw the loss over the steps from both starts."""
     steps = np.arange(race.losses.shape[1])
     starts = zip(("Gaussian start", "orthogonal start"), race.losses, (BLUE, GREEN), strict=True)
     curves = [Curve(name, steps, losses, color, mode="lines") for name, losses, color in starts]
-    target = Curve("target", steps[[0, -1]], [race.target] * 2, GREY, ASIDE, "lines")
+    target = Curve("target", steps[[0, -1]], [isometry.TARGET] * 2, GREY, ASIDE, "lines")
     panel = Panel("quadratic loss", [*curves, target], figures.STEP, y_range=(0.03, 0.2))
     return figures.panels([panel], height=340)
 
@@ -421,15 +338,12 @@ def draw_linear(race: LinearLearning) -> Drawing:
 def linear_lab() -> Lab:
     """Race an orthogonal against a Gaussian start in deep linear nets."""
     return Lab(
-        racing_linear,
+        isometry.racing_linear,
         draw_linear,
         depth=controls.depth(10, 20),
         seed=controls.seed(),
         presets={"3 layers": {"depth": 3}, "10 layers": {}, "20 layers": {"depth": 20}},
     )
-
-
-# ---- finite width and finite numbers
 
 
 def draw_fluctuation(many: Fluctuation) -> Drawing:
@@ -468,29 +382,19 @@ def draw_overflow(seen: Overflow) -> Drawing:
         style = {"marker": {"size": 18}} if name == "bfloat16" else {}
         curves.append(Curve(text, x, y, color, mode="markers", style=style))
         curves.append(figures.level("largest number of each format", limit, (1, MOST_LAYERS)))
-    panel = Panel(
-        "largest |z|",
-        [*curves, theory("theory", layers, seen.theory)],
-        scale="ln",
-        x_log=True,
-        x_range=(1, MOST_LAYERS),
-        y_range=(0, 330),
-        x_ticks=(1, 10, 100, 1000),
-    )
-    return figures.panels([panel])
+    curves.append(theory("theory", layers, seen.theory))
+    axes: dict[str, Any] = {"x_log": True, "x_range": (1, MOST_LAYERS), "y_range": (0, 330)}
+    ticks = (1, 10, 100, 1000)
+    return figures.panels([Panel("largest |z|", curves, scale="ln", x_ticks=ticks, **axes)])
 
 
 def overflow_lab() -> Lab:
     """Let one exploding net overflow in four number formats."""
+    tooltip = "He's weights are multiplied by this."
     return Lab(
         overflowing,
         draw_overflow,
-        weight_scale=controls.slider(
-            "He times", 4.0, 1.5, 20.0, tooltip="He's weights are multiplied by this.", log=True
-        ),
+        weight_scale=controls.slider("He times", 4.0, 1.5, 20.0, tooltip=tooltip, log=True),
         seed=controls.seed(),
-        presets={
-            "half again too large": {"weight_scale": 1.5},
-            "N(0,1)-like": {"weight_scale": 8.0},
-        },
+        presets={"half again too large": {"weight_scale": 1.5}, "N(0,1)-like": {"weight_scale": 8}},
     )

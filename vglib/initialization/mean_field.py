@@ -3,9 +3,8 @@
 The q map and the c map of infinite width, each beside a real net.
 """
 
-import math
-from functools import lru_cache
-from math import isfinite, pi, sqrt
+from functools import lru_cache, partial
+from math import acos, ceil, isfinite, log2, pi, sqrt
 
 import numpy as np
 import torch
@@ -15,10 +14,11 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from vglib import theory
-from vglib.activations import Activation
-from vglib.initialization.schemes import LARGE_Q, PHI, SMALL_Q, normal_inputs
+from vglib.activations import ACTIVATIONS, Activation
+from vglib.checks import require
+from vglib.initialization.schemes import LARGE_Q, SMALL_Q, normal_inputs
 from vglib.probe import Array
-from vglib.results import result
+from vglib.results import frozen, result
 from vglib.theory import Function
 
 # P(|u| > 10) is 1.5e-23: beyond it nothing of float64's precision is left.
@@ -43,11 +43,8 @@ def wide_layers(
 def _unit_layers(n: int, layers: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     """Draw weights (n, n) and biases (n,) from N(0, 1) for each layer."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = ((n, n), (n,))
-    return [
-        tuple(torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes)  # type: ignore[misc]
-        for _ in range(layers)
-    ]
+    draw = partial(torch.randn, generator=generator, dtype=torch.float64)
+    return [(draw(n, n), draw(n)) for _ in range(layers)]
 
 
 def variance_after(
@@ -55,7 +52,9 @@ def variance_after(
 ) -> float:
     """Return the mean of z^2 in layer `depth` of a real net whose layer 1 has variance 1."""
     z = normal_inputs(8, width, seed=seed)
-    return float((wide_layers(z, PHI[activation], sigma_w, 0.0, depth, seed)[-1] ** 2).mean())
+    return float(
+        (wide_layers(z, ACTIVATIONS[activation], sigma_w, 0.0, depth, seed)[-1] ** 2).mean()
+    )
 
 
 @result
@@ -65,7 +64,6 @@ class QMap:
     `grid`, `image`: the map; `steps`: (depth,) the map iterated; `measured`: (depth,).
     """
 
-    activation: str
     grid: Array
     image: Array
     steps: Array
@@ -76,7 +74,6 @@ class QMap:
     @property
     def verdict(self) -> str:
         """One sentence: where the variance settles, and how near the real net comes."""
-        depth, last = len(self.steps), self.measured[-1]
         if not isfinite(self.fixed_point):
             where = "runs away: the q map has no fixed point above the start"
         elif self.fixed_point == 0:
@@ -84,37 +81,26 @@ class QMap:
         else:
             where = f"settles at q* = {self.fixed_point:.4g}"
         return (
-            f"the variance {where}; after {depth} layers the map says {self.steps[-1]:.3g} and the "
-            f"real network has {last:.3g}; χ at q* is {self.chi:.4g}."
+            f"the variance {where}; after {len(self.steps)} layers the map says "
+            f"{self.steps[-1]:.3g} and the real network has {self.measured[-1]:.3g}; χ at q* is "
+            f"{self.chi:.4g}."
         )
 
 
 def q_map_steps(
-    activation: str = "tanh",
-    sigma_w: float = 1.5,
-    sigma_b: float = 0.3,
-    q_start: float = 3.0,
-    seed: int = 0,
-    *,
-    depth: int = 15,
-    width: int = 400,
+    activation: str, sigma_w: float, sigma_b: float, q_start: float = 3.0, seed: int = 0
 ) -> QMap:
-    """Iterate the q map from q_start, beside a real network whose layer 1 has that variance."""
-    phi = PHI[activation]
+    """Iterate the q map from q_start, beside 15 layers of 400 units, the first of that variance."""
+    phi = ACTIVATIONS[activation]
     fixed = theory.q_fixed_point(phi.phi, sigma_w, sigma_b, start=q_start)
     top = 1.15 * max(q_start, fixed if fixed < 30 * q_start else 0.0)
     grid = np.linspace(0.0, top, 161)
-    first = sqrt(q_start) * normal_inputs(4, width, seed=seed)
-    zs = wide_layers(first, phi, sigma_w, sigma_b, depth, seed)
-    return QMap(
-        activation,
-        grid,
-        image=theory.q_map(grid, phi.phi, sigma_w, sigma_b),
-        steps=theory.q_trajectory(q_start, phi.phi, sigma_w, sigma_b, depth),
-        measured=np.array([float((z**2).mean()) for z in zs]),
-        fixed_point=fixed,
-        chi=float(theory.chi(fixed, phi.dphi, sigma_w)),
-    )
+    first = sqrt(q_start) * normal_inputs(4, 400, seed=seed)
+    zs = wide_layers(first, phi, sigma_w, sigma_b, 15, seed)
+    image = theory.q_map(grid, phi.phi, sigma_w, sigma_b)
+    steps = theory.q_trajectory(q_start, phi.phi, sigma_w, sigma_b, 15)
+    measured = np.array([float((z**2).mean()) for z in zs])
+    return QMap(grid, image, steps, measured, fixed, float(theory.chi(fixed, phi.dphi, sigma_w)))
 
 
 def square_ratio(f: Function, q: float) -> float:
@@ -145,20 +131,17 @@ def pair_mean(f: Function, c: ArrayLike, q: float, nodes: int = 10) -> NDArray:
     Raises ValueError for a c outside [-1, 1], a q that is not positive and finite, or nodes < 1.
     """
     correlation = np.asarray(c, dtype=np.float64)
-    if not np.all(np.abs(correlation) <= 1):
-        raise ValueError("c contains a number outside [-1, 1] or nan, but must be a correlation.")
-    if not 0 < q < np.inf:
-        raise ValueError(f"q is {q}, but must be positive and finite.")
-    if not nodes >= 1:
-        raise ValueError(f"nodes is {nodes}, but must be at least 1.")
-    halvings = min(max(math.ceil(math.log2(max(_CUT * sqrt(q), 1.0))), 3), 20)
+    require("c", c, np.all(np.abs(correlation) <= 1), "a correlation, from -1 to 1")
+    require("q", q, 0 < q < np.inf, "positive and finite")
+    require("nodes", nodes, nodes >= 1, "at least 1")
+    halvings = min(max(ceil(log2(max(_CUT * sqrt(q), 1.0))), 3), 20)
     radius, by_radius, part, by_part = _polar_rule(nodes, halvings)
     z = sqrt(q) * radius[:, None]
     means = []
     for value in correlation.ravel():
         # The kinks cut the circle into arcs of lengths pi - angle, angle, pi - angle and angle. The
         # mirror that exchanges z_1 and z_2 maps one half of it to the other, so a half is enough.
-        angle, quarter = math.acos(value), pi / 2
+        angle, quarter = acos(value), pi / 2
         wide, narrow = (pi - angle) * part, angle * part
         arcs = [wide - quarter + angle, narrow + quarter]
         theta = np.concatenate([*arcs, angle + quarter - narrow, angle + quarter + wide])
@@ -181,10 +164,7 @@ def _polar_rule(nodes: int, halvings: int) -> tuple[NDArray, ...]:
     half_width = np.diff(edges)[:, None] / 2
     at, by = (edges[:-1, None] + half_width * (1 + x)).ravel(), (half_width * w).ravel()
     by_radius = by * at * np.exp(-((_CUT * at) ** 2) / 2)
-    rule = _CUT * at, by_radius / by_radius.sum(), at / 2, by / 2
-    for array in rule:
-        array.flags.writeable = False
-    return rule
+    return frozen((_CUT * at, by_radius / by_radius.sum(), at / 2, by / 2))
 
 
 def c_fixed_point(phi: Function, dphi: Function, sigma_w: float, sigma_b: float) -> float:
@@ -196,7 +176,23 @@ def c_fixed_point(phi: Function, dphi: Function, sigma_w: float, sigma_b: float)
     Raises ValueError for sigma_w <= 0 or sigma_b < 0.
     Source: Poole et al. 2016, section 3.
     """
-    return _fixed(_q_star(phi, sigma_w, sigma_b), phi, dphi, sigma_w, sigma_b)
+    return _fixed_points(phi, dphi, sigma_w, sigma_b)[1]
+
+
+def depth_scale(chi: ArrayLike) -> NDArray:
+    """Return the number of layers over which the squared gradient changes by a factor e.
+
+    xi = 1 / |ln chi|
+
+    chi: any shape, and so the result. For chi < 1 this is xi_grad = -1 / ln chi, the depth of
+    vanishing; for chi > 1, where -1 / ln chi is negative, the depth of exploding; inf at 1.
+    Raises ValueError for a negative or nan chi.
+    Source: Schoenholz et al. 2017, who write it xi_grad (up to sign where gradients explode).
+    """
+    factor = np.asarray(chi, dtype=np.float64)
+    require("chi", chi, np.all(factor >= 0), "0 or positive")
+    with np.errstate(divide="ignore"):
+        return 1 / np.abs(np.log(factor))
 
 
 def correlation_depth_scale(phi: Function, dphi: Function, sigma_w: float, sigma_b: float) -> float:
@@ -204,26 +200,26 @@ def correlation_depth_scale(phi: Function, dphi: Function, sigma_w: float, sigma
 
     xi_c = -1 / ln(sigma_w^2 E phi'(z_1) phi'(z_2)), at q* and c*
 
-    inf where the slope of the c map is 1. In the ordered phase it is `theory.depth_scale(chi)`.
+    inf where the slope of the c map is 1. In the ordered phase it is `depth_scale(chi)`.
     Raises ValueError for sigma_w <= 0 or sigma_b < 0.
     Source: Schoenholz et al. 2017, eq. 9.
     """
-    q = _q_star(phi, sigma_w, sigma_b)
-    c = _fixed(q, phi, dphi, sigma_w, sigma_b)
-    return float(theory.depth_scale(min(_slope(c, q, phi, dphi, sigma_w, sigma_b), 1.0)))
+    q, c = _fixed_points(phi, dphi, sigma_w, sigma_b)
+    return float(depth_scale(min(_slope(c, q, phi, dphi, sigma_w, sigma_b), 1.0)))
 
 
-def _q_star(phi: Function, sigma_w: float, sigma_b: float) -> float:
-    return min(max(theory.q_fixed_point(phi, sigma_w, sigma_b), 1e-12), 1e12)
+def _fixed_points(
+    phi: Function, dphi: Function, sigma_w: float, sigma_b: float
+) -> tuple[float, float]:
+    """Return q*, kept between 1e-12 and 1e12, and c* there."""
+    q = min(max(theory.q_fixed_point(phi, sigma_w, sigma_b), 1e-12), 1e12)
 
-
-def _fixed(q: float, phi: Function, dphi: Function, sigma_w: float, sigma_b: float) -> float:
     def rise(c: float) -> float:
         return float(c_map(c, q, phi, sigma_w, sigma_b)) - c
 
     if _slope(1.0, q, phi, dphi, sigma_w, sigma_b) <= 1 + 1e-9 or rise(1 - 1e-9) >= 0:
-        return 1.0
-    return 0.0 if rise(0.0) <= 1e-12 else float(brentq(rise, 0.0, 1 - 1e-9, xtol=1e-12))
+        return q, 1.0
+    return q, 0.0 if rise(0.0) <= 1e-12 else float(brentq(rise, 0.0, 1 - 1e-9, xtol=1e-12))
 
 
 def _slope(
@@ -266,36 +262,25 @@ class CMap:
 
 
 def c_map_steps(
-    activation: str = "tanh",
-    sigma_w: float = 2.0,
-    sigma_b: float = 0.3,
-    c_start: float = 0.9,
-    seed: int = 0,
-    *,
-    depth: int = 15,
-    width: int = 500,
+    activation: str, sigma_w: float, sigma_b: float, c_start: float = 0.9, seed: int = 0
 ) -> CMap:
-    """Iterate the c map from c_start, beside two inputs of a real network, both at q*."""
-    phi = PHI[activation]
+    """Iterate the c map from c_start, beside two inputs, both at q*, of 15 layers of 500 units."""
+    phi = ACTIVATIONS[activation]
     fixed = theory.q_fixed_point(phi.phi, sigma_w, sigma_b)
     q = min(max(fixed, SMALL_Q), LARGE_Q)
     grid = np.linspace(0.0, 1.0, 41)
     steps = [c_start]
-    for _ in range(depth - 1):
+    for _ in range(14):
         steps.append(float(np.clip(c_map(steps[-1], q, phi.phi, sigma_w, sigma_b), -1, 1)))
-    one, other = normal_inputs(2, width, seed=seed)
+    one, other = normal_inputs(2, 500, seed=seed)
     # Exactly uncorrelated and of equal size, so that layer 1 has the correlation asked for.
     other = other - one * (one @ other) / (one @ one)
     other = other * one.norm() / other.norm()
     pair = torch.stack([one, c_start * one + sqrt(1 - c_start**2) * other])
-    pair = pair * (sqrt(q * width) / float(one.norm()))
-    zs = wide_layers(pair, phi, sigma_w, sigma_b, depth, seed)
-    return CMap(
-        grid,
-        image=c_map(grid, q, phi.phi, sigma_w, sigma_b),
-        steps=np.array(steps),
-        measured=np.array([float(cosine_similarity(z[0], z[1], dim=0)) for z in zs]),
-        slope=_slope(1.0, q, phi.phi, phi.dphi, sigma_w, sigma_b),
-        fixed_point=c_fixed_point(phi.phi, phi.dphi, sigma_w, sigma_b),
-        settled=SMALL_Q < fixed < LARGE_Q,
-    )
+    pair = pair * (sqrt(q * 500) / float(one.norm()))
+    zs = wide_layers(pair, phi, sigma_w, sigma_b, 15, seed)
+    image = c_map(grid, q, phi.phi, sigma_w, sigma_b)
+    measured = np.array([float(cosine_similarity(z[0], z[1], dim=0)) for z in zs])
+    slope = _slope(1.0, q, phi.phi, phi.dphi, sigma_w, sigma_b)
+    end = c_fixed_point(phi.phi, phi.dphi, sigma_w, sigma_b)
+    return CMap(grid, image, np.array(steps), measured, slope, end, SMALL_Q < fixed < LARGE_Q)

@@ -14,14 +14,12 @@ from vglib.probe import Array
 from vglib.results import at_its_end, result
 
 FORMATS: Mapping[str, torch.dtype] = {
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "float32": torch.float32,
-    "float64": torch.float64,
+    name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")
 }
 # The ln of the largest number of each format.
 LIMITS = {name: log(torch.finfo(kind).max) for name, kind in FORMATS.items()}
 MOST_LAYERS = 2000
+WIDTH = 128
 
 
 @result
@@ -34,7 +32,6 @@ class Overflow:
     number.
     """
 
-    weight_scale: float
     log_largest: Mapping[str, Array]
     inf_layer: Mapping[str, int | None]
     nan_layer: Mapping[str, int | None]
@@ -45,11 +42,10 @@ class Overflow:
     @property
     def verdict(self) -> str:
         """One sentence: where each format overflows, and where theory says."""
+        late = f"not within {self.layers} layers"
         parts = [
-            f"{name} at layer {self.inf_layer[name]} ({self.predicted[name]})"
-            if self.inf_layer[name]
-            else f"{name} not within {self.layers} layers ({self.predicted[name]})"
-            for name in self.inf_layer
+            f"{name} {f'at layer {layer}' if layer else late} ({self.predicted[name]})"
+            for name, layer in self.inf_layer.items()
         ]
         return f"first overflow, with theory's layer in brackets: {', '.join(parts)}."
 
@@ -71,38 +67,31 @@ def _line(scale: float, width: int) -> tuple[float, float]:
 
 
 def overflowing(
-    weight_scale: float = 4.0,
-    seed: int = 0,
-    *,
-    width: int = 128,
-    formats: Iterable[str] = FORMATS,
+    weight_scale: float = 4.0, seed: int = 0, *, formats: Iterable[str] = FORMATS
 ) -> Iterator[Overflow]:
     """Send 8 inputs through one ReLU net, He weights times the scale, in each number format.
 
-    The layers go on until the last of the formats holds a NaN, MOST_LAYERS at most. ReLU lets
-    factors through, so far below its end float64 holds, but for rounding, scale^l times what the
-    net of He's own scale holds in layer l. A result every 20 layers.
+    The layers, of 128 units, go on until the last of the formats holds a NaN, MOST_LAYERS at most.
+    ReLU lets factors through, so far below its end float64 holds, but for rounding, scale^l times
+    what the net of He's own scale holds in layer l. A result every 20 layers.
     """
     kinds = {name: FORMATS[name] for name in formats}
-    walk, growth, generator = _walk(seed, width), log(weight_scale), torch.Generator()
-    signal = {
-        name: walk.first(1)[0].h.to(kind) for name, kind in kinds.items() if name != "float64"
-    }
+    walk, growth, generator = _walk(seed), log(weight_scale), torch.Generator()
+    inputs = walk.first(1)[0].h
+    signal = {name: inputs.to(kind) for name, kind in kinds.items() if name != "float64"}
     sizes: dict[str, list[float]] = {name: [] for name in kinds}
     first_inf: dict[str, int | None] = dict.fromkeys(kinds)
     first_nan: dict[str, int | None] = dict.fromkeys(kinds)
     predicted = {
-        name: overflow_layer(torch.finfo(kind).max, weight_scale, width)
+        name: overflow_layer(torch.finfo(kind).max, weight_scale, WIDTH)
         for name, kind in kinds.items()
     }
-    first, slope = _line(weight_scale, width)
+    first, slope = _line(weight_scale, WIDTH)
 
     def so_far(layers: int) -> Overflow:
         line = first + slope * np.arange(float(max(map(len, sizes.values()))))
         seen = {name: np.array(size) for name, size in sizes.items()}
-        return Overflow(
-            weight_scale, seen, dict(first_inf), dict(first_nan), predicted, line, layers
-        )
+        return Overflow(seen, dict(first_inf), dict(first_nan), predicted, line, layers)
 
     for number in range(1, MOST_LAYERS + 1):
         going = [name for name in kinds if first_nan[name] is None]
@@ -116,7 +105,7 @@ def overflowing(
                 signal["float64"] = layer.h * exp((number - 1) * growth)
         if going:
             generator.set_state(layer.generator)
-            weight = _unit_weights(generator, width) * (weight_scale * sqrt(2 / width))
+            weight = _unit_weights(generator) * (weight_scale * sqrt(2 / WIDTH))
         for name in going:
             z = signal[name] @ weight.to(kinds[name]).T
             largest = float(z.double().abs().max())
@@ -140,7 +129,7 @@ overflow = at_its_end(overflowing)
 class _Layer(NamedTuple):
     """A layer of the net of He's own scale.
 
-    `generator`: its state before the weights are drawn; `h`: (8, width), what enters the layer.
+    `generator`: its state before the weights are drawn; `h`: (8, WIDTH), what enters the layer.
     """
 
     generator: Tensor
@@ -150,18 +139,18 @@ class _Layer(NamedTuple):
 
 # Where the slider asks for another scale, the many weights of the float64 net are not drawn again.
 @lru_cache(maxsize=1)
-def _walk(seed: int, width: int) -> Walk[_Layer]:
+def _walk(seed: int) -> Walk[_Layer]:
     def layers() -> Iterator[_Layer]:
         generator = torch.Generator().manual_seed(seed)
-        h = torch.randn(8, width, generator=generator, dtype=torch.float64)
+        h = torch.randn(8, WIDTH, generator=generator, dtype=torch.float64)
         while True:
             state = generator.get_state()
-            z = h @ _unit_weights(generator, width).T * sqrt(2 / width)
+            z = h @ _unit_weights(generator).T * sqrt(2 / WIDTH)
             yield _Layer(state, h, log(float(z.abs().max())))
             h = torch.relu(z)
 
     return Walk(layers)
 
 
-def _unit_weights(generator: torch.Generator, width: int) -> Tensor:
-    return torch.randn(width, width, generator=generator, dtype=torch.float64)
+def _unit_weights(generator: torch.Generator) -> Tensor:
+    return torch.randn(WIDTH, WIDTH, generator=generator, dtype=torch.float64)

@@ -2,13 +2,16 @@
 
 from functools import lru_cache
 from math import log, sqrt
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
 from vglib import theory
-from vglib.initialization.schemes import LARGE_Q, PHI, SMALL_Q, normal_inputs
+from vglib.activations import ACTIVATIONS
+from vglib.initialization.mean_field import depth_scale
+from vglib.initialization.schemes import LARGE_Q, SMALL_Q, normal_inputs
 from vglib.networks import mlp
 from vglib.probe import Array, trace
 from vglib.results import result
@@ -32,8 +35,7 @@ def phases(activation: str) -> Phases:
     A given q is the fixed point of sigma_b^2 = q - sigma_w^2 E phi^2, and chi = sigma_w^2 E phi'^2
     there; so the edge chi = 1 is the curve sigma_w = (E phi'^2)^(-1/2).
     """
-    phi = PHI[activation]
-    q = np.geomspace(1e-7, 1e4, 3000)
+    phi, q = ACTIVATIONS[activation], np.geomspace(1e-7, 1e4, 3000)
     square = theory.gaussian_mean(lambda z: phi.phi(z) ** 2, q)
     slope_square = theory.gaussian_mean(lambda z: phi.dphi(z) ** 2, q)
     sigma_ws, sigma_bs = np.geomspace(0.5, 20.0, 81), np.linspace(0.0, 2.0, 41)
@@ -41,8 +43,7 @@ def phases(activation: str) -> Phases:
     for column, w in enumerate(sigma_ws):
         b_square = q - w**2 * square
         # Beyond the last q that would need sigma_b^2 < 0 the fixed points are stable and in order.
-        start = np.append(np.flatnonzero(b_square < 0), -1).max() + 1
-        start = min(int(start), len(q) - 1)
+        start = min(int(np.append(np.flatnonzero(b_square < 0), -1).max()) + 1, len(q) - 1)
         values = np.log(w**2 * slope_square[start:])
         log_chi[:, column] = np.interp(sigma_bs**2, np.maximum(b_square[start:], 0), values)
     line_w = slope_square**-0.5
@@ -67,7 +68,6 @@ class PhasePoint:
     log_delta_square: Array
     theory: Array
     chi: float
-    q: float
 
     @property
     def depth(self) -> int:
@@ -77,13 +77,12 @@ class PhasePoint:
     @property
     def slope(self) -> float:
         """The slope of ln ||delta||^2 per layer on its way back, least squares over all layers."""
-        back = -np.arange(self.depth, dtype=float)
-        return float(np.polyfit(back, self.log_delta_square, 1)[0])
+        return _slope(self.log_delta_square)
 
     @property
     def theory_slope(self) -> float:
         """The same of the theory's line, which is ln chi where q stays at q*."""
-        return float(np.polyfit(-np.arange(self.depth, dtype=float), self.theory, 1)[0])
+        return _slope(self.theory)
 
     @property
     def phase(self) -> str:
@@ -97,20 +96,24 @@ class PhasePoint:
             return f"{self.phase} by theory: {self.depth} layers are too few for a slope."
         if not np.isfinite(self.log_delta_square).all():
             return f"{self.phase} by theory: the gradient is exactly 0 in some layer of this net."
-        xi = float(theory.depth_scale(self.chi))
+        xi, log_chi = float(depth_scale(self.chi)), log(self.chi)
         change = f"a factor e in {xi:.3g} layers" if xi < 1e4 else "no change with depth"
-        if abs(self.theory_slope - log(self.chi)) > 0.005 + 0.02 * abs(log(self.chi)):
+        if abs(self.theory_slope - log_chi) > 0.005 + 0.02 * abs(log_chi):
             change += f"; here q still moves and the theory's own line has {self.theory_slope:+.3f}"
         return (
             f"{self.phase}: ln‖δ‖² changes by {self.slope:+.3f} per layer on its way back, and "
-            f"ln χ is {log(self.chi):+.3f} ({change})."
+            f"ln χ is {log_chi:+.3f} ({change})."
         )
 
 
+def _slope(line: Array) -> float:
+    return float(np.polyfit(-np.arange(float(len(line))), line, 1)[0])
+
+
 def phase_point(
-    activation: str = "tanh",
-    sigma_w: float = 1.0,
-    sigma_b: float = 0.22,
+    activation: str,
+    sigma_w: float,
+    sigma_b: float,
     depth: int = 30,
     seed: int = 0,
     *,
@@ -120,33 +123,23 @@ def phase_point(
 
     8 random inputs, cross-entropy at a readout of 10 outputs with weights N(0, sigma_w^2 / n).
     """
-    phi = PHI[activation]
+    phi = ACTIVATIONS[activation]
     q = theory.q_fixed_point(phi.phi, sigma_w, sigma_b)
     settled = SMALL_Q < q < LARGE_Q
     mean_square = float(theory.gaussian_mean(lambda z: phi.phi(z) ** 2, q)) if settled else 1.0
-    network = mlp(
-        depth,
-        width,
-        n_in=width,
-        activation=phi,
-        init="1/fan_in",
-        weight_scale=sigma_w,
-        bias_scale=1.0,
-        seed=seed,
-    )
-    # Unit biases, scaled here: for another sigma_b all weights would be drawn anew.
+    # Unit biases, scaled later: for another sigma_b all weights would be drawn anew.
+    drawn: dict[str, Any] = {"init": "1/fan_in", "weight_scale": sigma_w, "bias_scale": 1.0}
+    network = mlp(depth, width, n_in=width, activation=phi, seed=seed, **drawn)
     with torch.no_grad():
         for bias in network.biases:
             bias.mul_(sigma_b)
     x = normal_inputs(8, width, seed=seed)
     x = x * (sqrt(mean_square * width) / x.norm(dim=1, keepdim=True))
-    seen = trace(network, x, torch.arange(8), cross_entropy)
-    measured = 2 * seen.log_delta[:depth]
+    measured = 2 * trace(network, x, torch.arange(8), cross_entropy).log_delta[:depth]
     q_first = sigma_w**2 * mean_square + sigma_b**2
-    ratios = theory.gradient_log_ratios(q_first, phi.phi, phi.dphi, sigma_w, sigma_b, depth)
+    line = 2 * theory.gradient_log_ratios(q_first, phi.phi, phi.dphi, sigma_w, sigma_b, depth)
     # Through the middle of the measurement: the line's slope is predicted, its height is not.
-    line = 2 * ratios
     finite = np.isfinite(measured)
     offset = float((measured - line)[finite].mean()) if finite.any() else 0.0
     chi = float(theory.chi(q, phi.dphi, sigma_w))
-    return PhasePoint(activation, sigma_w, sigma_b, measured, line + offset, chi, q)
+    return PhasePoint(activation, sigma_w, sigma_b, measured, line + offset, chi)

@@ -6,29 +6,19 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from vglib.activations import ACTIVATIONS, Activation
 from vglib.networks import INITIALIZATIONS, Initialization
-
-PHI: Mapping[str, Activation] = {
-    name: ACTIVATIONS[name] for name in ("tanh", "relu", "sigmoid", "identity", "selu")
-}
 
 # A net whose input starts at a variance outside these bounds would measure rounding.
 SMALL_Q, LARGE_Q = 1e-6, 1e6
 
 # sigma_w and sigma_b; tanh's are those of Pennington, Schoenholz & Ganguli 2017.
-CRITICAL = {
-    "identity": (1.0, 0.0),
-    "tanh": (sqrt(1.05), sqrt(2.01e-5)),
-    "relu": (sqrt(2.0), 0.0),
-}
+CRITICAL = {"identity": (1.0, 0.0), "tanh": (sqrt(1.05), sqrt(2.01e-5)), "relu": (sqrt(2.0), 0.0)}
 
 
-def _uniform(name: str) -> Initialization:
+def _uniform(name: str, bound_square: str) -> Initialization:
     """Return the uniform distribution with the variance of a normal scheme of the catalogue."""
     normal = INITIALIZATIONS[name]
-    factor = {"glorot": r"6/(n_{in}+n_{out})", "he": r"6/n_{in}"}[name]
-    latex = rf"W \sim U(\pm\sqrt{{{factor}}})"
+    latex = rf"W \sim U(\pm\sqrt{{{bound_square}}})"
     return Initialization(f"{name} uniform", "uniform", normal.variance, latex, normal.source)
 
 
@@ -36,9 +26,9 @@ SCHEMES: Mapping[str, Initialization] = {
     "torch default": INITIALIZATIONS["torch"],
     "LeCun uniform": INITIALIZATIONS["lecun"],
     "Glorot normal": INITIALIZATIONS["glorot"],
-    "Glorot uniform": _uniform("glorot"),
+    "Glorot uniform": _uniform("glorot", "6/(n_{in}+n_{out})"),
     "He normal": INITIALIZATIONS["he"],
-    "He uniform": _uniform("he"),
+    "He uniform": _uniform("he", "6/n_{in}"),
     "orthogonal": INITIALIZATIONS["orthogonal"],
     "N(0, 1)": INITIALIZATIONS["normal"],
 }

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from math import exp, log, pi, sqrt
+from typing import Any
 
 import numpy as np
 from torch.nn.functional import cross_entropy
 
 from vglib import theory
+from vglib.activations import ACTIVATIONS
 from vglib.data import digits
-from vglib.initialization.schemes import PHI, SCHEMES, normal_inputs
+from vglib.initialization.schemes import SCHEMES, normal_inputs
 from vglib.networks import mlp, sigma_b, sigma_w
 from vglib.probe import Array, Trace, trace
 from vglib.results import at_its_end, result
@@ -48,11 +50,13 @@ def beside_normal(
 
 @result
 class Neuron:
-    """One neuron's z = w_1 h_1 + ... + w_n h_n over many draws of its weights, `z: (draws,)`."""
+    """One neuron's z = w_1 h_1 + ... + w_n h_n over many draws of its weights, `z: (draws,)`.
+
+    `predicted` is its variance as theory says, n Var w E h^2.
+    """
 
     fan_in: int
-    n_var: float
-    mean_square: float
+    predicted: float
     z: Array
     histogram: BesideNormal
 
@@ -60,11 +64,6 @@ class Neuron:
     def variance(self) -> float:
         """The variance of z over the draws."""
         return float(self.z.var())
-
-    @property
-    def predicted(self) -> float:
-        """n Var w E h^2."""
-        return self.n_var * self.mean_square
 
     @property
     def verdict(self) -> str:
@@ -90,9 +89,8 @@ def one_neuron(
         "normal": lambda: generator.standard_normal(shape),
     }[distribution]()
     z = np.asarray(sqrt(n_var / fan_in) * unit @ h, dtype=np.float64)
-    mean_square = float((h**2).mean())
-    histogram = beside_normal(z, 0.0, n_var * mean_square, 40)
-    return Neuron(fan_in, n_var, mean_square, z, histogram)
+    predicted = n_var * float((h**2).mean())
+    return Neuron(fan_in, predicted, z, beside_normal(z, 0.0, predicted, 40))
 
 
 @result
@@ -116,14 +114,20 @@ class DepthFlow:
         return self.trace.log_delta[: self.depth]
 
     @property
+    def changes(self) -> tuple[float, float]:
+        """The ln of what all layers do to the mean of z^2, and to ||delta||^2 on its way back."""
+        signal, delta = self.log_signal, self.log_delta
+        return float(signal[-1] - signal[0]), 2 * float(delta[0] - delta[-1])
+
+    @property
     def forward_factor(self) -> float:
         """By what a layer multiplies the mean of z^2, as the geometric mean over the depth."""
-        return float(np.exp((self.log_signal[-1] - self.log_signal[0]) / (self.depth - 1)))
+        return exp(self.changes[0] / (self.depth - 1))
 
     @property
     def backward_factor(self) -> float:
         """By what a layer multiplies ||delta||^2 on its way back, as the geometric mean."""
-        return float(np.exp(2 * (self.log_delta[0] - self.log_delta[-1]) / (self.depth - 1)))
+        return exp(self.changes[1] / (self.depth - 1))
 
     @property
     def verdict(self) -> str:
@@ -134,12 +138,11 @@ class DepthFlow:
             return f"one hidden layer: there is no depth yet to go through.{self.note}"
         if not np.isfinite(self.log_signal).all() or not np.isfinite(self.log_delta).all():
             return f"dies: signal or gradient is exactly 0 before the far end.{self.note}"
-        signal = float(self.log_signal[-1] - self.log_signal[0])
-        gradient = float(self.log_delta[0] - self.log_delta[-1])
+        signal, gradient = map(power_of_ten, self.changes)
         return (
-            f"over {self.depth} layers the mean square of z changes by {power_of_ten(signal)} "
-            f"({self.forward_factor:.3g} per layer) and ‖δ‖² on its way back by "
-            f"{power_of_ten(2 * gradient)} ({self.backward_factor:.3g} per layer).{self.note}"
+            f"over {self.depth} layers the mean square of z changes by {signal} "
+            f"({self.forward_factor:.3g} per layer) and ‖δ‖² on its way back by {gradient} "
+            f"({self.backward_factor:.3g} per layer).{self.note}"
         )
 
 
@@ -161,20 +164,13 @@ def going_deep(
     if width > widest:
         note = f" (Width {width} would take long at depth {depth}; this is width {widest}.)"
         width = widest
-    data, scheme, phi = digits(), SCHEMES[init], PHI[activation]
+    data, scheme, phi = digits(), SCHEMES[init], ACTIVATIONS[activation]
     bias_scale = None if biases else 0.0
-    network = mlp(
-        depth,
-        width,
-        activation=phi,
-        init=scheme,
-        weight_scale=weight_scale,
-        bias_scale=bias_scale,
-        seed=seed,
-    )
-    x = data.x_train[:BATCH]
-    first_w = sigma_w(scheme, width, weight_scale, fan_in=x.shape[1])
-    q_first = first_w**2 * float((x**2).mean()) + sigma_b(scheme, x.shape[1], bias_scale) ** 2
+    drawn: dict[str, Any] = {"weight_scale": weight_scale, "bias_scale": bias_scale, "seed": seed}
+    network = mlp(depth, width, activation=phi, init=scheme, **drawn)
+    x, pixels = data.x_train[:BATCH], data.n_in
+    first_w = sigma_w(scheme, width, weight_scale, fan_in=pixels)
+    q_first = first_w**2 * float((x**2).mean()) + sigma_b(scheme, pixels, bias_scale) ** 2
     w, b = sigma_w(scheme, width, weight_scale), sigma_b(scheme, width, bias_scale)
     with np.errstate(divide="ignore"):
         log_q = np.log(theory.q_trajectory(q_first, phi.phi, w, b, depth))
@@ -190,31 +186,26 @@ def going_deep(
 through_depth = at_its_end(going_deep)
 
 
-def layer_factors(
-    cases: Sequence[tuple[str, str]], width: int = 500, depth: int = 20, seed: int = 0
-) -> list[tuple[float, float]]:
-    """Return forward and backward factor per layer for each (activation, init), without biases."""
-    flows = [
-        through_depth(depth, activation=phi, init=init, width=width, biases=False, seed=seed)
-        for phi, init in cases
-    ]
+def layer_factors(cases: Sequence[tuple[str, str]]) -> list[tuple[float, float]]:
+    """Return forward and backward factor per layer for each (activation, init), without biases.
+
+    20 layers of 500 units.
+    """
+    flows = [through_depth(20, 1.0, phi, init, 500, biases=False) for phi, init in cases]
     return [(flow.forward_factor, flow.backward_factor) for flow in flows]
 
 
-def alternating_factors(
-    narrow: int, wide: int, depth: int = 20, seed: int = 0
-) -> tuple[float, float]:
+def alternating_factors(narrow: int, wide: int, seed: int = 0) -> tuple[float, float]:
     """Return the factors per pair of layers of a linear Glorot net of alternating widths.
 
-    E z^2 going forward and ||delta||^2 / n, the mean square of an entry, going back.
+    21 layers. E z^2 going forward and ||delta||^2 / n, the mean square of an entry, going back.
     """
-    widths = [narrow, wide] * (depth // 2) + [narrow]
+    widths = [*[narrow, wide] * 10, narrow]
     network = mlp(widths, n_in=wide, n_out=wide, activation="identity", init="glorot", seed=seed)
     x = normal_inputs(64, wide, seed=seed)
     # A loss that is linear in the output, so that delta knows nothing of the forward pass.
     target = normal_inputs(64, wide, seed=seed + 1)
     seen = trace(network, x, target, lambda out, y: (out * y).sum())
-    pairs = depth // 2
-    forward = 2 * (log(seen.pre_std[depth]) - log(seen.pre_std[0])) / pairs
-    backward = 2 * (seen.log_delta[0] - seen.log_delta[depth]) / pairs
+    forward = 2 * (log(seen.pre_std[20]) - log(seen.pre_std[0])) / 10
+    backward = 2 * (seen.log_delta[0] - seen.log_delta[20]) / 10
     return exp(forward), exp(float(backward))

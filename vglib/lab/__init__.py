@@ -172,11 +172,8 @@ class Lab(_OnPage):
             )
 
     def _label(self, name_all: bool = False) -> str:
-        shown = {
-            k: v
-            for k, v in self.values.items()
-            if name_all or v != self.start[k] or k in ("depth", "weight_scale")
-        }
+        always = self.values if name_all else ("depth", "weight_scale")
+        shown = {k: v for k, v in self.values.items() if k in always or v != self.start[k]}
         return ", ".join(f"{k}={controls.short(v)}" for k, v in shown.items())
 
     def _build_widgets(self) -> None:

@@ -32,8 +32,7 @@ def adding_batch(length: int, batch: int, generator: np.random.Generator) -> tup
     One mark lies in the first half, one in the second. Source: Hochreiter & Schmidhuber 1997, 5.4.
     """
     numbers, marks = generator.random((length, batch)), np.zeros((length, batch))
-    rows = np.arange(batch)
-    half = max(length // 2, 1)
+    rows, half = np.arange(batch), max(length // 2, 1)
     marks[generator.integers(0, half, batch), rows] = 1
     marks[generator.integers(half, length, batch), rows] = 1
     return np.stack([numbers, marks], -1), (numbers * marks).sum(0)
@@ -71,21 +70,16 @@ class Adding:
     def verdict(self) -> str:
         """One sentence: whether it learned, and what reaches the first steps."""
         n = len(self.losses)
-        outcome = (
-            f"learns to add over {self.length} steps: error below {LEARNED} at update "
-            f"{self.learned_at:.0f}"
-        )
+        below = f"error below {LEARNED} at update {self.learned_at:.0f}"
+        outcome = f"learns to add over {self.length} steps: {below}"
         if self.learned_at == inf:
             stop = ", where this lab stops" if n == self.updates else " so far"
-            outcome = (
-                f"has not learned within {n} updates{stop}: the error is {self.smooth[-1]:.3f}, "
-                f"and answering 1 each time gives {GUESS:.3f}"
-            )
+            guess = f"answering 1 each time gives {GUESS:.3f}"
+            left = f"the error is {self.smooth[-1]:.3f}, and {guess}"
+            outcome = f"has not learned within {n} updates{stop}: {left}"
         share = power_of_ten(float(self.log_before[1]) - float(self.log_before[-1]))
-        return (
-            f"{self.net} {outcome}; at its start the first step received {share} of the last "
-            "step's gradient."
-        )
+        start = f"at its start the first step received {share} of the last step's gradient"
+        return f"{self.net} {outcome}; {start}."
 
 
 @kept(64)
@@ -97,8 +91,7 @@ def learning_to_add(
     Without `updates` there are at most 300, and fewer for long sequences, to take half a second.
     Yields what is there so far.
     """
-    if updates is None:
-        updates = min(LAG_UPDATES, LAG_BUDGET // length)
+    updates = updates or min(LAG_UPDATES, LAG_BUDGET // length)
     kind, bias, lr = NETS[net]
     generator = np.random.default_rng([seed, 5])
     cell = make_cell(kind, 2, ADDING_UNITS, keep_bias=bias, generator=generator)
@@ -118,7 +111,6 @@ adding = at_its_end(learning_to_add)
 
 
 def _error(outputs: Array, y: Array) -> tuple[float, Array]:
-    """Return the mean squared error of the last outputs, and its gradient by all outputs."""
     error, by_output = outputs[-1, :, 0] - y, np.zeros_like(outputs)
     by_output[-1, :, 0] = 2 * error / len(y)
     return float((error**2).mean()), by_output

@@ -1,7 +1,8 @@
-"""Recurrent cells and their backward pass, written from their equations in NumPy."""
+"""Recurrent cells, their backward pass, and how a gradient stretches on its way back, in NumPy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import log
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from vglib.backprop import PHI, Phi
+from vglib.scaled import Scaled, log_norm
 
 Array = NDArray[np.floating]
 
@@ -16,6 +18,8 @@ Array = NDArray[np.floating]
 BLOCKS: Mapping[str, str] = {"tanh": "h", "relu": "h", "linear": "h", "lstm": "ifgo", "gru": "rzn"}
 PLAIN: Mapping[str, Phi] = {"tanh": PHI["tanh"], "relu": PHI["relu"], "linear": PHI["identity"]}
 NAMES = ("w_in", "w_h", "b_in", "b_h")
+# The size of the cells whose gradient is followed back, untrained.
+UNITS = INPUTS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +49,6 @@ class Cell:
         """The number of units."""
         return self.w_h.shape[1]
 
-    def block(self, gate: str) -> slice:
-        """Return the rows of a gate."""
-        start = BLOCKS[self.kind].index(gate) * self.hidden
-        return slice(start, start + self.hidden)
-
     def parameters(self) -> dict[str, Array]:
         """Return the arrays that training changes, by name."""
         return {name: getattr(self, name) for name in NAMES}
@@ -62,7 +61,6 @@ def make_cell(
     *,
     keep_bias: float = 0.0,
     weight_scale: float = 1.0,
-    fixed: Mapping[str, float] | None = None,
     generator: np.random.Generator,
 ) -> Cell:
     """Draw a cell as torch does, W ~ U(+-1/sqrt(hidden)) times the weight scale, biases 0.
@@ -71,10 +69,10 @@ def make_cell(
     """
     rows, bound = len(BLOCKS[kind]) * hidden, weight_scale / hidden**0.5
     w_in, w_h = (generator.uniform(-bound, bound, (rows, n)) for n in (n_in, hidden))
-    cell = Cell(kind, w_in, w_h, np.zeros(rows), np.zeros(rows), fixed or {})
+    b_in, b_h = np.zeros((2, rows))
     if keep := {"lstm": "f", "gru": "z"}.get(kind):
-        cell.b_in[cell.block(keep)] = keep_bias
-    return cell
+        b_in.reshape(-1, hidden)[BLOCKS[kind].index(keep)] = keep_bias
+    return Cell(kind, w_in, w_h, b_in, b_h)
 
 
 class Step(NamedTuple):
@@ -90,8 +88,7 @@ class Step(NamedTuple):
     squashed: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
+class Run(NamedTuple):
     """A forward pass: `h`, `c` of shape (T + 1, batch, hidden), the start included, and `steps`."""
 
     cell: Cell
@@ -100,23 +97,13 @@ class Run:
     c: Array
     steps: list[Step]
 
-    @property
-    def length(self) -> int:
-        """The number of time steps."""
-        return len(self.steps)
 
-
-def run(cell: Cell, x: Array, h: Array | None = None, c: Array | None = None) -> Run:
-    """Send a batch of sequences x: (T, batch, n_in) through a cell; h, c are 0 unless given."""
+def run(cell: Cell, x: Array, h: Array | float = 0.0, c: Array | float = 0.0) -> Run:
+    """Send a batch of sequences x: (T, batch, n_in) through a cell, from the state h, c."""
     length, batch, _ = x.shape
-    n = cell.hidden
-    hs, cs = np.zeros((2, length + 1, batch, n))
-    if h is not None:
-        hs[0] = h
-    if c is not None:
-        cs[0] = c
-    inputs = x @ cell.w_in.T + cell.b_in
-    w_h = np.ascontiguousarray(cell.w_h.T)
+    hs, cs = np.zeros((2, length + 1, batch, cell.hidden))
+    hs[0], cs[0] = h, c
+    inputs, w_h = x @ cell.w_in.T + cell.b_in, np.ascontiguousarray(cell.w_h.T)
     steps = [_step(cell, inputs[t], hs[t], cs[t], w_h, hs[t + 1], cs[t + 1]) for t in range(length)]
     return Run(cell, x, hs, cs, steps)
 
@@ -130,8 +117,7 @@ def _step(
         i, f = expit(z[:, :n]), expit(z[:, n : 2 * n])
         g, o = np.tanh(z[:, 2 * n : 3 * n]), expit(z[:, 3 * n :])
         gates = {"i": i, "f": f, "g": g, "o": o}
-        for name, value in cell.fixed.items():
-            gates[name] = np.full_like(i, value)
+        gates |= {name: np.full_like(i, value) for name, value in cell.fixed.items()}
         c_next[:] = gates["f"] * c + gates["i"] * g
         squashed = np.tanh(c_next)
         h_next[:] = gates["o"] * squashed
@@ -161,14 +147,9 @@ def back_step(cell: Cell, step: Step, dh: Array, dc: Array) -> tuple[Array, Arra
     gates = step.gates
     if cell.kind == "lstm":
         i, f, g, o = (gates[name] for name in "ifgo")
-        parts = {
-            "i": dc * (g * i * (1 - i)),
-            "f": dc * (step.c * f * (1 - f)),
-            "g": dc * (i * (1 - g**2)),
-            "o": dh * (step.squashed * o * (1 - o)),
-        }
-        for name in cell.fixed:
-            parts[name] = np.zeros_like(dc)
+        parts = {"i": dc * (g * i * (1 - i)), "f": dc * (step.c * f * (1 - f))}
+        parts |= {"g": dc * (i * (1 - g**2)), "o": dh * (step.squashed * o * (1 - o))}
+        parts |= dict.fromkeys(cell.fixed, np.zeros_like(dc))
         dz = np.concatenate([parts[name] for name in "ifgo"], axis=-1)
         return dz, dz, dz @ cell.w_h, dc * f
     if cell.kind == "gru":
@@ -181,8 +162,7 @@ def back_step(cell: Cell, step: Step, dh: Array, dc: Array) -> tuple[Array, Arra
     return dz, dz, dz @ cell.w_h, dc
 
 
-@dataclass(frozen=True, eq=False)
-class Gradient:
+class Gradient(NamedTuple):
     """Backpropagation through time: by the parameters, and by the state after each step.
 
     `dh`, `dc`: (T + 1, batch, hidden), dL/dh_t and dL/dc_t with all that they influence.
@@ -195,8 +175,7 @@ class Gradient:
 
 def backward(seen: Run, dh_out: Array) -> Gradient:
     """Backpropagate through all the steps; dh_out: (T, batch, hidden) is what each h_t receives."""
-    cell, length = seen.cell, seen.length
-    rows = len(cell.b_in)
+    cell, length, rows = seen.cell, len(seen.steps), len(seen.cell.b_in)
     d_in, d_h = np.empty((2, length, *seen.h.shape[1:2], rows))
     dh, dc = np.zeros((2, *seen.h.shape))
     for t in reversed(range(length)):
@@ -205,10 +184,46 @@ def backward(seen: Run, dh_out: Array) -> Gradient:
         dc[t + 1] = arriving(cell, step, dh[t + 1], dc[t + 1])
         d_in[t], d_h[t], dh[t], dc[t] = back_step(cell, step, dh[t + 1], dc[t + 1])
     flat_in, flat_h = d_in.reshape(-1, rows), d_h.reshape(-1, rows)
-    grads = (
-        flat_in.T @ seen.x.reshape(len(flat_in), -1),
-        flat_h.T @ seen.h[:-1].reshape(len(flat_h), -1),
-        flat_in.sum(0),
-        flat_h.sum(0),
-    )
+    x, h = seen.x.reshape(len(flat_in), -1), seen.h[:-1].reshape(len(flat_h), -1)
+    grads = flat_in.T @ x, flat_h.T @ h, flat_in.sum(0), flat_h.sum(0)
     return Gradient(dict(zip(NAMES, grads, strict=True)), dh, dc)
+
+
+def word(ln: float) -> str:
+    """Name a change by exp(ln) over all the steps, as chapter 00 does."""
+    return "vanishes" if ln < -log(100) else "explodes" if ln > log(100) else "holds"
+
+
+def sequence(length: int, inputs: float, seed: int) -> Array:
+    """Draw x: (T, 1, INPUTS), N(0, inputs^2); a longer sequence begins like a shorter one."""
+    return inputs * np.random.default_rng([seed, 4]).standard_normal((length, 1, INPUTS))
+
+
+def draw_cell(kind: str, bias: float, weight_scale: float, seed: int) -> Cell:
+    """Draw a cell of 64 units as torch does; `bias` is that of the gate that keeps."""
+    options = {"keep_bias": bias, "weight_scale": weight_scale}
+    return make_cell(kind, INPUTS, UNITS, generator=np.random.default_rng([seed, 3]), **options)
+
+
+def log_stretch(seen: Run, start: str) -> dict[str, Array]:
+    """Follow all directions u back through time, with no underflow and no overflow.
+
+    The loss is u . c_T (`start` "c") or u . h_T ("h"), for a batch of one sequence. Returns for "h"
+    and "c" ln of the root mean square over u of |dL/dh_t| / |u| and of |dL/dc_t| / |u|, each
+    (T + 1,); -inf where it is exactly 0.
+    """
+    length, probes = len(seen.steps), np.eye(seen.cell.hidden)
+    log_h, log_c = np.empty((2, length + 1))
+    # One factor for both gradients, as each step mixes them.
+    back = Scaled(np.zeros((2, *probes.shape)), -log_norm(probes))
+    back.unit["hc".index(start)] = probes
+    for t in reversed(range(length + 1)):
+        back = back.tame()
+        dh, dc = back.unit
+        if t:
+            dc = arriving(seen.cell, seen.steps[t - 1], dh, dc)
+        log_h[t], log_c[t] = log_norm(dh) + back.log, log_norm(dc) + back.log
+        if t:
+            before = back_step(seen.cell, seen.steps[t - 1], dh, dc)[2:]
+            back = Scaled(np.stack(before), back.log)
+    return {"h": log_h, "c": log_c}

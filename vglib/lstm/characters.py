@@ -28,10 +28,9 @@ def coded() -> NDArray[np.int64]:
 @lru_cache(maxsize=1)
 def entropies() -> tuple[float, float]:
     """Return the bits a character that need the letters' frequencies, and those of pairs."""
-    codes = coded()
-    pairs = np.zeros((len(ALPHABET), len(ALPHABET)))
-    np.add.at(pairs, (codes[:-1], codes[1:]), 1)
-    pairs /= pairs.sum()
+    codes, n = coded(), len(ALPHABET)
+    counts = np.bincount(n * codes[:-1] + codes[1:], minlength=n * n)
+    pairs = counts.reshape(n, n) / counts.sum()
     h1, h2 = (-(p[p > 0] * np.log2(p[p > 0])).sum() for p in (pairs.sum(1), pairs))
     return float(h1), float(h2 - h1)
 
@@ -66,19 +65,13 @@ class Characters:
     def verdict(self) -> str:
         """One sentence: bits a character beside counting, and what clipping did."""
         single, pair = entropies()
-        how = (
-            "no clipping, and"
-            if self.clip == inf
-            else f"clipped at {self.clip:g} in {percent(self.clipped)} of the updates,"
-        )
-        final = self.final
-        word = "worse" if final > single else "better"
-        than = "letters" if final > pair else "pairs"
-        return (
-            f"{word} than counting {than}: {final:.2f} bits a character (letters alone "
-            f"{single:.2f}, pairs {pair:.2f}); window {self.window}, {how} the longest gradient "
-            f"was {number(self.norms.max())}."
-        )
+        clipped = f"clipped at {self.clip:g} in {percent(self.clipped)} of the updates,"
+        how = "no clipping, and" if self.clip == inf else clipped
+        word = "worse" if self.final > single else "better"
+        than = "letters" if self.final > pair else "pairs"
+        bits = f"{self.final:.2f} bits a character (letters alone {single:.2f}, pairs {pair:.2f})"
+        longest = f"the longest gradient was {number(self.norms.max())}"
+        return f"{word} than counting {than}: {bits}; window {self.window}, {how} {longest}."
 
     def write(self, start: str = "the ", length: int = 100, seed: int = 0) -> str:
         """Let the model write on: each letter drawn from what it foresees."""
@@ -102,11 +95,10 @@ def learning_letters(
     seed: int = 0,
     steps: int = CHARACTER_STEPS,
     units: int = CHARACTER_UNITS,
-    rule: str = "SGD",
 ) -> Iterator[Characters]:
     """Train an LSTM (b = 1) on 16 places of the prose at once, by truncated backpropagation.
 
-    The loss is the cross-entropy of the next letter; the state is carried from window to window.
+    SGD on the cross-entropy of the next letter; the state is carried from window to window.
     Yields what is there so far.
     """
     generator, n = np.random.default_rng([seed, 8]), len(ALPHABET)
@@ -116,10 +108,9 @@ def learning_letters(
     starts = np.arange(CHARACTER_BATCH) * (len(codes) // CHARACTER_BATCH)
     letters = codes[(starts + np.arange(steps + 1)[:, None]) % len(codes)]
     batches = ((eye[x], y) for x, y in windows(window, letters[:-1], letters[1:]))
-    training = learner.training(
-        _loss, batches, steps // window, lr=lr, rule=learn.RULES[rule], clip=clip, carry=True
-    )
-    for nats, norms in training:
+    for nats, norms in learner.training(
+        _loss, batches, steps // window, lr=lr, rule=learn.plain, clip=clip, carry=True
+    ):
         read = window * np.arange(1.0, len(nats) + 1)
         yield Characters(window, clip, read, nats / log(2), norms, learner.still())
 

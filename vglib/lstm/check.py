@@ -1,6 +1,6 @@
 """Exercises of chapter 08."""
 
-from math import log
+from math import log, prod
 
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
 
@@ -30,12 +30,8 @@ bptt = FunctionExercise(
     "return dL/dw as the sum over the time steps.",
     reference=_bptt,
     cases=[
-        (0.5, [1.0]),
-        (0.5, [1.0, 0.0]),
-        (0.5, [1.0, 0.0, 0.0]),
-        (2.0, [1.0, -1.0, 3.0]),
-        (-0.5, [2.0, 1.0, 0.0, 1.0]),
-        (0.0, [1.0, 2.0, 3.0]),
+        *[(0.5, [1.0]), (0.5, [1.0, 0.0]), (0.5, [1.0, 0.0, 0.0])],
+        *[(2.0, [1.0, -1.0, 3.0]), (-0.5, [2.0, 1.0, 0.0, 1.0]), (0.0, [1.0, 2.0, 3.0])],
     ],
     domain=lambda w, xs: len(xs) > 0,
     hint="Step t adds w^(T-t) h_(t-1), where h_0 = 0 and h_t = w h_(t-1) + x_t.",
@@ -70,24 +66,11 @@ guess_cell = ChoiceExercise(
 )
 
 
-def _direct_path(gates: list[float]) -> list[float]:
-    products = [1.0]
-    for f in reversed(gates):
-        products.append(products[-1] * f)
-    return products[::-1]
-
-
 direct_path = FunctionExercise(
     "direct_path",
     "return the products of the forget gates for t = 0..T.",
-    reference=_direct_path,
-    cases=[
-        ([0.5],),
-        ([0.5, 0.25],),
-        ([1.0, 1.0, 1.0],),
-        ([0.9, 0.0, 0.8],),
-        ([0.2, 0.4, 0.6, 0.8],),
-    ],
+    reference=lambda gates: [prod(gates[t:], start=1.0) for t in range(len(gates) + 1)],
+    cases=[[0.5], [0.5, 0.25], [1.0, 1.0, 1.0], [0.9, 0.0, 0.8], [0.2, 0.4, 0.6, 0.8]],
     domain=lambda gates: len(gates) > 0,
     hint="The last entry is 1; entry t is f_(t+1) times entry t + 1.",
     praise="the dashed and the green line of the lab.",

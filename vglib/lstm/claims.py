@@ -1,16 +1,18 @@
 """Claims of chapter 08 on trial."""
 
-from math import log, log10
+from math import exp, inf, log, log10
+from typing import Any
 
-import numpy as np
+from numpy.linalg import matrix_power
 
-from vglib.claim import Claim, Tolerance
+from vglib.claim import Claim, Tolerance, above, below
 from vglib.lstm.adding import GUESS, adding
 from vglib.lstm.characters import characters
 from vglib.lstm.paths import carry_over, lstm_path
 from vglib.lstm.plain import jordan_norm, recurrence, recurrent_matrix, weight_gradient
 from vglib.lstm.prediction import lstm_factors, two_paths
 from vglib.lstm.stream import truncation
+from vglib.scaled import norm
 
 CHAPTER = 8
 
@@ -19,29 +21,12 @@ NOTES = "many course notes"
 LN10 = log(10)
 
 
-def _cell_exponent(forget_bias: float, inputs: float = 1.0) -> float:
-    keep, kappa = lstm_factors(forget_bias, 1.0, 101, inputs)
-    return float(two_paths(keep[1:], kappa[1:])[0]) / LN10
+def _theory(forget_bias: float, inputs: float = 1.0) -> float:
+    return float(two_paths(*lstm_factors(forget_bias, 1.0, 101, inputs)[:, 1:])[0]) / LN10
 
 
-def _measured_exponent(
-    seed: int, forget_bias: float = 0.0, wiring: str = "LSTM", inputs: float = 1.0
-) -> float:
-    path = lstm_path(forget_bias, wiring=wiring, inputs=inputs, seed=seed)
-    return float(path.log_c[0]) / LN10
-
-
-def _weight_gradient_ratio(seed: int) -> float:
-    return weight_gradient(100, seed).total / weight_gradient(10, seed).total
-
-
-def _clipping_gain(seed: int) -> float:
-    free, clipped = (characters(25, clip, 10.0, seed).final for clip in (float("inf"), 0.25))
-    return free - clipped
-
-
-def _error(net: str, length: int, updates: int, seed: int) -> float:
-    return float(adding(net, length, seed, updates).smooth[-1])
+def _measured(seed: int, **options: Any) -> float:
+    return float(lstm_path(seed=seed, **options).log_c[0]) / LN10
 
 
 def _bias_gain(seed: int) -> float:
@@ -63,16 +48,12 @@ SMALL_RHO = Claim(
     setup="linear net, W a Jordan block of 10 units with 0.9 on the diagonal and 0.5 above it; "
     "Frobenius norm of W^89",
     prediction=lambda: jordan_norm(89),
-    measure=lambda seed: float(
-        np.linalg.norm(np.linalg.matrix_power(recurrent_matrix("Jordan block", 0.9, 0), 89))
-    ),
+    measure=lambda seed: norm(matrix_power(recurrent_matrix("Jordan block", 0.9, 0), 89)),
     tolerance=Tolerance.relative(1e-9),
     rival=0.9**89,
     rival_says="ρ^89",
-    verdict=lambda size: (
-        f"holds only if T is long enough: after 89 steps the gradient has grown by {size:.2g}"
-        if size > 1
-        else "holds"
+    verdict=above(
+        1, "holds only if T is long enough: after 89 steps the gradient has grown by {x:.2g}"
     ),
     correction="Eigenvalues below 1 decide what happens in the end. A matrix whose eigenvectors "
     "are nearly parallel can grow for a long time first; below 1 in its largest *singular* value "
@@ -92,10 +73,8 @@ LARGE_RHO = Claim(
     tolerance=Tolerance.at_most(),
     rival=1.2,
     rival_says="ρ, which is the factor of a linear net",
-    verdict=lambda rate: (
-        f"holds only if the net is linear; with tanh and ρ = 1.2 a step multiplies by {rate:.2f}"
-        if rate < 1
-        else "holds"
+    verdict=below(
+        1, "holds only if the net is linear; with tanh and ρ = 1.2 a step multiplies by {x:.2f}"
     ),
     correction="For tanh ρ > 1 is necessary for an explosion at rest and not sufficient: the "
     "slopes of units that are at work are below 1 (Pascanu, Mikolov and Bengio 2013).",
@@ -109,14 +88,12 @@ WEIGHT_GRADIENT = Claim(
     setup="tanh net of 64 units, torch's weights, inputs N(0, 1), loss u·h_T; ||dL/dW_h|| for "
     "T = 100 over that for T = 10",
     prediction=1.0,
-    measure=_weight_gradient_ratio,
+    measure=lambda seed: weight_gradient(100, seed).total / weight_gradient(10, seed).total,
     tolerance=Tolerance.factor(1.6),
     rival=1e-20,
     rival_says="as small as what arrives at step 1",
-    verdict=lambda ratio: (
-        f"refuted: ten times as many steps change the weight gradient by a factor of {ratio:.2f}"
-        if ratio > 0.01
-        else "holds"
+    verdict=above(
+        0.01, "refuted: ten times as many steps change the weight gradient by a factor of {x:.2f}"
     ),
     correction="The weights are shared, so their gradient is a sum over the steps, and the recent "
     "ones keep it alive. What vanishes is the share of the distant past: the net learns, but not "
@@ -129,16 +106,15 @@ GATES = Claim(
     says="The LSTM is not so prone to vanishing gradients; the main reason is the complicated "
     "'gates' inside it.",
     setup=f"{SETUP}, as a power of ten; forget bias 0",
-    prediction=lambda: _cell_exponent(0.0),
-    measure=_measured_exponent,
+    prediction=lambda: _theory(0.0),
+    measure=_measured,
     tolerance=Tolerance.absolute(1.5),
     rival=0.0,
     rival_says="nothing vanishes",
-    verdict=lambda exponent: (
-        f"holds only if the forget gate is open; with all its gates at 1/2 the gradient is "
-        f"10^{exponent:.0f}"
-        if exponent < -2
-        else "holds"
+    verdict=below(
+        -2,
+        "holds only if the forget gate is open; with all its gates at 1/2 the gradient is "
+        "10^{x:.0f}",
     ),
     correction="The cell state is carried on by addition, c_t = f c_(t-1) + i g: a path along "
     "which the factor is f and nothing else. It helps as far as f is near 1; gates without that "
@@ -151,14 +127,12 @@ GATES_WITHOUT_MEMORY = Claim(
     says="The LSTM's gates are the reason why its gradient does not vanish.",
     setup=f"{SETUP}, as a power of ten; f fixed at 0, so that nothing is carried past the gates",
     prediction=-50.0,
-    measure=lambda seed: _measured_exponent(seed, wiring="gates, no memory (f = 0)"),
+    measure=lambda seed: _measured(seed, wiring="gates, no memory (f = 0)"),
     tolerance=Tolerance.at_most(),
     rival=-22.0,
     rival_says="the LSTM with a forget bias of 0",
-    verdict=lambda exponent: (
-        f"refuted: with all gates in place and no additive path the gradient is 10^{exponent:.0f}"
-        if exponent < -50
-        else "holds"
+    verdict=below(
+        -50, "refuted: with all gates in place and no additive path the gradient is 10^{x:.0f}"
     ),
     correction="Without the additive path an LSTM is a plain recurrent net with small factors.",
 )
@@ -169,16 +143,15 @@ PRODUCT_OF_GATES = Claim(
     says="The gradient of the cell state is the product of the forget gates, so with a forget "
     "bias b it falls like s(b)^T.",
     setup=f"{SETUP}, as a power of ten; forget bias 1",
-    prediction=lambda: _cell_exponent(1.0),
-    measure=lambda seed: _measured_exponent(seed, 1.0),
+    prediction=lambda: _theory(1.0),
+    measure=lambda seed: _measured(seed, forget_bias=1.0),
     tolerance=Tolerance.absolute(1.2),
-    rival=100 * log10(1 / (1 + np.exp(-1.0))),
+    rival=100 * log10(1 / (1 + exp(-1.0))),
     rival_says="s(1)^100",
-    verdict=lambda exponent: (
-        f"holds only if the gates are held still; in full the gradient is 10^{exponent:.1f}, and "
-        "s(1)^100 is 10^-13.6"
-        if exponent > -12
-        else "holds"
+    verdict=above(
+        -12,
+        "holds only if the gates are held still; in full the gradient is 10^{x:.1f}, and s(1)^100 "
+        "is 10^-13.6",
     ),
     correction="The product of the gates is the direct path. A second one runs c → h → gates → c "
     "at every step; together a step multiplies by about f + κ, not f.",
@@ -190,15 +163,14 @@ CAROUSEL = Claim(
     says="With a fixed self-connection of 1 the error flow through the cell is constant.",
     setup=f"{SETUP}; f fixed at 1",
     prediction=4.0,
-    measure=lambda seed: 10 ** _measured_exponent(seed, wiring="f = 1 (1997)"),
+    measure=lambda seed: 10 ** _measured(seed, wiring="f = 1 (1997)"),
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="constant: every step multiplies by exactly 1",
-    verdict=lambda size: (
-        f"holds only if the path through h is cut, as the training rule of 1997 did; in full the "
-        f"gradient grows by {size:.0f}"
-        if size > 2
-        else "holds"
+    verdict=above(
+        2,
+        "holds only if the path through h is cut, as the training rule of 1997 did; in full the "
+        "gradient grows by {x:.0f}",
     ),
     correction="The direct path is exactly 1 at any T. The full gradient has the path through h "
     "as well, and grows.",
@@ -209,16 +181,12 @@ EXPLODES = Claim(
     source="many blog posts",
     says="LSTMs solve the problem of vanishing and exploding gradients.",
     setup=f"{SETUP}, as a power of ten; forget bias 5, inputs 0 (a padded sequence)",
-    prediction=lambda: _cell_exponent(5.0, 0.0),
-    measure=lambda seed: _measured_exponent(seed, 5.0, inputs=0.0),
+    prediction=lambda: _theory(5.0, 0.0),
+    measure=lambda seed: _measured(seed, forget_bias=5.0, inputs=0.0),
     tolerance=Tolerance.absolute(1.0),
     rival=0.0,
     rival_says="never more than 1",
-    verdict=lambda exponent: (
-        f"refuted: through an open forget gate the gradient grows to 10^{exponent:.1f}"
-        if exponent > 2
-        else "holds"
-    ),
+    verdict=above(2, "refuted: through an open forget gate the gradient grows to 10^{x:.1f}"),
     correction="f + κ > 1 explodes. An LSTM is open to both failures, which is why it is trained "
     "with clipping (chapter 09).",
 )
@@ -235,11 +203,10 @@ REMEMBERS = Claim(
     tolerance=Tolerance.absolute(1e-12),
     rival=0.01,
     rival_says="a trace of what came before",
-    verdict=lambda change: (
-        f"refuted: another sequence before changes the state by {change:g}; the memory is of "
-        "earlier time steps of the same sequence"
-        if change < 1e-6
-        else "holds"
+    verdict=below(
+        1e-6,
+        "refuted: another sequence before changes the state by {x:g}; the memory is of earlier "
+        "time steps of the same sequence",
     ),
     correction="The state remembers earlier time steps of its sequence and starts anew with the "
     "next. What remembers training are the weights, in any network.",
@@ -257,11 +224,7 @@ TRUNCATION = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="learned, as with window 10",
-    verdict=lambda loss: (
-        f"refuted: one step short of the window needed, the error is {loss:.2f}"
-        if loss > 0.5
-        else "holds"
-    ),
+    verdict=above(0.5, "refuted: one step short of the window needed, the error is {x:.2f}"),
     correction="The state is carried on, the gradient is not: no gradient ever says that it "
     "would have paid to remember. What the state happens to hold can be read, but not improved.",
 )
@@ -274,15 +237,16 @@ CLIPPING = Claim(
     "10, window 25, batch 16, 2000 characters each; bits a character without clipping minus those "
     "with clipping at 0.25",
     prediction=0.15,
-    measure=_clipping_gain,
+    measure=lambda seed: (
+        characters(25, inf, 10.0, seed).final - characters(25, 0.25, 10.0, seed).final
+    ),
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="no difference",
-    verdict=lambda gain: (
-        f"holds only if the steps are small; at a large one clipping is worth {gain:.1f} bits a "
-        "character"
-        if gain > 0.1
-        else "holds"
+    verdict=above(
+        0.1,
+        "holds only if the steps are small; at a large one clipping is worth {x:.1f} bits a "
+        "character",
     ),
     correction="A few gradients are many times longer than the typical one; clipping lets the "
     "step size fit the typical one.",
@@ -290,28 +254,22 @@ CLIPPING = Claim(
 
 
 def _long_lag(
-    claim_id: str,
-    net: str,
-    says: str,
-    limit: float,
-    succeeds: bool,
-    correction: str,
-    source: str = NOTES,
+    name: str, net: str, says: str, limit: float, learns: bool, correction: str, source: str = NOTES
 ) -> Claim:
     return Claim(
-        id=claim_id,
+        id=name,
         source=source,
         says=says,
         setup=f"adding task, T = 50, {net} of 16 units, Adam, batch 20, clip 1, 1500 updates; mean "
         "squared error of the last 20",
         prediction=limit,
-        measure=lambda seed: _error(net, 50, 1500, seed),
-        tolerance=Tolerance.at_most() if succeeds else Tolerance.at_least(),
-        rival=GUESS if succeeds else 0.01,
-        rival_says="answering 1 each time" if succeeds else "learned",
+        measure=lambda seed: float(adding(net, 50, seed, 1500).smooth[-1]),
+        tolerance=Tolerance.at_most() if learns else Tolerance.at_least(),
+        rival=GUESS if learns else 0.01,
+        rival_says="answering 1 each time" if learns else "learned",
         verdict=lambda error: (
             f"holds: the error is {error:.3g}, where answering 1 leaves 0.167"
-            if (error < limit) == succeeds
+            if (error < limit) == learns
             else f"refuted: the error is {error:.3g}"
         ),
         correction=correction,
@@ -367,20 +325,8 @@ FORGET_BIAS = Claim(
     slow=True,
 )
 
-CLAIMS: tuple[Claim, ...] = (
-    SMALL_RHO,
-    LARGE_RHO,
-    WEIGHT_GRADIENT,
-    GATES,
-    GATES_WITHOUT_MEMORY,
-    PRODUCT_OF_GATES,
-    CAROUSEL,
-    EXPLODES,
-    REMEMBERS,
-    TRUNCATION,
-    CLIPPING,
-    LONG_LAG_TANH,
-    LONG_LAG_LSTM,
-    LONG_LAG_IRNN,
-    FORGET_BIAS,
+CLAIMS = (
+    *(SMALL_RHO, LARGE_RHO, WEIGHT_GRADIENT, GATES, GATES_WITHOUT_MEMORY, PRODUCT_OF_GATES),
+    *(CAROUSEL, EXPLODES, REMEMBERS, TRUNCATION, CLIPPING),
+    *(LONG_LAG_TANH, LONG_LAG_LSTM, LONG_LAG_IRNN, FORGET_BIAS),
 )

@@ -1,14 +1,16 @@
 """Labs of chapter 08."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from math import inf, log, nan
 
 import numpy as np
 
 from vglib import figures
 from vglib.figures import ASIDE, GREEN, GREY, ORANGE, PINK, SKY, Curve, Drawing, Panel, level, mark
-from vglib.lab import Control, Lab, controls
+from vglib.lab import Lab
+from vglib.lab.controls import Control, choice, ladder, seed, slider, weight_scale
 from vglib.lstm.adding import GUESS, LAG_UPDATES, NETS, Adding, learning_to_add
+from vglib.lstm.cells import Array
 from vglib.lstm.characters import CHARACTER_STEPS, Characters, entropies, learning_letters
 from vglib.lstm.paths import CELLS, WIRINGS, Path, ThreeCells, lstm_path, three_cells
 from vglib.lstm.plain import MATRICES, Recurrence, recurrence
@@ -17,60 +19,50 @@ from vglib.lstm.stream import STREAM_CELLS, STREAM_STEPS, Truncation, learning_t
 TIME = "time step t (the loss is at T)"
 STEP = "time step t"
 BY_C, BY_H = "‖∂c_T/∂c_t‖", "‖∂h_T/∂h_t‖"
-LENGTHS = [5, 8, 10, 15, 20, 30, 40]
-WINDOWS = [2, 3, 5, 10, 15, 25, 40]
 CLIPS = {"0.1": 0.1, "0.25": 0.25, "1": 1.0, "no clipping": inf}
 
 
 def _steps(maximum: int) -> Control:
     stops = [*range(1, 51), *range(52, 101, 2), *range(105, 201, 5), *range(210, 1001, 10)]
     tooltip = "T, how many steps of time the gradient goes back: the depth of a recurrent net."
-    return controls.ladder("depth in time T", 100, [s for s in stops if s <= maximum], tooltip)
+    return ladder("depth in time T", 100, [s for s in stops if s <= maximum], tooltip)
 
 
-def _ends(curves: list[Curve]) -> tuple[float, float]:
-    """Return the smallest and the largest decimal exponent of curves that hold natural logs."""
-    values = np.concatenate([np.asarray(curve.y) for curve in curves])
+def _ends(logs: Sequence[Array]) -> tuple[float, float]:
+    """Return the smallest and the largest decimal exponent of natural logarithms."""
+    values = np.concatenate(logs)
     values = values[np.isfinite(values)] / log(10)
     return float(values.min()), float(values.max())
 
 
 def draw_recurrence(result: Recurrence) -> Drawing:
     """Draw the stretch of dh_T/dh_t over t, and the eigenvalues of W_h with the unit circle."""
-    time, angle = np.arange(result.length + 1), np.linspace(0, 2 * np.pi, 91)
-    stretches = [
-        Curve("typical direction", time, result.log_typical),
-        Curve("worst direction", result.worst_at, result.log_worst, GREEN, mode="lines"),
-        figures.theory("theory", time, result.log_theory),
-    ]
-    of = result.eigenvalues
-    plane = [
-        Curve("eigenvalues", of.real, of.imag, PINK, ASIDE, "markers"),
-        Curve("modulus 1", np.cos(angle), np.sin(angle), GREY, ASIDE, "lines"),
-    ]
-    reach = 1.15 * max(1.0, result.rho)
+    time, angle = np.arange(len(result.log_typical)), np.linspace(0, 2 * np.pi, 91)
+    typical = Curve("typical direction", time, result.log_typical)
+    worst = Curve("worst direction", result.worst_at, result.log_worst, GREEN, mode="lines")
+    predicted = figures.theory("theory", time, result.log_theory)
+    of, reach = result.eigenvalues, 1.15 * max(1.0, result.rho)
+    points = Curve("eigenvalues", of.real, of.imag, PINK, ASIDE, "markers")
+    circle = Curve("modulus 1", np.cos(angle), np.sin(angle), GREY, ASIDE, "lines")
     wide, high = (-1.6 * reach, 1.6 * reach), (-reach, reach)
     title = "eigenvalues of W_h, imaginary part"
-    left = Panel(BY_H, stretches, TIME, scale="ln")
-    right = Panel(title, plane, "real part", x_range=wide, y_range=high)
+    right = Panel(title, [points, circle], "real part", x_range=wide, y_range=high)
+    left = Panel(BY_H, [typical, worst, predicted], TIME, scale="ln")
     return figures.panels([left, right], height=400)
 
 
 def recurrence_lab() -> Lab:
     """Send a gradient back through time in a plain recurrent net."""
+    activations, tooltip = ["linear", "tanh", "relu"], "Size of the random input at each step."
     return Lab(
         recurrence,
         draw_recurrence,
-        weight_scale=controls.weight_scale(0.9),
+        weight_scale=weight_scale(0.9),
         depth=_steps(500),
-        activation=controls.choice(
-            "activation", "linear", ["linear", "tanh", "relu"], "What the sum goes through."
-        ),
-        matrix=controls.choice("matrix", "Gaussian", MATRICES, "W_h; the weight scale is its ρ."),
-        noise=controls.slider(
-            "noise", 0.5, 0, 2, tooltip="Size of the random input at each step.", step=0.05
-        ),
-        seed=controls.seed(),
+        activation=choice("activation", "linear", activations, "What the sum goes through."),
+        matrix=choice("matrix", "Gaussian", MATRICES, "W_h; the weight scale is its ρ."),
+        noise=slider("noise", 0.5, 0, 2, tooltip=tooltip, step=0.05),
+        seed=seed(),
         presets={
             "linear, ρ = 0.9": {},
             "linear, ρ = 1.1": {"weight_scale": 1.1},
@@ -84,7 +76,7 @@ def recurrence_lab() -> Lab:
 
 def draw_path(result: Path) -> Drawing:
     """Draw the gradient of the cell state, that of h, and the gates, over time."""
-    time = np.arange(result.length + 1)
+    time = np.arange(len(result.log_c))
     cell = [
         Curve("measured", time, result.log_c, mode="lines"),
         Curve("the gates alone", time, result.log_direct, GREEN, mode="lines"),
@@ -92,42 +84,33 @@ def draw_path(result: Path) -> Drawing:
         figures.theory("s(b) per step", time, result.log_gates, PINK),
         figures.theory("theory, both paths", time, result.log_theory),
     ]
-    hidden = Curve("measured", time, result.log_h, mode="lines")
+    hidden = [Curve("measured", time, result.log_h, mode="lines")]
     gates = [
         Curve(f"gate {name}", time[1:], result.gates[name], color, mode="lines")
         for name, color in {"f": GREEN, "i": SKY, "o": PINK}.items()
     ]
-    low, high = _ends([*cell, hidden])
+    low, high = _ends([np.asarray(curve.y) for curve in (*cell, *hidden)])
     # Room for every bias from 0 on, so that the curves move and the axis does not.
-    low = min(low, -0.302 * result.length)
+    low = min(low, -0.302 * time[-1])
     room = (10 * np.floor(low / 10), 10 * np.ceil(max(high, 1.0) / 10))
-    return figures.panels(
-        [
-            Panel(BY_C, cell, STEP, scale="ln", y_range=room),
-            Panel(BY_H, [hidden], STEP, scale="ln", y_range=room),
-            Panel("gates, mean of 64 units", gates, STEP, y_range=(-0.03, 1.03)),
-        ],
-        height=430,
-    )
+    left = Panel(BY_C, cell, STEP, scale="ln", y_range=room)
+    middle = Panel(BY_H, hidden, STEP, scale="ln", y_range=room)
+    right = Panel("gates, mean of 64 units", gates, STEP, y_range=(-0.03, 1.03))
+    return figures.panels([left, middle, right], height=430)
 
 
 def forget_lab() -> Lab:
     """Slide the forget gate's bias and watch the gradient of the cell state over time."""
+    tooltip = "The bias of every forget gate."
     return Lab(
         lstm_path,
         draw_path,
-        forget_bias=controls.slider(
-            "forget bias b", 0.0, -3, 8, tooltip="The bias of every forget gate.", step=0.1
-        ),
+        forget_bias=slider("forget bias b", 0.0, -3, 8, tooltip=tooltip, step=0.1),
         depth=_steps(300),
-        weight_scale=controls.weight_scale(),
-        wiring=controls.choice(
-            "wiring", "LSTM", list(WIRINGS), "Which parts of the cell are there."
-        ),
-        inputs=controls.slider(
-            "inputs", 1.0, 0, 2, tooltip="Size of the 64 random inputs.", step=0.05
-        ),
-        seed=controls.seed(),
+        weight_scale=weight_scale(),
+        wiring=choice("wiring", "LSTM", list(WIRINGS), "Which parts of the cell are there."),
+        inputs=slider("inputs", 1.0, 0, 2, tooltip="Size of the 64 random inputs.", step=0.05),
+        seed=seed(),
         presets={
             "b = 0": {},
             "b = 1": {"forget_bias": 1.0},
@@ -143,38 +126,27 @@ def forget_lab() -> Lab:
 
 def draw_three_cells(result: ThreeCells) -> Drawing:
     """Draw the gradient of three cells over time, each with its theory."""
-    time = np.arange(len(result.measured["GRU"]))
-    pairs = [
-        [
-            Curve("measured", time, result.measured[name], mode="lines"),
-            figures.theory("theory", time, result.predicted[name]),
-        ]
-        for name in CELLS
-    ]
-    low, high = _ends([curve for pair in pairs for curve in pair])
+    time, content = np.arange(len(result.measured["GRU"])), []
+    low, high = _ends([*result.measured.values(), *result.predicted.values()])
     room = (10 * np.floor(low / 10), max(1.0, 2 * np.ceil(high / 2)))
-    return figures.panels(
-        [
-            Panel(
-                f"{name}, {BY_C if name == 'LSTM' else BY_H}", pair, STEP, scale="ln", y_range=room
-            )
-            for name, pair in zip(CELLS, pairs, strict=True)
-        ],
-        height=400,
-    )
+    for name in CELLS:
+        measured = Curve("measured", time, result.measured[name], mode="lines")
+        predicted = figures.theory("theory", time, result.predicted[name])
+        title = f"{name}, {BY_C if name == 'LSTM' else BY_H}"
+        content.append(Panel(title, [measured, predicted], STEP, scale="ln", y_range=room))
+    return figures.panels(content, height=400)
 
 
 def cells_lab() -> Lab:
     """Compare a tanh net, an LSTM and a GRU on one sequence."""
+    tooltip = "Bias of the gate that keeps: f, or z of a GRU."
     return Lab(
         three_cells,
         draw_three_cells,
-        bias=controls.slider(
-            "bias b", 1.0, -3, 8, tooltip="Bias of the gate that keeps: f, or z of a GRU.", step=0.1
-        ),
+        bias=slider("bias b", 1.0, -3, 8, tooltip=tooltip, step=0.1),
         depth=_steps(300),
-        weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
+        weight_scale=weight_scale(),
+        seed=seed(),
         presets={
             "as torch makes them": {"bias": 0.0},
             "b = 2": {"bias": 2.0},
@@ -188,17 +160,14 @@ def draw_adding(result: Adding) -> Drawing:
     """Draw the error over the updates, and the error's gradient by time step."""
     n, time = len(result.losses), np.arange(1, result.length + 1)
     updates = np.arange(n - len(result.smooth) + 1, n + 1)
-    errors = [
-        Curve("error", updates, result.smooth),
-        level("answering 1", GUESS, (0, result.updates), ORANGE),
-    ]
-    by_state = [
-        Curve("at the start", time, result.log_before[1:]),
-        Curve("at the end", time, result.log_after[1:], GREEN),
-    ]
-    ends, title = (0, LAG_UPDATES), "squared error, mean of 20 updates"
-    left = Panel(title, errors, "update", x_range=ends, y_range=(0, 0.5), clip=True)
-    return figures.panels([left, Panel("‖∂L/∂state_t‖", by_state, TIME, scale="ln")], height=380)
+    error = Curve("error", updates, result.smooth)
+    guess = level("answering 1", GUESS, (0, result.updates), ORANGE)
+    before = Curve("at the start", time, result.log_before[1:])
+    after = Curve("at the end", time, result.log_after[1:], GREEN)
+    title, ends = "squared error, mean of 20 updates", (0, LAG_UPDATES)
+    left = Panel(title, [error, guess], "update", x_range=ends, y_range=(0, 0.5), clip=True)
+    right = Panel("‖∂L/∂state_t‖", [before, after], TIME, scale="ln")
+    return figures.panels([left, right], height=380)
 
 
 def lag_lab() -> Lab:
@@ -206,9 +175,9 @@ def lag_lab() -> Lab:
     return Lab(
         learning_to_add,
         draw_adding,
-        length=controls.ladder("depth in time T", 10, LENGTHS, "Steps of a sequence."),
-        net=controls.choice("net", "tanh RNN", list(NETS), "16 units of this kind."),
-        seed=controls.seed(),
+        length=ladder("depth in time T", 10, [5, 8, 10, 15, 20, 30, 40], "Steps of a sequence."),
+        net=choice("net", "tanh RNN", list(NETS), "16 units of this kind."),
+        seed=seed(),
         presets={
             "tanh, T = 5": {"length": 5},
             "tanh, T = 10": {},
@@ -224,16 +193,14 @@ def lag_lab() -> Lab:
 def draw_truncation(result: Truncation) -> Drawing:
     """Draw the error over the stream, and the share of outputs that a window can teach."""
     windows, ends = np.arange(1, 31), (0, STREAM_STEPS)
-    errors = [Curve("error", result.seen, result.losses, mode="lines")]
-    errors.append(level("guessing", 1, ends, ORANGE))
-    inside = 100 * np.maximum(0, 1 - result.lag / windows)
-    shares = [
-        figures.theory("1 - lag/window", windows, inside),
-        mark("this window", result.window, 100 * result.share, size=7),
-    ]
-    title, of = "squared error", "outputs with their input in the window, %"
-    left = Panel(title, errors, "steps of the stream", x_range=ends, y_range=(0, 1.5), clip=True)
-    right = Panel(of, shares, "window (steps)", y_range=(-3, 103))
+    error = Curve("error", result.seen, result.losses, mode="lines")
+    guess = level("guessing", 1, ends, ORANGE)
+    reach = 100 * np.maximum(0, 1 - result.lag / windows)
+    inside = figures.theory("1 - lag/window", windows, reach)
+    here = mark("this window", result.window, 100 * result.share, size=7)
+    seen, of = "steps of the stream", "outputs with their input in the window, %"
+    left = Panel("squared error", [error, guess], seen, x_range=ends, y_range=(0, 1.5), clip=True)
+    right = Panel(of, [inside, here], "window (steps)", y_range=(-3, 103))
     return figures.panels([left, right], height=380)
 
 
@@ -242,10 +209,10 @@ def truncation_lab() -> Lab:
     return Lab(
         learning_the_lag,
         draw_truncation,
-        window=controls.ladder("window", 5, list(range(2, 31)), "Steps the gradient goes back."),
-        lag=controls.ladder("lag", 5, list(range(1, 9)), "How many steps ago the answer came."),
-        cell=controls.choice("cell", "LSTM", list(STREAM_CELLS), "16 units of this kind."),
-        seed=controls.seed(),
+        window=ladder("window", 5, list(range(2, 31)), "Steps the gradient goes back."),
+        lag=ladder("lag", 5, list(range(1, 9)), "How many steps ago the answer came."),
+        cell=choice("cell", "LSTM", list(STREAM_CELLS), "16 units of this kind."),
+        seed=seed(),
         presets={
             "window 5, lag 5": {},
             "window 6, lag 5": {"window": 6},
@@ -258,41 +225,28 @@ def truncation_lab() -> Lab:
 def draw_characters(result: Characters) -> Drawing:
     """Draw bits a character and the gradient's norm over the text read."""
     ends, read = (0, CHARACTER_STEPS), "characters read, by each of 16 readers"
-    letters, pairs = entropies()
+    single, pair = entropies()
+    bits = Curve("model", result.read, result.bits, mode="lines")
+    letters = level("counting letters", single, ends)
+    pairs = level("counting pairs", pair, ends, ORANGE)
     limit = [result.clip if result.clip < inf else nan] * 2
-    bits = [
-        Curve("model", result.read, result.bits, mode="lines"),
-        level("counting letters", letters, ends),
-        level("counting pairs", pairs, ends, ORANGE),
-    ]
-    sizes = [
-        Curve("model", result.read, result.norms, mode="lines"),
-        Curve("threshold", ends, limit, PINK, ASIDE, "lines"),
-    ]
-    title = "bits per character (10 and more at the top)"
-    left = Panel(title, bits, read, x_range=ends, y_range=(1, 10), clip=True)
-    title = "gradient norm before clipping"
-    right = Panel(title, sizes, read, scale="log", x_range=ends, y_range=(-2, 2))
+    norms = Curve("model", result.read, result.norms, mode="lines")
+    threshold = Curve("threshold", ends, limit, PINK, ASIDE, "lines")
+    above, beside = "bits per character (10 and more at the top)", "gradient norm before clipping"
+    left = Panel(above, [bits, letters, pairs], read, x_range=ends, y_range=(1, 10), clip=True)
+    right = Panel(beside, [norms, threshold], read, scale="log", x_range=ends, y_range=(-2, 2))
     return figures.panels([left, right], height=380)
 
 
 def character_lab() -> Lab:
     """Train an LSTM on this course's own prose, with a window and a clipping threshold."""
-
-    def experiment(window: int, clip: str, lr: float, seed: int) -> Iterator[Characters]:
-        return learning_letters(window, CLIPS[clip], lr, seed)
-
     return Lab(
-        experiment,
+        lambda clip, **rest: learning_letters(clip=CLIPS[clip], **rest),
         draw_characters,
-        clip=controls.choice(
-            "clip at", "no clipping", list(CLIPS), "The largest gradient norm allowed."
-        ),
-        window=controls.ladder("window", 25, WINDOWS, "Steps the gradient goes back."),
-        lr=controls.slider(
-            "step size", 10.0, 0.3, 30, tooltip="The learning rate of SGD.", log=True
-        ),
-        seed=controls.seed(),
+        clip=choice("clip at", "no clipping", list(CLIPS), "The largest gradient norm allowed."),
+        window=ladder("window", 25, [2, 3, 5, 10, 15, 25, 40], "Steps the gradient goes back."),
+        lr=slider("step size", 10.0, 0.3, 30, tooltip="The learning rate of SGD.", log=True),
+        seed=seed(),
         presets={
             "no clipping": {},
             "clipped at 0.25": {"clip": "0.25"},

@@ -51,7 +51,7 @@ class Learner:
 
     def forward(self, x: Array, state: tuple[Array, Array] | None = None) -> Run:
         """Run the cell over x: (T, batch, n_in) from a state (h, c), 0 unless given."""
-        return run(self.cell, x, *(state or (None, None)))
+        return run(self.cell, x, *(state or ()))
 
     def read(self, h: Array) -> Array:
         """Map states (..., hidden) to outputs (..., n_out)."""

@@ -10,16 +10,16 @@ from scipy.special import logsumexp
 
 from vglib import theory
 from vglib.activations import get_activation
-from vglib.lstm.cells import Array, Run, run
+from vglib.lstm.cells import INPUTS, Array, Run, draw_cell, log_stretch, run, sequence, word
 from vglib.lstm.prediction import gru_factors, lstm_factors, sums_after, two_paths
-from vglib.lstm.stretch import INPUTS, UNITS, draw_cell, log_stretch, sequence, word
 from vglib.results import frozen, result
 from vglib.words import count, power_of_ten
 
+CAROUSEL, NO_MEMORY = "f = 1 (1997)", "gates, no memory (f = 0)"
 WIRINGS: Mapping[str, Mapping[str, float]] = {
     "LSTM": {},
-    "f = 1 (1997)": {"f": 1.0},
-    "gates, no memory (f = 0)": {"f": 0.0},
+    CAROUSEL: {"f": 1.0},
+    NO_MEMORY: {"f": 0.0},
     "memory, no gates": {"f": 1.0, "i": 1.0, "o": 1.0},
 }
 CELLS = ("tanh RNN", "LSTM", "GRU")
@@ -36,7 +36,6 @@ class Path:
     """
 
     wiring: str
-    forget_bias: float
     log_c: Array
     log_h: Array
     log_direct: Array
@@ -46,26 +45,19 @@ class Path:
     gates: Mapping[str, Array]
 
     @property
-    def length(self) -> int:
-        """T, the number of steps."""
-        return len(self.log_c) - 1
-
-    @property
     def verdict(self) -> str:
         """One sentence: the gradient over T steps beside what the gates alone would leave."""
-        end = self.log_c[0]
-        said = f"∂c_T/∂c_0 over {count(self.length, 'step')} is {power_of_ten(end)}"
+        logs = (self.log_c, self.log_gates, self.log_theory, self.log_control)
+        end, gates, both, open_ = (power_of_ten(log[0]) for log in logs)
+        steps = count(len(self.log_c) - 1, "step")
+        said = f"{word(self.log_c[0])}: ∂c_T/∂c_0 over {steps} is {end}"
         if self.wiring == "LSTM":
-            return (
-                f"{word(end)}: {said}; the gates alone leave s(b)^T = "
-                f"{power_of_ten(self.log_gates[0])}, both paths in theory "
-                f"{power_of_ten(self.log_theory[0])}; with f = 1 it is "
-                f"{power_of_ten(self.log_control[0])}."
-            )
-        if self.wiring == "gates, no memory (f = 0)":
-            return f"{word(end)}: {said}: the gates are there, and nothing is carried past them."
+            alone = f"the gates alone leave s(b)^T = {gates}, both paths in theory {both}"
+            return f"{said}; {alone}; with f = 1 it is {open_}."
+        if self.wiring == NO_MEMORY:
+            return f"{said}: the gates are there, and nothing is carried past them."
         direct = "the direct path is exactly 1, and the h-path adds to it"
-        return f"{word(end)}: {said}: {direct}; theory says {power_of_ten(self.log_theory[0])}."
+        return f"{said}: {direct}; theory says {both}."
 
 
 def lstm_path(
@@ -84,35 +76,24 @@ def lstm_path(
     seen = _wired(wiring, forget_bias, depth, weight_scale, inputs, seed)
     # Where f is held at 1 the forget bias changes nothing: while that moves, one run will do.
     control = _carousel(depth, weight_scale, inputs, seed)
-    log_c = control
-    if wiring != "f = 1 (1997)":
-        log_c = log_stretch(seen, np.eye(UNITS), "c")[1][1:]
-    keep, kappa = lstm_factors(forget_bias, weight_scale, depth + 1, inputs, WIRINGS[wiring])
-    return Path(
-        wiring,
-        forget_bias,
-        log_c,
-        log_stretch(seen, np.eye(UNITS), "h")[0][1:],
-        direct_path(seen)[1:],
-        control,
-        -np.arange(depth, -1, -1) * np.log1p(np.exp(-forget_bias)),
-        two_paths(keep[1:], kappa[1:]),
-        {name: np.array([s.gates[name].mean() for s in seen.steps[1:]]) for name in "fio"},
-    )
+    log_c = control if wiring == CAROUSEL else log_stretch(seen, "c")["c"][1:]
+    log_h, log_direct = log_stretch(seen, "h")["h"][1:], direct_path(seen)[1:]
+    log_gates = -np.arange(depth, -1, -1) * np.log1p(np.exp(-forget_bias))
+    factors = lstm_factors(forget_bias, weight_scale, depth + 1, inputs, **WIRINGS[wiring])
+    both = two_paths(*factors[:, 1:])
+    gates = {name: np.array([s.gates[name].mean() for s in seen.steps[1:]]) for name in "fio"}
+    return Path(wiring, log_c, log_h, log_direct, control, log_gates, both, gates)
 
 
-def _wired(
-    wiring: str, bias: float, depth: int, weight_scale: float, inputs: float, seed: int
-) -> Run:
-    cell = replace(draw_cell("lstm", bias, weight_scale, seed), fixed=WIRINGS[wiring])
+def _wired(wiring: str, bias: float, depth: int, scale: float, inputs: float, seed: int) -> Run:
+    cell = replace(draw_cell("lstm", bias, scale, seed), fixed=WIRINGS[wiring])
     return run(cell, sequence(depth + 1, inputs, seed))
 
 
 @lru_cache(maxsize=16)
 def _carousel(depth: int, weight_scale: float, inputs: float, seed: int) -> Array:
-    """Return ln of the rms stretch of dc_T/dc_t with f = 1, (T + 1,)."""
-    seen = _wired("f = 1 (1997)", 0.0, depth, weight_scale, inputs, seed)
-    return frozen(log_stretch(seen, np.eye(UNITS), "c")[1][1:])
+    seen = _wired(CAROUSEL, 0.0, depth, weight_scale, inputs, seed)
+    return frozen(log_stretch(seen, "c")["c"][1:])
 
 
 def direct_path(seen: Run) -> Array:
@@ -134,8 +115,7 @@ def carry_over(seed: int) -> tuple[float, float]:
     for earlier in (before, other):
         run(cell, earlier)
         ends.append(run(cell, x).h[-1])
-    changed = x.copy()
-    changed[0] = generator.standard_normal((1, INPUTS))
+    changed = np.concatenate([generator.standard_normal((1, 1, INPUTS)), x[1:]])
     step = np.abs(run(cell, changed).h[-1] - ends[0]).max()
     return float(np.abs(ends[0] - ends[1]).max()), float(step)
 
@@ -170,14 +150,14 @@ def three_cells(
     x, measured = sequence(depth + 1, 1.0, seed), {}
     for name, kind in zip(CELLS, ("tanh", "lstm", "gru"), strict=True):
         seen = run(draw_cell(kind, bias, weight_scale, seed), x)
-        log_h, log_c = log_stretch(seen, np.eye(UNITS), "c" if kind == "lstm" else "h")
-        measured[name] = (log_c if kind == "lstm" else log_h)[1:]
+        state = "c" if kind == "lstm" else "h"
+        measured[name] = log_stretch(seen, state)[state][1:]
     tanh, sigma = get_activation("tanh"), weight_scale / sqrt(3)
     q = theory.q_trajectory(sigma**2, tanh.phi, sigma, sigma, min(depth, 20))
     step = 0.5 * float(np.log(theory.chi(q[-1], tanh.dphi, sigma)))
     predicted = {
         "tanh RNN": step * np.arange(depth, -1, -1),
-        "LSTM": two_paths(*(part[1:] for part in lstm_factors(bias, weight_scale, depth + 1))),
-        "GRU": two_paths(*(part[1:] for part in gru_factors(bias, weight_scale, depth + 1))),
+        "LSTM": two_paths(*lstm_factors(bias, weight_scale, depth + 1)[:, 1:]),
+        "GRU": two_paths(*gru_factors(bias, weight_scale, depth + 1)[:, 1:]),
     }
     return ThreeCells(bias, measured, predicted)

@@ -1,6 +1,6 @@
 """A plain recurrent net: its gradient through time beside its eigenvalues, and by its weights."""
 
-from math import inf, log, sqrt
+from math import comb, inf, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from vglib import theory
 from vglib.activations import get_activation
 from vglib.backprop import PHI
-from vglib.lstm.cells import Array, back_step, run
+from vglib.lstm.cells import UNITS, Array, back_step, draw_cell, run, sequence, word
 from vglib.lstm.prediction import sums_after
-from vglib.lstm.stretch import UNITS, draw_cell, sequence, word
 from vglib.results import result
 from vglib.scaled import Scaled, norm
 from vglib.words import count, power_of_ten
@@ -50,17 +49,11 @@ class Recurrence:
     """
 
     activation: str
-    matrix: str
     log_typical: Array
     worst_at: Array
     log_worst: Array
     log_theory: Array
     eigenvalues: NDArray[np.complex128]
-
-    @property
-    def length(self) -> int:
-        """T, the number of steps."""
-        return len(self.log_typical) - 1
 
     @property
     def rho(self) -> float:
@@ -70,25 +63,24 @@ class Recurrence:
     @property
     def rate(self) -> float:
         """The factor a step, exp(ln(stretch over all steps) / T)."""
-        return float(np.exp(self.log_typical[0] / self.length))
+        return float(np.exp(self.log_typical[0] / (len(self.log_typical) - 1)))
 
     @property
     def verdict(self) -> str:
         """One sentence: what is left after T steps, and what the theory says."""
         end, peak = self.log_typical[0], float(self.log_worst.max())
         by = "ρ^T" if self.activation == "linear" else "mean-field theory"
-        steps = count(self.length, "step")
+        length = len(self.log_typical) - 1
+        steps = count(length, "step")
         if end == -inf:
             return f"dies: all units are off at some step; over {steps} the gradient is exactly 0."
         bulge = ""
         if peak > log(100) + max(end, 0):
-            back = self.length - int(self.worst_at[int(self.log_worst.argmax())])
+            back = length - int(self.worst_at[int(self.log_worst.argmax())])
             bulge = f"; on the way the worst direction peaks at {power_of_ten(peak)}, {back} back"
-        return (
-            f"{word(end)}: ρ = {self.rho:.2f}, over {steps} the gradient is multiplied by "
-            f"{power_of_ten(end)}, {self.rate:.3f} a step; {by} says "
-            f"{power_of_ten(self.log_theory[0])}{bulge}."
-        )
+        grown = f"the gradient is multiplied by {power_of_ten(end)}, {self.rate:.3f} a step"
+        said = f"{by} says {power_of_ten(self.log_theory[0])}"
+        return f"{word(end)}: ρ = {self.rho:.2f}, over {steps} {grown}; {said}{bulge}."
 
 
 def recurrence(
@@ -116,10 +108,9 @@ def recurrence(
         # ReLU and the linear net are homogeneous, so a common factor changes no slope.
         if largest > 1e100:
             h, log_size = h / largest, log_size + log(largest)
-    typical = np.full(depth + 1, -inf)
-    typical[depth] = 0.0
+    typical, worst = np.full((2, depth + 1), -inf)
+    typical[depth] = worst[depth] = 0.0
     chosen = np.unique(np.linspace(0, depth, WORST_AT).round().astype(int))
-    worst = {t: 0.0 if t == depth else -inf for t in chosen.tolist()}
     jacobian = Scaled(np.eye(n))
     for t in reversed(range(depth)):
         before = Scaled((jacobian.unit * slopes[t]) @ w, jacobian.log)
@@ -127,34 +118,27 @@ def recurrence(
         typical[t] = log_norm - 0.5 * log(n)
         if log_norm == -inf:
             break
-        if t in worst:
+        if t in chosen:
             worst[t] = jacobian.log + log(np.linalg.norm(jacobian.unit, 2))
     eigenvalues = np.linalg.eigvals(w).astype(np.complex128)
-    if activation == "linear":
-        predicted = np.arange(depth, -1, -1) * log(np.abs(eigenvalues).max())
-    else:
-        predicted = _mean_field(w, name, noise, depth)
-    largest_stretch = np.array([*worst.values()])
-    return Recurrence(activation, matrix, typical, chosen, largest_stretch, predicted, eigenvalues)
+    by_rho = np.arange(depth, -1, -1) * log(np.abs(eigenvalues).max())
+    predicted = by_rho if activation == "linear" else _mean_field(w, name, noise, depth)
+    return Recurrence(activation, typical, chosen, worst[chosen], predicted, eigenvalues)
 
 
 def _mean_field(w: Array, name: str, noise: float, depth: int) -> Array:
     """Return mean-field theory's ln of the typical stretch, (T + 1,)."""
     # The size of the entries is what it asks for, not the eigenvalues.
-    sigma, phi = norm(w) / sqrt(len(w)), get_activation(name)
-    few = theory.gradient_log_ratios(
-        sigma**2 + noise**2, phi.phi, phi.dphi, sigma, noise, min(depth, _SETTLED) + 1
-    )
-    return sums_after(np.pad(-np.diff(few), (0, max(0, depth - _SETTLED)), mode="edge"))
+    sigma, phi, few = norm(w) / sqrt(len(w)), get_activation(name), min(depth, _SETTLED) + 1
+    q = sigma**2 + noise**2
+    logs = theory.gradient_log_ratios(q, phi.phi, phi.dphi, sigma, noise, few)
+    return sums_after(np.pad(-np.diff(logs), (0, max(0, depth - _SETTLED)), mode="edge"))
 
 
 def jordan_norm(t: int, eigenvalue: float = 0.9) -> float:
     """Return ||J^t||_F of the Jordan block: entry k above the diagonal is C(t, k) l^(t-k) / 2^k."""
-    total, entry = 0.0, eigenvalue**t
-    for k in range(min(BLOCK - 1, t) + 1):
-        total += (BLOCK - k) * entry**2
-        entry *= (t - k) / (k + 1) * SUPERDIAGONAL / eigenvalue
-    return sqrt(total)
+    entries = (comb(t, k) * eigenvalue ** (t - k) * SUPERDIAGONAL**k for k in range(BLOCK))
+    return sqrt(sum((BLOCK - k) * entry**2 for k, entry in enumerate(entries)))
 
 
 @result

@@ -1,13 +1,11 @@
 """The theory of gated cells at the start of training: a step's two paths, and their product."""
 
-from collections.abc import Mapping
 from math import log, sqrt
 
 import numpy as np
 from scipy.special import expit, logsumexp
 
-from vglib.lstm.cells import Array
-from vglib.lstm.stretch import INPUTS, UNITS
+from vglib.lstm.cells import INPUTS, UNITS, Array
 
 # Nodes of the averages over a Gaussian and over the circle of eigenvalues.
 _U = np.linspace(-8, 8, 161)
@@ -16,23 +14,19 @@ _COS = np.cos((np.arange(400) + 0.5) * np.pi / 400)
 
 
 def lstm_factors(
-    forget_bias: float,
-    weight_scale: float,
-    length: int,
-    inputs: float = 1.0,
-    fixed: Mapping[str, float] | None = None,
-) -> tuple[Array, Array]:
-    """Predict the mean forget gate and the strength kappa of the h-path at each step; (T,) each.
+    forget_bias: float, weight_scale: float, length: int, inputs: float = 1.0, **fixed: float
+) -> Array:
+    """Predict the mean forget gate and the strength kappa of the h-path at each step, (2, T).
 
     The Jacobian of a step is about f 1 + kappa M, where M has entries N(0, 1/n):
     kappa_t = sigma_w E(i) E(1 - g^2) E(o) E(1 - tanh^2 c), all means over Gaussian sums of the
     variance that the forward pass has by then; sigma_w^2 = scale^2 / 3 for torch's U(+-1/sqrt n).
     """
-    held = {name: np.full_like(_U, value) for name, value in (fixed or {}).items()}
+    held = {name: np.full_like(_U, value) for name, value in fixed.items()}
     var_w = weight_scale**2 / 3
     var_in = var_w * inputs**2 * INPUTS / UNITS
     var_c, mean_sq_h, read = 0.0, 0.0, 0.0
-    f, kappa = np.empty((2, length))
+    f, kappa = factors = np.empty((2, length))
     for t in range(length):
         z = sqrt(var_in + var_w * mean_sq_h) * _U
         gates = {"f": expit(z + forget_bias), **dict.fromkeys("io", expit(z)), **held}
@@ -44,17 +38,17 @@ def lstm_factors(
         mean_sq_tanh = _P @ np.tanh(sqrt(var_c) * _U) ** 2
         read = (_P @ o) * (1 - mean_sq_tanh)
         mean_sq_h = (_P @ o**2) * mean_sq_tanh
-    return f, kappa
+    return factors
 
 
-def gru_factors(update_bias: float, weight_scale: float, length: int) -> tuple[Array, Array]:
+def gru_factors(update_bias: float, weight_scale: float, length: int) -> Array:
     """Predict mean z and kappa of a GRU as `lstm_factors` does: J is about z 1 + kappa M.
 
     kappa = sigma_w E(1 - z) E(1 - n^2) E(r).
     """
     var_w = weight_scale**2 / 3
     var_in, mean_sq_h = var_w * INPUTS / UNITS, 0.0
-    keep, kappa = np.empty((2, length))
+    keep, kappa = factors = np.empty((2, length))
     for t in range(length):
         root = sqrt(var_in + var_w * mean_sq_h)
         z, r = expit(root * _U + update_bias), expit(root * _U)
@@ -63,7 +57,7 @@ def gru_factors(update_bias: float, weight_scale: float, length: int) -> tuple[A
         keep[t] = _P @ z
         kappa[t] = sqrt(var_w) * (1 - keep[t]) * (1 - mean_sq_n) * (_P @ r)
         mean_sq_h = (_P @ z**2) * mean_sq_h + (_P @ (1 - z) ** 2) * mean_sq_n
-    return keep, kappa
+    return factors
 
 
 def sums_after(steps: Array) -> Array:

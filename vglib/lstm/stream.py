@@ -46,18 +46,15 @@ class Truncation:
         """One sentence: the error that is left, and whether the window could reach."""
         left = self.loss
         state = "learns it" if left < 0.1 else "is learning" if left < 0.8 else "learns nothing"
-        reach = (
-            f"{percent(self.share)} of the outputs in a window of {self.window} have their "
-            "input inside it"
-            if self.share
-            else f"a window of {self.window} never holds an output together with its input"
-        )
+        reach = f"a window of {self.window} never holds an output together with its input"
+        if self.share:
+            inside = f"outputs in a window of {self.window} have their input inside it"
+            reach = f"{percent(self.share)} of the {inside}"
         over = len(self.seen) == STREAM_STEPS // self.window
         read = STREAM_STEPS if over else int(self.seen[-1])
-        return (
-            f"{state}: after {read} steps of the stream the error of the {self.cell} is "
-            f"{left:.3f} (1 is guessing); the answer lies {self.lag} steps back, and {reach}."
-        )
+        error = f"the error of the {self.cell} is {left:.3f} (1 is guessing)"
+        lies = f"the answer lies {self.lag} steps back, and {reach}"
+        return f"{state}: after {read} steps of the stream {error}; {lies}."
 
 
 @kept(64)
@@ -74,8 +71,7 @@ def learning_the_lag(
     made = make_cell(kind, 1, STREAM_UNITS, keep_bias=bias, generator=generator)
     learner = Learner(made, 1, generator=generator)
     flips = np.where(generator.random((STREAM_STEPS + lag, STREAM_BATCH, 1)) < 0.5, -1.0, 1.0)
-    batches = windows(window, flips[lag:], flips[:-lag])
-    updates = STREAM_STEPS // window
+    batches, updates = windows(window, flips[lag:], flips[:-lag]), STREAM_STEPS // window
     for losses, _ in learner.training(_error, batches, updates, lr=0.02, clip=1.0, carry=True):
         seen = window * np.arange(1.0, len(losses) + 1)
         yield Truncation(window, lag, cell, seen, losses)

@@ -1,6 +1,7 @@
 """What else the article of 2023 says of gradients, measured."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vglib.data import digits
+from vglib.data import Dataset, digits
 from vglib.losses import quadratic
 from vglib.networks import mlp, stream
 from vglib.other_remedies.sick_nets import Plan, build
 from vglib.other_remedies.tournament import PROBE, add_l2, plan_for, train
-from vglib.probe import trace
-from vglib.training import fit, one_thread
+from vglib.probe import Loss, trace
+from vglib.training import History, fit, one_thread
 
 
 def early_stopping_gain(net: str, seed: int) -> float:
@@ -28,20 +29,16 @@ def l2_spread(decay: float, seed: int, steps: int = 3000) -> float:
     """Return ||delta|| of layer 4 over layer 1 of Nielsen's net after training with this L2."""
     options: dict[str, Any] = {"init": "1/fan_in", "bias_scale": 1.0, "output": "sigmoid"}
     net = mlp(4, 100, dtype=torch.float32, seed=seed, **options)
-    seen = fit(
-        net,
-        digits(torch.float32),
-        loss=quadratic,
-        lr=0.5,
-        steps=steps,
-        record_at=[],
-        probe_size=300,
-        seed=seed,
-        progress=False,
-        before_step=lambda network: add_l2(network, decay),
-    )
-    last = seen.log_delta[-1]
-    return float(np.exp(last[3] - last[0]))
+    probed = {"probe_size": 300, "before_step": partial(add_l2, decay=decay)}
+    seen = _trained(net, digits(torch.float32), quadratic, 0.5, steps, seed, **probed)
+    return float(np.exp(seen.log_delta[-1, 3] - seen.log_delta[-1, 0]))
+
+
+def _trained(
+    net: nn.Module, data: Dataset, loss: Loss, lr: float, steps: int, seed: int, **options: Any
+) -> History:
+    quiet = {"record_at": [], "progress": False, **options}
+    return fit(net, data, loss=loss, lr=lr, steps=steps, seed=seed, **quiet)
 
 
 @one_thread()
@@ -74,16 +71,6 @@ def overfit(seed: int) -> tuple[float, float, float]:
     rows = torch.randperm(len(whole.x_train), generator=stream(seed, 0))[:60]
     few = replace(whole, x_train=whole.x_train[rows], y_train=whole.y_train[rows])
     net = build(Plan("relu", "he", 1.0, 2, 100, 0.1), seed)
-    seen = fit(
-        net,
-        few,
-        loss=F.cross_entropy,
-        lr=0.1,
-        batch=20,
-        steps=300,
-        record_at=[],
-        seed=seed,
-        progress=False,
-    )
+    seen = _trained(net, few, F.cross_entropy, 0.1, 300, seed, batch=20)
     share = float(seen.losses[-1] / seen.losses[0])
     return share, float(seen.train_accuracy[-1]), float(seen.test_accuracy[-1])

@@ -46,25 +46,20 @@ class Bowl:
         """Ellipses of 100, 30, 10, 3 and 1 per cent of the first loss, nan between; (n, 2)."""
         values, vectors = np.linalg.eigh(self.hessian)
         turn = np.linspace(0, 2 * np.pi, 121)
-        rings = []
-        for share in (1.0, 0.3, 0.1, 0.03, 0.01):
-            radii = np.sqrt(2 * share * self.losses[0] / values)
-            round_ = vectors @ (radii[:, None] * [np.cos(turn), np.sin(turn)])
-            rings += [self.goal + round_.T, np.full((1, 2), np.nan)]
-        return np.concatenate(rings)
+        circle = np.transpose([np.cos(turn), np.sin(turn)])
+        shares = np.array([1.0, 0.3, 0.1, 0.03, 0.01])[:, None, None]
+        rings = self.goal + (np.sqrt(2 * shares * self.losses[0] / values) * circle) @ vectors.T
+        return np.pad(rings, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan).reshape(-1, 2)
 
     @property
     def verdict(self) -> str:
         """One sentence: condition number, limit, and how the descent ends."""
-        end = self.losses[-1]
-        word = (
-            f"has {end / self.losses[0]:.2g} of its loss left after {BOWL_STEPS} steps"
-            if end < self.losses[0]
-            else "diverges"
-        )
+        left = self.losses[-1] / self.losses[0]
+        end = f"has {left:.2g} of its loss left after {BOWL_STEPS} steps"
         return (
             f"the bowl is {self.condition:.3g} times as steep one way as the other; stable up to "
-            f"a step size of {self.limit:.3g}, descent at {self.lr:.3g} {word}."
+            f"a step size of {self.limit:.3g}, descent at {self.lr:.3g} "
+            f"{end if left < 1 else 'diverges'}."
         )
 
 
@@ -88,14 +83,3 @@ def bowl(mean: float = 3.0, std: float = 1.0, lr: float = 0.09, standardise: boo
         shrink = (1 - lr * values) ** np.arange(BOWL_STEPS + 1)[:, None]
         theory = 0.5 * (values * (start * shrink) ** 2).sum(1)
     return Bowl(lr, hessian, goal, path, losses, theory, values)
-
-
-def input_curvature(mean: float, std: float, inputs: int) -> float:
-    """Return lambda_max of a linear unit's Hessian 2 E[x x^T], x independent inputs and a 1.
-
-    Along the mean it is [[std^2 + n mean^2, sqrt(n) mean], [sqrt(n) mean, 1]], across it std^2;
-    about 2 (std^2 + n mean^2 + 1) where the mean is large.
-    """
-    a, b = std**2 + inputs * mean**2, inputs * mean**2
-    root = (a + 1) / 2 + float(np.sqrt((a - 1) ** 2 / 4 + b))
-    return 2 * max(root, std**2 if inputs > 1 else 0.0)

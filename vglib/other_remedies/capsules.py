@@ -1,6 +1,5 @@
 """Capsules: vectors that vote for one another, and the gradient through their votes."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -37,17 +36,11 @@ def capsule_loss(matrices: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> to
     u_(j|i) = W_ij x_i; mean over the batch of sum_j T max(0, 0.9 - |v_j|)^2
     + 0.5 (1 - T) max(0, |v_j| - 0.1)^2, T = [j = y]. Source: Sabour, Frosst & Hinton 2017, eq. 4.
     """
-    predictions = torch.einsum("ijkl,bil->bijk", matrices, x)
-    lengths = route(predictions).norm(dim=-1)
+    lengths = route(torch.einsum("ijkl,bil->bijk", matrices, x)).norm(dim=-1)
     target = torch.nn.functional.one_hot(y, lengths.shape[1]).to(lengths)
     present = target * torch.relu(0.9 - lengths) ** 2
     absent = 0.5 * (1 - target) * torch.relu(lengths - 0.1) ** 2
     return (present + absent).sum(1).mean()
-
-
-def _drawing(seed: int) -> tuple[torch.Generator, Callable[..., torch.Tensor]]:
-    generator = torch.Generator().manual_seed(seed)
-    return generator, partial(torch.randn, generator=generator, dtype=torch.float64)
 
 
 @one_thread()
@@ -56,7 +49,8 @@ def capsule_gradient_error(seed: int = 0) -> float:
 
     6 capsules of 4 numbers to 3 capsules of 5, 8 examples.
     """
-    generator, normal = _drawing(seed)
+    generator = torch.Generator().manual_seed(seed)
+    normal = partial(torch.randn, generator=generator, dtype=torch.float64)
     matrices, x = normal(6, 3, 5, 4), normal(8, 6, 4)
     y = torch.randint(3, (8,), generator=generator)
     matrices.requires_grad_()
@@ -75,7 +69,8 @@ def capsule_training(steps: int = 100, lr: float = 1.0, seed: int = 0) -> tuple[
     6 capsules of 4 numbers to 10 of 8; an example is its class's centre plus noise of half its
     size; plain gradient descent on 200 examples.
     """
-    _, normal = _drawing(seed)
+    generator = torch.Generator().manual_seed(seed)
+    normal = partial(torch.randn, generator=generator, dtype=torch.float64)
     centres, y = normal(10, 6, 4), torch.arange(200) % 10
     x = centres[y] + 0.5 * normal(200, 6, 4)
     matrices = (0.5 * normal(6, 10, 8, 4)).requires_grad_()

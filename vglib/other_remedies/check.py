@@ -1,46 +1,56 @@
 """Exercises of chapter 10."""
 
+from math import cos, pi
+from typing import Any
+
 import numpy as np
+from scipy.special import expit
 
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
 from vglib.other_remedies import first_step
 from vglib.other_remedies.bowl import bowl_hessian
-from vglib.other_remedies.schedules import cosine_decay
+
+Array = np.ndarray
+
+
+def _choice(name: str, task: str, correct: str | int, why: Any) -> ChoiceExercise:
+    return ChoiceExercise(name, task, options=tuple(why), correct=correct, why=why)
+
+
+def _guess(name: str, correct: str, **why: str) -> ChoiceExercise:
+    return _choice(name, "choose A, B or C.", correct, why)
+
+
+def _flaw(name: str, correct: int, *why: str) -> ChoiceExercise:
+    return _choice(name, "name the line with the first mistake.", correct, dict(enumerate(why, 1)))
+
+
+def _whole(generator: np.random.Generator, *shapes: Any) -> tuple[Array, ...]:
+    return tuple(generator.integers(-3, 4, shape).astype(float) for shape in shapes)
+
 
 # Pretraining
 
-guess_pretraining = ChoiceExercise(
+guess_pretraining = _guess(
     "my_pretraining",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
-    correct="C",
-    why={
-        "A": "no label was used, and still every layer has changed: it now passes differences on.",
-        "B": "it is more than half: once gradients arrive, descent does the rest.",
-        "C": "the copying layers pass differences forward and gradients back, and descent works.",
-    },
+    "C",
+    A="no label was used, and still every layer has changed: it now passes differences on.",
+    B="it is more than half: once gradients arrive, descent does the rest.",
+    C="the copying layers pass differences forward and gradients back, and descent works.",
 )
 
-guess_shuffle = ChoiceExercise(
+guess_shuffle = _guess(
     "my_shuffle",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
-    correct="B",
-    why={
-        "A": "the features are gone, the size of the weights is not: look at the spread of h.",
-        "B": "the size of the weights saves the training, the features save epochs.",
-        "C": "look at the first ten epochs: what the layers had learned is worth much there.",
-    },
+    "B",
+    A="the features are gone, the size of the weights is not: look at the spread of h.",
+    B="the size of the weights saves the training, the features save epochs.",
+    C="look at the first ten epochs: what the layers had learned is worth much there.",
 )
 
 
-def _rebuild(W: np.ndarray, b: np.ndarray, c: np.ndarray, x: np.ndarray) -> np.ndarray:
-    h = 1 / (1 + np.exp(-(W @ x + b)))
-    return 1 / (1 + np.exp(-(W.T @ h + c)))
-
-
-def _rebuild_case(generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    return tuple(generator.integers(-3, 4, shape).astype(float) for shape in ((2, 3), 2, 3, 3))
+def _rebuild(W: Array, b: Array, c: Array, x: Array) -> Array:
+    h = expit(W @ x + b)
+    return expit(W.T @ h + c)
 
 
 rebuild = FunctionExercise(
@@ -51,22 +61,19 @@ rebuild = FunctionExercise(
         (np.array([[1.0]]), np.array([0.0]), np.array([0.0]), np.array([1.0])),
         (np.array([[2.0, -1.0]]), np.array([1.0]), np.array([0.0, 0.5]), np.array([1.0, 0.0])),
     ],
-    random=_rebuild_case,
+    random=lambda generator: _whole(generator, (2, 3), 2, 3, 3),
     domain=lambda W, b, c, x: W.shape == (len(b), len(x)) and len(c) == len(x),
     hint="h = s(W x + b) on the way up, y = s(Wᵀ h + c) on the way down.",
     praise="the same weights both ways; that is why each of them is used twice.",
 )
 
 
-def _free_energy(
-    W: np.ndarray, visible_bias: np.ndarray, hidden_bias: np.ndarray, v: np.ndarray
-) -> float:
+def _free_energy(W: Array, visible_bias: Array, hidden_bias: Array, v: Array) -> float:
     return float(-visible_bias @ v - np.logaddexp(0, W @ v + hidden_bias).sum())
 
 
-def _free_energy_case(generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    numbers = [generator.integers(-3, 4, shape).astype(float) for shape in ((2, 3), 3, 2)]
-    return (*numbers, generator.integers(0, 2, 3).astype(float))
+def _free_energy_case(generator: np.random.Generator) -> tuple[Array, ...]:
+    return (*_whole(generator, (2, 3), 3, 2), generator.integers(0, 2, 3).astype(float))
 
 
 free_energy = FunctionExercise(
@@ -104,16 +111,12 @@ terms = NumberExercise(
 
 # The step: optimisers, schedules, scaling
 
-guess_adam = ChoiceExercise(
+guess_adam = _guess(
     "my_adam",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
-    correct="B",
-    why={
-        "A": "that is SGD. Adam moves every layer from the first step on.",
-        "B": "it moves every layer, and ends with one or two digits out of ten.",
-        "C": "every layer moves, but by a step that hardly knows which image has which label.",
-    },
+    "B",
+    A="that is SGD. Adam moves every layer from the first step on.",
+    B="it moves every layer, and ends with one or two digits out of ten.",
+    C="every layer moves, but by a step that hardly knows which image has which label.",
 )
 
 adam_first_step = FunctionExercise(
@@ -135,7 +138,7 @@ adam_first_step = FunctionExercise(
 def _warm_cosine(step: int, peak: float, warm: int, total: int) -> float:
     if step < warm:
         return peak * (step + 1) / warm
-    return peak * cosine_decay(step - warm, total - warm)
+    return peak * (1 + cos(pi * (step - warm) / (total - warm))) / 2
 
 
 warm_cosine = FunctionExercise(
@@ -143,12 +146,8 @@ warm_cosine = FunctionExercise(
     "return the step size at a step, counted from 0.",
     reference=_warm_cosine,
     cases=[
-        (0, 1.0, 10, 100),
-        (4, 0.2, 10, 100),
-        (9, 0.2, 10, 100),
-        (10, 0.2, 10, 100),
-        (55, 1.0, 10, 100),
-        (99, 1.0, 10, 100),
+        *((step, 1.0, 10, 100) for step in (0, 55, 99)),
+        *((step, 0.2, 10, 100) for step in (4, 9, 10)),
         (0, 1.0, 0, 10),
     ],
     domain=lambda step, peak, warm, total: 0 <= step < total and 0 <= warm < total and peak > 0,
@@ -170,34 +169,26 @@ largest_step = NumberExercise(
     praise="a hundredth of what standardised inputs allow.",
 )
 
-flaw_adam = ChoiceExercise(
+flaw_adam = _flaw(
     "flaw_adam",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
-    correct=4,
-    why={
-        1: "right: that is the denominator, up to ε.",
-        2: "right, as long as the entries are far above ε, which is said.",
-        3: "right, it repeats line 2 for two layers.",
-        4: "to move is not to learn: with the labels shuffled the step would be the same, so it "
-        "cannot tell the images apart.",
-    },
+    4,
+    "right: that is the denominator, up to ε.",
+    "right, as long as the entries are far above ε, which is said.",
+    "right, it repeats line 2 for two layers.",
+    "to move is not to learn: with the labels shuffled the step would be the same, so it cannot "
+    "tell the images apart.",
 )
 
 
 # The tournament
 
-guess_tournament = ChoiceExercise(
+guess_tournament = _guess(
     "my_bet",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
-    correct="B",
-    why={
-        "A": "the right scale helps, and so does everything that changes what passes a layer.",
-        "B": "batch norm, skips, the right scale, or fewer layers: each changes what passes the "
-        "layers. Clipping, stopping, the step size, L2 and dropout do not.",
-        "C": "most of the nine act on the step, on the loss or on when to stop.",
-    },
+    "B",
+    A="the right scale helps, and so does everything that changes what passes a layer.",
+    B="batch norm, skips, the right scale, or fewer layers: each changes what passes the layers. "
+    "Clipping, stopping, the step size, L2 and dropout do not.",
+    C="most of the nine act on the step, on the loss or on when to stop.",
 )
 
 
@@ -219,16 +210,12 @@ cured = FunctionExercise(
     praise="a cure that works in four of five starts is no cure.",
 )
 
-flaw_l2 = ChoiceExercise(
+flaw_l2 = _flaw(
     "flaw_l2",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
-    correct=3,
-    why={
-        1: "right: the penalty (α/2) w² has the derivative α w.",
-        2: "right: α w is not small, however small the rest is.",
-        3: "what is added pulls w to 0 and knows nothing of images and labels: it is no part of "
-        "the lost gradient.",
-        4: "it follows from line 3; look for the first mistake.",
-    },
+    3,
+    "right: the penalty (α/2) w² has the derivative α w.",
+    "right: α w is not small, however small the rest is.",
+    "what is added pulls w to 0 and knows nothing of images and labels: it is no part of the lost "
+    "gradient.",
+    "it follows from line 3; look for the first mistake.",
 )

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from math import inf, nan
+from math import nan
 
 import numpy as np
 
 from vglib import learn
 from vglib.backprop import Labels
+from vglib.checks import one_of
 from vglib.data import digits
 from vglib.other_remedies.net import Array, Net
 from vglib.results import result
@@ -31,8 +32,7 @@ def rule(name: str, eps: float = EPS) -> learn.Rule:
 
     Raises ValueError for another name.
     """
-    if name not in OPTIMISERS:
-        raise ValueError(f"There is no optimiser {name!r}; choose from {', '.join(OPTIMISERS)}.")
+    one_of("optimiser", name, OPTIMISERS)
     guarded = {"RMSprop": partial(learn.rmsprop, eps=eps), "Adam": partial(learn.adam, eps=eps)}
     return guarded.get(name, learn.RULES[name])
 
@@ -69,11 +69,6 @@ class Course:
         """Whether the training has come to its end."""
         return self.broke or self.taken == len(self.losses)
 
-    @property
-    def final(self) -> float:
-        """Mean loss of the last tenth; inf where it left the number type."""
-        return inf if self.broke else float(self.losses[-max(1, len(self.losses) // 10) :].mean())
-
 
 def descending(
     net: Net,
@@ -90,40 +85,26 @@ def descending(
 
     What there is by then is yielded after each tenth of it.
     """
-    data, generator = digits(), np.random.default_rng(seed)
-    x, y, x_test, y_test = (
-        part.numpy() for part in (data.x_train, data.y_train, data.x_test, data.y_test)
-    )
+    (x, y), data, generator = images(), digits(), np.random.default_rng(seed)
     looks = np.linspace(0, steps - 1, LOOKS).astype(int)
-    losses, norms, lrs = np.full((3, steps), nan)
+    losses, norms, lrs = seen = np.full((3, steps), nan)
     probes = np.full(LOOKS, nan)
     probes[0] = probe(net)
     broke = False
 
-    def gradient(rows: Labels) -> tuple[float, list[Array]]:
-        loss, found = net.gradient(x[rows], y[rows])
-        return loss, [found]
-
     def so_far() -> Course:
         with np.errstate(all="ignore"):
-            output = net.forward(x_test)[-1]
+            output = net.forward(data.x_test.numpy())[-1]
         lost = broke or not bool(np.isfinite(output).all())
-        accuracy = CHANCE if lost else float((output.argmax(1) == y_test).mean())
-        seen = losses.copy(), norms.copy(), lrs.copy()
-        return Course(*seen, accuracy, lost, looks.astype(float), probes.copy())
+        accuracy = CHANCE if lost else float((output.argmax(1) == data.y_test.numpy()).mean())
+        return Course(losses, norms, lrs, accuracy, lost, looks.astype(float), probes.copy())
 
-    batches = ((generator.integers(0, len(x), BATCH),) for _ in range(steps))
-    for step in learn.steps(
-        [net.theta],
-        gradient,
-        batches,
-        lr=lambda taken: lr * schedule(taken),
-        rule=rule(optimiser, eps),
-    ):
+    rows = (generator.integers(0, len(x), BATCH) for _ in range(steps))
+    batches, make = ((x[row], y[row]) for row in rows), rule(optimiser, eps)
+    for step in net.descend(batches, lr=lambda taken: lr * schedule(taken), rule=make):
         if broke := bool(step.why):
             break
-        at = step.taken - 1
-        losses[at], norms[at], lrs[at] = step.loss, step.norm, step.lr
+        seen[:, step.taken - 1] = step.loss, step.norm, step.lr
         if step.taken in looks:
             probes[looks == step.taken] = probe(net)
         if step.taken % (steps // PARTS) == 0 and step.taken < steps:

@@ -1,6 +1,6 @@
 """Drawings of chapter 10, for its labs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,6 @@ import numpy as np
 from vglib import figures
 from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, STEP, Curve, Drawing, Panel
 from vglib.other_remedies.bowl import BOWL_STEPS, Bowl
-from vglib.other_remedies.descent import Course
 from vglib.other_remedies.first_step import Updates
 from vglib.other_remedies.rbm import KS, Learning
 from vglib.other_remedies.reach import Reach
@@ -19,33 +18,42 @@ from vglib.other_remedies.tournament import LOOKS, Table
 from vglib.other_remedies.trial import Trial
 
 RIGHT = "test images right (%)"
-BARE: dict[str, Any] = {"showticklabels": False, "showgrid": False, "zeroline": False, "ticks": ""}
+BARE: dict[str, Any] = {"showgrid": False, "zeroline": False}
+EMPTY: dict[str, Any] = {**BARE, "showticklabels": False, "ticks": ""}
+
+
+def _curves(
+    looks: Mapping[str, str], x: np.ndarray, rows: Iterable[np.ndarray], mode: str | None = None
+) -> list[Curve]:
+    """Draw rows over the same x; `looks` are their names and colours."""
+    pairs = zip(looks.items(), rows, strict=True)
+    return [Curve(name, x, row, color, mode=mode) for (name, color), row in pairs]
+
+
+def _accuracy(curve: Curve, end: float, x_title: str) -> Panel:
+    content, ends = [curve, figures.level("guessing", 10, (0, end))], (0, max(1, end))
+    return Panel(RIGHT, content, x_title, x_range=ends, y_range=(0, 100))
+
 
 # Pretraining
 
 
 def draw_pretraining(result: Pretraining) -> Drawing:
     """Draw gradient and spread of each layer, the accuracy of fine-tuning, and pictures."""
-    depth = result.start.depth
-    layers = np.arange(1, depth + 1)
+    layers = np.arange(1, result.start.depth + 1)
     drawn: dict[str, Any] = {"role": figures.ASIDE, "style": {"line": {"dash": "dot"}}}
-    before = [
+    curves = [
         Curve("gradient as drawn", layers, result.plain_log_delta, GREY, **drawn),
         Curve("spread as drawn", layers, result.plain_spread, PINK, scale="log", **drawn),
         Curve("gradient", layers, result.log_delta, BLUE),
         Curve("spread of h", layers, result.spread, ORANGE, scale="log"),
     ]
+    before = Panel("before: ‖∂L/∂z‖ and spread of h", curves, scale="ln")
     right = Curve("test accuracy", result.epochs, 100 * result.accuracy, BLUE)
-    tuning = [right, figures.level("guessing", 10, (0, result.epochs[-1]))]
-    names, ends = ["image", *map(str, layers)], (0, max(1, result.epochs[-1]))
-    return figures.panels(
-        [
-            Panel("before: ‖∂L/∂z‖ and spread of h", before, scale="ln"),
-            Panel(RIGHT, tuning, "epoch on the labels", x_range=ends, y_range=(0, 100)),
-            _pictures("rebuilt from layer", result.pictures, "six training images", names),
-        ],
-        shares=(31, 24, 31),
-    )
+    tuning = _accuracy(right, result.epochs[-1], "epoch on the labels")
+    names = ["image", *map(str, layers)]
+    rebuilt = _pictures("rebuilt from layer", result.pictures, "six training images", names)
+    return figures.panels([before, tuning, rebuilt], shares=(31, 24, 31))
 
 
 def _pictures(title: str, pictures: np.ndarray, x_title: str, names: Sequence[str] = ()) -> Panel:
@@ -54,49 +62,35 @@ def _pictures(title: str, pictures: np.ndarray, x_title: str, names: Sequence[st
     framed = np.full((rows, columns, side + 1, side + 1), np.nan)
     framed[..., :side, :side] = pictures
     sheet = framed.swapaxes(1, 2).reshape(rows * (side + 1), columns * (side + 1))[:-1, :-1]
-    middles = np.arange(rows) * (side + 1) + (side - 1) / 2
     ink = figures.Heat(sheet, 0.0, 1.0, colors=figures.INK, hover="ink %{z:.2f}")
-    return Panel(
-        title,
-        [ink],
-        x_title,
-        x_range=(0, sheet.shape[1] - 1),
-        y_range=(len(sheet) - 0.5, -0.5),
-        y_ticks=dict(zip(middles, names, strict=False)),
-        x_axis=BARE,
-        y_axis={"showgrid": False, "zeroline": False} if names else BARE,
-    )
+    middles = np.arange(rows) * (side + 1) + (side - 1) / 2
+    axes: dict[str, Any] = {"x_axis": EMPTY, "y_axis": BARE if names else EMPTY}
+    axes |= {"x_range": (0, sheet.shape[1] - 1), "y_range": (len(sheet) - 0.5, -0.5)}
+    return Panel(title, [ink], x_title, y_ticks=dict(zip(middles, names, strict=False)), **axes)
 
 
 def draw_learning(result: Learning) -> Drawing:
     """Draw the likelihood over the steps, the error of CD-k over k, and the likeliest pictures."""
-
-    def missed(name: str, errors: np.ndarray, color: str, role: str = figures.MEASURED) -> Curve:
-        # What is left below is rounding.
-        return Curve(name, KS, np.where(errors > 1e-12, errors, np.nan), color, role)
-
     likelihood = [
         Curve("by CD-k", result.steps, result.by_contrast, BLUE, mode="lines"),
         Curve("by the true gradient", result.steps, result.by_exact, GREEN),
         figures.level("no model has more", result.ceiling, (0, result.steps[-1])),
     ]
-    errors = [
-        missed("at the start", result.start_errors, ORANGE),
-        missed("at the end" if result.done else "so far", result.end_errors, BLUE),
-        missed("|λ₂|ᵏ", result.theory, PINK, figures.THEORY),
-    ]
+    looks = {"at the start": ORANGE, "at the end" if result.done else "so far": BLUE}
+    ks, errors = np.array(KS), np.array([result.start_errors, result.end_errors, result.theory])
+    # What is left below is rounding.
+    *found, theory = np.where(errors > 1e-12, errors, np.nan)
+    missed = [*_curves(looks, ks, found), figures.theory("|λ₂|ᵏ", ks, theory, PINK)]
     k_steps = "k, steps of sampling"
     low = -13 if np.nanmin(result.by_contrast) < -8 else -8
+    likeliest = 0.15 + 0.85 * result.likeliest.reshape(4, 4, 3, 3)
     share = f"the data's 14 have {result.mass:.0%}"
-    pictures = 0.15 + 0.85 * result.likeliest.reshape(4, 4, 3, 3)
-    return figures.panels(
-        [
-            Panel("log likelihood of an image (nats)", likelihood, STEP, y_range=(low, -2)),
-            Panel("what CD-k misses of the gradient", errors, k_steps, "log", y_range=(-6, 1)),
-            _pictures("its 16 likeliest images", pictures, share),
-        ],
-        shares=(31, 27, 23),
-    )
+    panels = [
+        Panel("log likelihood of an image (nats)", likelihood, STEP, y_range=(low, -2)),
+        Panel("what CD-k misses of the gradient", missed, k_steps, "log", y_range=(-6, 1)),
+        _pictures("its 16 likeliest images", likeliest, share),
+    ]
+    return figures.panels(panels, shares=(31, 27, 23))
 
 
 # The step: optimisers, schedules, scaling
@@ -115,63 +109,47 @@ def draw_step(result: Updates) -> Drawing:
         Curve("measured by shuffling", layers, shuffled.log_part, GREEN),
         figures.theory("√2 × relative spread of the input", layers, spread, PINK),
     ]
-    return figures.panels(
-        [
-            Panel("gradient ‖∂L/∂W‖ and step ‖ΔW‖", step, x_title, "ln"),
-            Panel("part that knows whose label is whose", part, x_title, "ln"),
-        ]
-    )
+    sizes = Panel("gradient ‖∂L/∂W‖ and step ‖ΔW‖", step, x_title, "ln")
+    known = Panel("part that knows whose label is whose", part, x_title, "ln")
+    return figures.panels([sizes, known])
 
 
 def draw_reach(result: Reach) -> Drawing:
     """Draw loss and spread of the last hidden layer over the steps of both trainings."""
-    pairs = [
-        ("SGD", result.runs["SGD"], ORANGE),
-        ("the other rule", result.runs[result.optimiser], BLUE),
-    ]
+    looks = {"SGD": ORANGE, "the other rule": BLUE}
+    runs = result.runs["SGD"], result.runs[result.optimiser]
     count, ends = result.steps // 10, (0, result.steps)
-
-    def of_ten(values: np.ndarray) -> np.ndarray:
-        return values[: 10 * count].reshape(count, 10).mean(1)
-
-    losses = [
-        Curve(name, 10 * np.arange(count) + 5, of_ten(run.losses), color, mode="lines")
-        for name, run, color in pairs
-    ]
+    of_ten = [run.losses[: 10 * count].reshape(count, 10).mean(1) for run in runs]
+    losses = _curves(looks, 10 * np.arange(count) + 5, of_ten, "lines")
     losses.append(figures.level("guessing", np.log(10), ends))
-    spreads = [Curve(name, run.looks, run.probes, color) for name, run, color in pairs]
-    of_loss = "loss (cross-entropy), mean of ten steps"
-    of_spread = "spread of the last hidden layer over the data"
-    return figures.panels(
-        [
-            Panel(of_loss, losses, STEP, x_range=ends, y_range=(0, 3)),
-            Panel(of_spread, spreads, STEP, "ln", x_range=ends),
-        ]
-    )
+    loss = "loss (cross-entropy), mean of ten steps"
+    spreads = _curves(looks, runs[0].looks, [run.probes for run in runs])
+    spread = "spread of the last hidden layer over the data"
+    panels = [
+        Panel(loss, losses, STEP, x_range=ends, y_range=(0, 3)),
+        Panel(spread, spreads, STEP, "ln", x_range=ends),
+    ]
+    return figures.panels(panels)
 
 
 def draw_schedule(result: Scheduled) -> Drawing:
     """Draw loss, step size with the stability limit, and gradient norm of both runs."""
-    runs = (("constant", result.constant, ORANGE), ("scheduled", result.scheduled, BLUE))
-    total = len(result.scheduled.losses)
-
-    def over_steps(take: Callable[[Course], np.ndarray]) -> list[Curve]:
-        steps = np.arange(total)
-        return [Curve(name, steps, take(run), color, mode="lines") for name, run, color in runs]
-
-    losses = over_steps(lambda run: run.losses)
-    sizes = over_steps(lambda run: np.maximum(run.lrs, 1e-4))
-    norms = over_steps(lambda run: run.norms)
+    runs, total = (result.constant, result.scheduled), len(result.scheduled.losses)
     limits = np.clip(result.scheduled.probes, 1e-12, 1e3)
     limit = Curve("limit 2/λ", result.scheduled.looks, limits, PINK, figures.ASIDE)
-    shape: dict[str, Any] = {"x_title": STEP, "scale": "log", "x_range": (0, total)}
-    return figures.panels(
-        [
-            Panel("loss (cross-entropy)", losses, y_range=(-3, 4), clip=True, **shape),
-            Panel("step size", [*sizes, limit], y_range=(-4, 1), **shape),
-            Panel("norm of the gradient", norms, y_range=(-3, 5), clip=True, **shape),
-        ]
-    )
+
+    def over_steps(title: str, rows: list[np.ndarray], *more: Curve, **options: Any) -> Panel:
+        curves = _curves({"constant": ORANGE, "scheduled": BLUE}, np.arange(total), rows, "lines")
+        return Panel(title, [*curves, *more], STEP, "log", x_range=(0, total), **options)
+
+    losses, norms = [run.losses for run in runs], [run.norms for run in runs]
+    sizes = [np.maximum(run.lrs, 1e-4) for run in runs]
+    panels = [
+        over_steps("loss (cross-entropy)", losses, y_range=(-3, 4), clip=True),
+        over_steps("step size", sizes, limit, y_range=(-4, 1)),
+        over_steps("norm of the gradient", norms, y_range=(-3, 5), clip=True),
+    ]
+    return figures.panels(panels)
 
 
 def draw_bowl(result: Bowl) -> Drawing:
@@ -179,7 +157,6 @@ def draw_bowl(result: Bowl) -> Drawing:
     goal = result.goal
     half = 1.25 * max(1e-9, float(np.abs(goal).max()))
     low, high = goal - half, goal + half
-    steps, ends = np.arange(BOWL_STEPS + 1), (0, BOWL_STEPS)
 
     def inside(name: str, points: np.ndarray, color: str, **options: Any) -> Curve:
         within = np.all((points >= low) & (points <= high), axis=1)
@@ -187,46 +164,36 @@ def draw_bowl(result: Bowl) -> Drawing:
         return Curve(name, x, y, color, **options)
 
     thin, small = {"line": {"width": 1}}, {"marker": {"size": 4}}
-    bowl = [
+    curves = [
         inside("equal loss", result.rings, GREY, role=figures.ASIDE, mode="lines", style=thin),
         inside("descent", result.path, BLUE, mode="lines+markers", style=small),
         figures.mark("goal", goal[0], goal[1], GREEN, 12),
     ]
-    losses = [
-        # Far below the panel a loss is 0 as good as exactly.
-        Curve("descent", steps, np.maximum(result.losses, 1e-8), BLUE, mode="lines"),
-        figures.theory("theory", steps, np.maximum(result.theory, 1e-8)),
-    ]
     w_range, b_range = zip(low, high, strict=True)
-    return figures.panels(
-        [
-            Panel("bias b", bowl, "weight w", x_range=w_range, y_range=b_range),
-            Panel("loss", losses, STEP, "log", x_range=ends, y_range=(-8, 4), clip=True),
-        ],
-        height=430,
-    )
+    bowl = Panel("bias b", curves, "weight w", x_range=w_range, y_range=b_range)
+    # Far below the panel a loss is 0 as good as exactly.
+    found, theory = np.maximum([result.losses, result.theory], 1e-8)
+    steps, ends = np.arange(BOWL_STEPS + 1), (0, BOWL_STEPS)
+    losses = [Curve("descent", steps, found, mode="lines"), figures.theory("theory", steps, theory)]
+    loss = Panel("loss", losses, STEP, "log", x_range=ends, y_range=(-8, 4), clip=True)
+    return figures.panels([bowl, loss], height=430)
 
 
 def draw_scaled(result: Rescaled) -> Drawing:
     """Draw gradient and saturation of each layer, and the loss, beside those on standard data."""
+    looks, ends = {"standard data": GREY, "your data": BLUE}, (0, SCALED_STEPS)
     layers, steps = np.arange(1, result.depth + 2), np.arange(SCALED_STEPS + 1)
-
-    def both(x: np.ndarray, values: np.ndarray, mode: str | None = None) -> list[Curve]:
-        names = (("standard data", GREY), ("your data", BLUE))
-        rows = zip(names, values[::-1], strict=True)
-        return [Curve(name, x, row, color, mode=mode) for (name, color), row in rows]
-
-    losses = both(steps, np.clip(result.losses, 1e-3, 1e8), "lines")
-    saturated = both(layers[:-1], 100 * result.saturated)
-    relative, ends = "loss / loss of the mean label", (0, SCALED_STEPS)
-    mean_label = figures.level("the mean label", 1, ends, ORANGE)
-    return figures.panels(
-        [
-            Panel(figures.DELTA, both(layers, result.log_delta), "layer, readout last", "ln"),
-            Panel("saturated (ReLU: off), %", saturated, "layer", y_range=(-3, 103)),
-            Panel(relative, [*losses, mean_label], STEP, "log", x_range=ends, y_range=(-2, 4)),
-        ]
-    )
+    deltas = _curves(looks, layers, result.log_delta[::-1])
+    saturated = _curves(looks, layers[:-1], 100 * result.saturated[::-1])
+    losses = _curves(looks, steps, np.clip(result.losses[::-1], 1e-3, 1e8), "lines")
+    losses.append(figures.level("the mean label", 1, ends, ORANGE))
+    relative = "loss / loss of the mean label"
+    panels = [
+        Panel(figures.DELTA, deltas, "layer, readout last", "ln"),
+        Panel("saturated (ReLU: off), %", saturated, "layer", y_range=(-3, 103)),
+        Panel(relative, losses, STEP, "log", x_range=ends, y_range=(-2, 4)),
+    ]
+    return figures.panels(panels)
 
 
 # The tournament
@@ -250,39 +217,23 @@ def draw_table(table: Table) -> Drawing:
         titles.append({"text": title, "x": x[0] - 0.5, "xanchor": "left", **above})
         hover, text = f"%{{y}}, %{{text}}: %{{z:{digits}}}", {"text": [table.nets] * rows}
         heats.append(figures.Heat(values, *ends, x, table.entries, colors, (), digits, hover, text))
-    bare = {"showgrid": False, "zeroline": False}
-    panel = Panel(
-        "",
-        heats,
-        "white: does not apply",
-        x_range=(-0.5, x[-1] + 0.5),
-        y_range=(rows - 0.5, -0.5),
-        x_ticks=nets,
-        x_axis={"tickangle": 0, **bare},
-        # The names of the measures need room.
-        y_axis={"automargin": True, **bare},
-        notes=titles,
-    )
+    axes: dict[str, Any] = {"x_range": (-0.5, x[-1] + 0.5), "y_range": (rows - 0.5, -0.5)}
+    # The names of the measures need room.
+    axes |= {"x_axis": {"tickangle": 0, **BARE}, "y_axis": {"automargin": True, **BARE}}
+    panel = Panel("", heats, "white: does not apply", x_ticks=nets, notes=titles, **axes)
     return figures.panels([panel], height=150 + 25 * rows)
 
 
 def draw_trial(result: Trial) -> Drawing:
     """Draw each layer's gradient before, half way and after, and the accuracy over the steps."""
-    run, none = result.run, np.full_like(result.run.log_delta[0], np.nan)
+    run = result.run
+    first, final = run.log_delta[[0, -1], :-1]
     half = (len(run.steps) if run.done else LOOKS + 1) // 2
-    looks = {
-        "before training": (run.log_delta[0], GREY),
-        "half way": (run.log_delta[half] if half < len(run.steps) else none, PINK),
-        "at the end" if run.done else "so far": (run.log_delta[-1], BLUE),
-    }
-    layers = np.arange(1, len(none))
-    gradients = [Curve(name, layers, row[:-1], color) for name, (row, color) in looks.items()]
-    ends = (0, result.planned)
+    between = run.log_delta[half, :-1] if half < len(run.steps) else np.full_like(first, np.nan)
+    end = "at the end" if run.done else "so far"
+    looks = {"before training": GREY, "half way": PINK, end: BLUE}
+    gradients = _curves(looks, np.arange(1, len(first) + 1), [first, between, final])
+    x_title = "layer, or time step (1 is nearest the input)"
     right = Curve("accuracy", run.steps, 100 * run.accuracy, GREEN)
-    accuracy = [right, figures.level("guessing", 10, ends)]
-    return figures.panels(
-        [
-            Panel(figures.DELTA, gradients, "layer, or time step (1 is nearest the input)", "ln"),
-            Panel(RIGHT, accuracy, STEP, x_range=ends, y_range=(0, 100)),
-        ]
-    )
+    accuracy = _accuracy(right, result.planned, STEP)
+    return figures.panels([Panel(figures.DELTA, gradients, x_title, "ln"), accuracy])

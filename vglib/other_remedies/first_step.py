@@ -61,13 +61,10 @@ class Updates:
         u = power_of_ten(float(self.log_update[0] - self.log_update[-2]))
         if not np.isfinite(self.log_update).any():
             return "the gradient is exactly 0 in every layer, and so is the step."
-        short = int(np.sum(self.log_update < self.log_theory - log(2)))
-        tail = (
-            f"; in {short} of {self.depth + 1} layers the gradient is so small that eps holds the "
-            "step back"
-            if short
-            else ""
-        )
+        short, tail = int(np.sum(self.log_update < self.log_theory - log(2))), ""
+        if short:
+            tail = f"; in {short} of {self.depth + 1} layers the gradient is so small that eps "
+            tail += "holds the step back"
         part = power_of_ten(float(self.shuffled.log_part[-2]))
         return (
             f"{self.optimiser}: layer 1 over layer {self.depth} is {g} in the gradient and {u} in "
@@ -118,16 +115,10 @@ def updates(
     start = shuffled(depth, weight_scale, activation, seed)
     by_weights, _ = start.net.split(start.gradient)
     steps, _ = start.net.split(rule(optimiser)()(start.gradient, lr))
-    log_gradient = np.array([log_norm(g) for g in by_weights])
+    log_gradient, log_update = (np.array([*map(log_norm, of)]) for of in (by_weights, steps))
     log_theory = log(lr) + log_gradient
     if optimiser in ("Adam", "RMSprop"):
         first = lr if optimiser == "Adam" else 10 * lr
         with np.errstate(divide="ignore"):
             log_theory = log(first) + np.log([np.count_nonzero(g) for g in by_weights]) / 2
-    log_update = np.array([log_norm(step) for step in steps])
     return Updates(optimiser, lr, depth, log_gradient, log_update, log_theory, start)
-
-
-def same_direction(layer: int, depth: int = 20, seed: int = 0) -> float:
-    """Return the share of a layer's weights that move the same way with shuffled labels."""
-    return float(shuffled(depth, seed=seed).same[layer - 1])

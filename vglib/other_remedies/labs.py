@@ -1,11 +1,12 @@
 """Labs of chapter 10."""
 
 from vglib.lab import Lab, Still, controls
+from vglib.lab.controls import choice, ladder, slider
 from vglib.other_remedies import drawings
 from vglib.other_remedies.bowl import bowl
 from vglib.other_remedies.descent import OPTIMISERS
 from vglib.other_remedies.first_step import updates
-from vglib.other_remedies.net import ACTIVATIONS
+from vglib.other_remedies.net import BEND
 from vglib.other_remedies.pretraining import METHODS
 from vglib.other_remedies.rbm import KS, learning
 from vglib.other_remedies.reach import reaching
@@ -21,24 +22,19 @@ from vglib.other_remedies.trial import trying
 
 def pretraining_lab() -> Lab:
     """Pretrain layer by layer, look, and fine-tune: 60 sigmoids a layer on digits."""
+    then = "What is done to the pretrained weights before fine-tuning."
+    shuffled = {"layers": 4, "epochs": 40}
     return Lab(
         pretraining,
         drawings.draw_pretraining,
-        layers=controls.ladder(
-            "layers pretrained", 0, range(9), "So many, from the input on; at most all."
-        ),
-        epochs=controls.ladder("epochs on the labels", 20, range(41), "Of fine-tuning."),
-        afterwards=controls.choice(
-            "then",
-            "keep",
-            AFTERWARDS,
-            "What is done to the pretrained weights before fine-tuning.",
-        ),
+        layers=ladder("layers pretrained", 0, range(9), "So many, from the input on; at most all."),
+        epochs=ladder("epochs on the labels", 20, range(41), "Of fine-tuning."),
+        afterwards=choice("then", "keep", AFTERWARDS, then),
         depth=controls.depth(4, 8),
-        init=controls.choice("drawn from", "N(0, 1/n)", INITS, "The weights at the start."),
+        init=choice("drawn from", "N(0, 1/n)", INITS, "The weights at the start."),
         weight_scale=controls.weight_scale(),
-        method=controls.choice("method", "autoencoder", METHODS, "How a layer is trained."),
-        pretraining_epochs=controls.ladder(
+        method=choice("method", "autoencoder", METHODS, "How a layer is trained."),
+        pretraining_epochs=ladder(
             "epochs of pretraining", 6, range(11), "For each layer, without labels."
         ),
         seed=controls.seed(),
@@ -49,12 +45,8 @@ def pretraining_lab() -> Lab:
             "three layers": {"layers": 3},
             "all four layers": {"layers": 4},
             "4x Glorot, no pretraining": {"init": "Glorot", "weight_scale": 4.0},
-            "pretrained, then shuffled": {"layers": 4, "afterwards": AFTERWARDS[1], "epochs": 40},
-            "pretrained, shuffled, centred": {
-                "layers": 4,
-                "afterwards": AFTERWARDS[2],
-                "epochs": 40,
-            },
+            "pretrained, then shuffled": {**shuffled, "afterwards": AFTERWARDS[1]},
+            "pretrained, shuffled, centred": {**shuffled, "afterwards": AFTERWARDS[2]},
             "a stack of RBMs": {"layers": 4, "method": "RBM"},
             "eight layers": {"layers": 8, "depth": 8},
         },
@@ -63,14 +55,13 @@ def pretraining_lab() -> Lab:
 
 def rbm_lab() -> Lab:
     """Let a small RBM learn bars and stripes, with everything counted out and nothing drawn."""
+    scale = "Weights start as N(0, scale²)."
     return Lab(
         learning,
         drawings.draw_learning,
-        k=controls.ladder("k", 1, KS, "Steps of sampling before the negative phase."),
-        hidden=controls.ladder("hidden units", 6, range(1, 7), "There are 9 visible ones."),
-        weight_scale=controls.slider(
-            "weight scale", 0.1, 0.05, 20.0, tooltip="Weights start as N(0, scale²).", log=True
-        ),
+        k=ladder("k", 1, KS, "Steps of sampling before the negative phase."),
+        hidden=ladder("hidden units", 6, range(1, 7), "There are 9 visible ones."),
+        weight_scale=slider("weight scale", 0.1, 0.05, 20.0, tooltip=scale, log=True),
         seed=controls.seed(),
         presets={
             "CD-1": {},
@@ -86,44 +77,37 @@ def rbm_lab() -> Lab:
 
 def step_lab() -> Lab:
     """Compare the first step of four optimisers with the gradient it came from, layer by layer."""
+    relu = {"optimiser": "Adam", "depth": 20, "activation": "relu"}
     return Lab(
         updates,
         drawings.draw_step,
-        optimiser=controls.choice("optimiser", "SGD", OPTIMISERS, "Who makes the step."),
+        optimiser=choice("optimiser", "SGD", OPTIMISERS, "Who makes the step."),
         depth=controls.depth(10, 100),
         weight_scale=controls.weight_scale(),
-        activation=controls.choice("activation", "sigmoid", ACTIVATIONS, "Of the hidden layers."),
-        lr=controls.slider("step size", 0.01, 1e-4, 1, tooltip="The learning rate.", log=True),
+        activation=choice("activation", "sigmoid", tuple(BEND), "Of the hidden layers."),
+        lr=slider("step size", 0.01, 1e-4, 1, tooltip="The learning rate.", log=True),
         seed=controls.seed(),
         presets={
             "SGD, ten sigmoid layers": {},
             "Adam, ten layers": {"optimiser": "Adam"},
             "RMSprop, ten layers": {"optimiser": "RMSprop"},
             "Adam, twenty layers: below ε": {"optimiser": "Adam", "depth": 20},
-            "ReLU at torch's scale": {"optimiser": "Adam", "depth": 20, "activation": "relu"},
-            "ReLU at He's scale": {
-                "optimiser": "Adam",
-                "depth": 20,
-                "activation": "relu",
-                "weight_scale": 2.45,
-            },
+            "ReLU at torch's scale": relu,
+            "ReLU at He's scale": {**relu, "weight_scale": 2.45},
         },
     )
 
 
 def reach_lab() -> Lab:
     """Train a deep sigmoid net with SGD and with Adam: how many layers does Adam carry?"""
+    guard = "Adam's and RMSprop's guard against 0."
     return Lab(
         reaching,
         drawings.draw_reach,
         depth=controls.depth(10, 20),
         weight_scale=controls.weight_scale(),
-        optimiser=controls.choice(
-            "optimiser", "Adam", OPTIMISERS[1:], "What is compared with SGD."
-        ),
-        log_eps=controls.slider(
-            "log₁₀ ε", -8.0, -30.0, -2.0, tooltip="Adam's and RMSprop's guard against 0.", step=1.0
-        ),
+        optimiser=choice("optimiser", "Adam", OPTIMISERS[1:], "What is compared with SGD."),
+        log_eps=slider("log₁₀ ε", -8.0, -30.0, -2.0, tooltip=guard, step=1.0),
         seed=controls.seed(),
         presets={
             "four layers: Adam carries": {"depth": 4},
@@ -137,19 +121,18 @@ def reach_lab() -> Lab:
 
 def schedule_lab() -> Lab:
     """Train a net that a constant step size breaks, by a schedule with the same peak."""
+    warm_ups = [*range(0, 20, 2), *range(20, 201, 10)]
     return Lab(
         scheduling,
         drawings.draw_schedule,
-        schedule=controls.choice(
+        schedule=choice(
             "schedule", "warm-up", SCHEDULES, "How the step size goes over the training."
         ),
-        lr=controls.slider("peak", 0.25, 1e-3, 1, tooltip="The largest step size.", log=True),
-        warm=controls.ladder(
-            "warm-up steps", 30, [*range(0, 20, 2), *range(20, 201, 10)], "Steps up to the peak."
-        ),
+        lr=slider("peak", 0.25, 1e-3, 1, tooltip="The largest step size.", log=True),
+        warm=ladder("warm-up steps", 30, warm_ups, "Steps up to the peak."),
         depth=controls.depth(6, 20),
         weight_scale=controls.weight_scale(1.5),
-        optimiser=controls.choice("optimiser", "SGD", OPTIMISERS, "Who makes the step."),
+        optimiser=choice("optimiser", "SGD", OPTIMISERS, "Who makes the step."),
         seed=controls.seed(),
         presets={
             "warm-up saves it": {},
@@ -165,14 +148,13 @@ def schedule_lab() -> Lab:
 
 def bowl_lab() -> Lab:
     """Fit a line by descent: what the mean and the scale of the input do to the bowl."""
+    std = "The input's standard deviation."
     return Lab(
         bowl,
         drawings.draw_bowl,
-        mean=controls.slider("mean of x", 0.0, -10, 10, tooltip="Of the input.", step=0.5),
-        std=controls.slider(
-            "std of x", 1.0, 0.1, 100, tooltip="The input's standard deviation.", log=True
-        ),
-        lr=controls.slider("step size", 0.09, 1e-5, 2, tooltip="The learning rate.", log=True),
+        mean=slider("mean of x", 0.0, -10, 10, tooltip="Of the input.", step=0.5),
+        std=slider("std of x", 1.0, 0.1, 100, tooltip=std, log=True),
+        lr=slider("step size", 0.09, 1e-5, 2, tooltip="The learning rate.", log=True),
         standardise=controls.toggle("standardise", False, "Give (x - mean)/std to the fit."),
         presets={
             "mean 0, std 1": {},
@@ -187,23 +169,19 @@ def bowl_lab() -> Lab:
 
 def scaling_lab() -> Lab:
     """Change the scale and the mean of the inputs, or the scale of the labels."""
-    pixels = {"input_scale": 75.0, "offset": 1.0}
+    pixels, labels = {"input_scale": 75.0, "offset": 1.0}, {"label_scale": 1000.0}
+    inputs, targets = "Multiplies the inputs.", "Multiplies the labels."
+    mean = "Added to standardised inputs."
     return Lab(
         rescaling,
         drawings.draw_scaled,
-        input_scale=controls.slider(
-            "input scale", 1.0, 0.001, 1000, tooltip="Multiplies the inputs.", log=True
-        ),
-        offset=controls.slider(
-            "input mean", 0.0, 0.0, 10.0, tooltip="Added to standardised inputs.", step=0.25
-        ),
-        label_scale=controls.slider(
-            "label scale", 1.0, 0.001, 1000, tooltip="Multiplies the labels.", log=True
-        ),
-        activation=controls.choice("activation", "tanh", ACTIVATIONS, "Of the hidden layers."),
+        input_scale=slider("input scale", 1.0, 0.001, 1000, tooltip=inputs, log=True),
+        offset=slider("input mean", 0.0, 0.0, 10.0, tooltip=mean, step=0.25),
+        label_scale=slider("label scale", 1.0, 0.001, 1000, tooltip=targets, log=True),
+        activation=choice("activation", "tanh", tuple(BEND), "Of the hidden layers."),
         depth=controls.depth(3, 30),
         weight_scale=controls.weight_scale(),
-        lr=controls.slider("step size", 0.5, 1e-6, 3, tooltip="The learning rate.", log=True),
+        lr=slider("step size", 0.5, 1e-6, 3, tooltip="The learning rate.", log=True),
         seed=controls.seed(),
         presets={
             "standardised": {},
@@ -211,12 +189,8 @@ def scaling_lab() -> Lab:
             "the same, ReLU": {**pixels, "activation": "relu"},
             "mean 5": {"offset": 5.0},
             "inputs a hundred times smaller": {"input_scale": 0.01},
-            "labels of size 1000": {"label_scale": 1000.0},
-            "the same, ReLU, step 0.0001": {
-                "label_scale": 1000.0,
-                "activation": "relu",
-                "lr": 1e-4,
-            },
+            "labels of size 1000": labels,
+            "the same, ReLU, step 0.0001": {**labels, "activation": "relu", "lr": 1e-4},
         },
     )
 
@@ -232,23 +206,17 @@ def measures_table(table: Table) -> Still:
 def tournament_lab() -> Lab:
     """Choose a sick net and up to two measures, and see every layer's gradient as it trains."""
     names = [NOTHING, *MEASURES]
+    factor = "Multiplies the learning rate of the net; lr × 10 and lr ÷ 10 come on top."
     relu, recurrent = {"net": "deep ReLU", "depth": 20}, {"net": "recurrent", "depth": 16}
     return Lab(
         trying,
         drawings.draw_trial,
-        net=controls.choice("sick net", "deep sigmoid", list(SICK_NETS), "Which net is to learn."),
-        first=controls.choice("measure", NOTHING, names, "What is tried."),
-        second=controls.choice("and", NOTHING, names, "What is tried along with it."),
+        net=choice("sick net", "deep sigmoid", list(SICK_NETS), "Which net is to learn."),
+        first=choice("measure", NOTHING, names, "What is tried."),
+        second=choice("and", NOTHING, names, "What is tried along with it."),
         depth=controls.depth(10, 20),
         weight_scale=controls.weight_scale(),
-        lr_factor=controls.slider(
-            "step size ×",
-            1.0,
-            0.1,
-            10.0,
-            tooltip="Multiplies the learning rate of the net; lr × 10 and lr ÷ 10 come on top.",
-            log=True,
-        ),
+        lr_factor=slider("step size ×", 1.0, 0.1, 10.0, tooltip=factor, log=True),
         seed=controls.seed(),
         presets={
             "deep sigmoid, nothing": {},

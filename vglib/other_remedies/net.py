@@ -1,6 +1,6 @@
 """A multilayer perceptron as one vector, with its gradient and the curvature of its loss."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite, nan, prod
 from types import MappingProxyType
 from typing import Any
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from vglib import learn
 from vglib.backprop import PHI, Array, softmax_gradient
 from vglib.networks import mlp
 from vglib.scaled import norm
 
 Layers = list[Array]
+Shapes = tuple[tuple[int, ...], ...]
 # Labels, or numbers.
 Targets = NDArray[Any]
 
@@ -25,7 +27,6 @@ BEND: Mapping[str, Callable[[Array, Array], Array | float]] = MappingProxyType(
         "relu": lambda h, slope: 0.0,
     }
 )
-ACTIVATIONS = tuple(BEND)
 
 
 class Net:
@@ -36,13 +37,7 @@ class Net:
     outputs; targets are (batch,) labels or (batch, n_out) numbers.
     """
 
-    def __init__(
-        self,
-        theta: Array,
-        shapes: tuple[tuple[int, ...], ...],
-        activation: str,
-        loss: str = "cross-entropy",
-    ) -> None:
+    def __init__(self, theta: Array, shapes: Shapes, activation: str, loss: str) -> None:
         self.theta, self.shapes, self.activation, self.loss = theta, shapes, activation, loss
         self.phi = PHI[activation]
         ends = np.cumsum([prod(shape) for shape in shapes])
@@ -89,6 +84,17 @@ class Net:
             delta.sum(0, out=slots[1])
         return loss, gradient
 
+    def descend(
+        self, batches: Iterable[tuple[Array, Targets]], **options: Any
+    ) -> Iterator[learn.Step]:
+        """Take a step on each batch (x, y); `options` are those of `learn.steps`."""
+
+        def gradient(x: Array, y: Targets) -> tuple[float, Layers]:
+            loss, found = self.gradient(x, y)
+            return loss, [found]
+
+        return learn.steps([self.theta], gradient, batches, **options)
+
     def deltas(self, x: Array, y: Targets) -> Layers:
         """Return dL/dz_1 .. dL/dz_L, each (batch, width)."""
         return self.backward(self.forward(x), y)[1]
@@ -103,12 +109,9 @@ class Net:
         slopes, weights = self.slopes(hs), self.weights
         deltas = self.backward(hs, y)[1]
         # What phi'' multiplies: the gradient as it arrives at each hidden layer, phi' not yet in.
-        bends = [
-            (delta @ weight) * BEND[self.activation](h, slope)
-            for delta, weight, h, slope in zip(
-                deltas[1:], weights[1:], hs[1:], slopes, strict=False
-            )
-        ]
+        bend = BEND[self.activation]
+        parts = zip(deltas[1:], weights[1:], hs[1:-1], slopes, strict=True)
+        bends = [(delta @ weight) * bend(h, slope) for delta, weight, h, slope in parts]
         p = softmax(hs[-1], axis=1)
 
         def along(v: Array) -> Array:

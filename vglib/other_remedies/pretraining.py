@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from vglib import learn
 from vglib.backprop import Flat
+from vglib.checks import one_of
 from vglib.data import Dataset, digits
 from vglib.losses import quadratic
 from vglib.networks import MLP, mlp
@@ -25,8 +26,7 @@ from vglib.results import last
 Array = NDArray[np.float64]
 
 METHODS = ("autoencoder", "RBM")
-PROBED = 1000
-WIDTH = 100
+BATCH = 20
 KINDS = ("plain", "pretrained", "shuffled", "4x Glorot", "4x Glorot, centred", "RBM")
 
 
@@ -70,12 +70,9 @@ def layer_of(network: MLP, index: int, x: Array, *, linear: bool = False) -> Lay
     """
     mean = x.mean(0)
     bounded = np.clip(mean, 0.01, 0.99)
-    return Layer(
-        network.weights[index].detach().numpy(),
-        network.biases[index].detach().numpy(),
-        mean if linear else np.log(bounded / (1 - bounded)),
-        linear,
-    )
+    offset = mean if linear else np.log(bounded / (1 - bounded))
+    weight, bias = (p[index].detach().numpy() for p in (network.weights, network.biases))
+    return Layer(weight, bias, offset, linear)
 
 
 def copy_gradients(layer: Layer, x: Array) -> tuple[float, Gradient]:
@@ -96,13 +93,7 @@ def copy_gradients(layer: Layer, x: Array) -> tuple[float, Gradient]:
 
 
 def learning(
-    layer: Layer,
-    x: Array,
-    method: str = "autoencoder",
-    *,
-    epochs: int = 10,
-    batch: int = 20,
-    seed: int = 0,
+    layer: Layer, x: Array, method: str = "autoencoder", *, epochs: int = 10, seed: int = 0
 ) -> Iterator[Layer]:
     """Train one layer, in place, on its inputs x alone, and yield it after each epoch.
 
@@ -110,8 +101,7 @@ def learning(
     backwards. An "RBM" models it by CD-1 with step 0.3; inputs from 0 to 1 count as probabilities.
     Raises ValueError for another method, for an RBM's inputs elsewhere, and where it diverges.
     """
-    if method not in METHODS:
-        raise ValueError(f"There is no method {method!r}; choose from {', '.join(METHODS)}.")
+    one_of("method", method, METHODS)
     if method == "RBM" and (x.min() < 0 or x.max() > 1):
         raise ValueError("An RBM's inputs are probabilities; give it pixels from 0 to 1.")
     generator = np.random.default_rng(seed)
@@ -125,48 +115,36 @@ def learning(
     lr = 0.3 if method == "RBM" else 3 / len(layer.bias) if layer.linear else 1.0
     copied = layer.weight, layer.bias, layer.offset
     parameters = rbm.parameters if method == "RBM" else copied
-    batches = ((x[rows],) for rows in learn.epochs(len(x), batch, epochs, generator))
+    batches = ((x[rows],) for rows in learn.epochs(len(x), BATCH, epochs, generator))
     for step in learn.steps(parameters, gradient, batches, lr=lr):
         if step.why or not np.isfinite(layer.weight).all():
             raise ValueError("The pretraining diverges from weights this large; take smaller.")
-        if step.taken % ceil(len(x) / batch) == 0:
+        if step.taken % ceil(len(x) / BATCH) == 0:
             yield layer
 
 
 def learn_to_copy(layer: Layer, x: Array, **options: Any) -> Array:
-    """Train one layer, in place, to reproduce its input; return its error before and after epochs.
-
-    `options` are those of `learning`. Raises ValueError where it diverges.
-    """
+    """Train one layer by `learning`, which may raise; return its error, at first and by epoch."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.array([layer.error(x), *(one.error(x) for one in learning(layer, x, **options))])
 
 
 def learn_by_contrast(layer: Layer, x: Array, **options: Any) -> Array:
-    """Train one layer, in place, as an RBM by CD-1; return its errors as a copier.
-
-    `options` are those of `learning`. Raises ValueError where an input is no probability.
-    """
+    """Train one layer by `learning` as an RBM; return its errors as a copier, as above."""
     return learn_to_copy(layer, x, method="RBM", **options)
 
 
 def pretrain(
-    network: MLP,
-    x: Array,
-    *,
-    layers: int | None = None,
-    epochs: int = 10,
-    method: str = "autoencoder",
-    seed: int = 0,
+    network: MLP, x: Array, method: str = "autoencoder", *, epochs: int = 10, seed: int = 0
 ) -> list[Layer]:
     """Pretrain the hidden layers of a sigmoid net, in place, from the input on; return them.
 
     Layer l learns to reproduce h_(l-1), or to model it as an RBM, and then passes h_l on; labels
-    play no part. `layers`: how many, all where None. Raises ValueError for another method.
+    play no part. Raises ValueError for another method.
     Source: Bengio, Lamblin, Popovici and Larochelle 2007; Hinton, Osindero and Teh 2006.
     """
     h, stack = x, []
-    for index in range(network.depth if layers is None else layers):
+    for index in range(network.depth):
         layer = layer_of(network, index, h, linear=method == "autoencoder" and index == 0)
         last(learning(layer, h, method, epochs=epochs, seed=seed + index))
         h = layer.encode(h)
@@ -175,10 +153,7 @@ def pretrain(
 
 
 def reconstruct(stack: Sequence[Layer], x: Array, layer: int) -> Array:
-    """Send x up to hidden layer `layer` (from 1) and down again; `x`: (n, n_in), like the result.
-
-    Layer 0 is x itself.
-    """
+    """Send x, (n, n_in), up to hidden layer `layer`, 0 for x itself, and down again; (n, n_in)."""
     h = x
     for one in stack[:layer]:
         h = one.encode(h)
@@ -192,8 +167,6 @@ def descend(
     data: Dataset,
     *,
     epochs: int,
-    lr: float = 0.5,
-    batch: int = 10,
     seed: int = 0,
     first_epoch: int = 1,
     readout_only: bool = False,
@@ -201,8 +174,9 @@ def descend(
 ) -> Array:
     """Train a net of sigmoids, in place, on the labels; return the test accuracy after each epoch.
 
-    Quadratic loss averaged over the outputs, plain SGD. The order of the images depends on `seed`
-    and the number of the epoch alone, so a training may be cut in two at `first_epoch`.
+    Quadratic loss averaged over the outputs, plain SGD with step 0.5, batches of 10. Their order
+    depends on `seed` and the number of the epoch alone, so a training may be cut in two at
+    `first_epoch`.
     """
     flat = Flat(network, quadratic)
     parameters, gradients = [flat.theta], [flat.gradient]
@@ -215,11 +189,9 @@ def descend(
 
     found = []
     numbers = range(first_epoch, first_epoch + epochs)
-    for number in tqdm(
-        numbers, disable=not progress, leave=False, unit="epoch", desc="fine-tuning"
-    ):
-        order = learn.epochs(len(x), batch, 1, np.random.default_rng((seed, number)))
-        last(learn.steps(parameters, gradient, ((rows,) for rows in order), lr=lr))
+    for number in tqdm(numbers, "fine-tuning", leave=False, unit="epoch", disable=not progress):
+        order = learn.epochs(len(x), 10, 1, np.random.default_rng((seed, number)))
+        last(learn.steps(parameters, gradient, ((rows,) for rows in order), lr=0.5))
         found.append(accuracy(network, data))
     flat.release()
     return np.array(found)
@@ -239,7 +211,7 @@ def training_loss(network: MLP, data: Dataset) -> float:
 
 def measure(network: MLP, data: Dataset) -> Trace:
     """Trace the first thousand training images through the network, quadratic loss."""
-    return trace(network, data.x_train[:PROBED], data.y_train[:PROBED], quadratic)
+    return trace(network, data.x_train[:1000], data.y_train[:1000], quadratic)
 
 
 def last_over_first(seen: Trace) -> float:
@@ -273,15 +245,14 @@ def centre(network: MLP, x: Array, layers: int) -> None:
         h = expit(h @ w.T + b)
 
 
-def started(kind: str, seed: int, width: int = WIDTH, epochs: int = 10) -> tuple[MLP, Dataset]:
+def started(kind: str, seed: int, width: int = 100, epochs: int = 10) -> tuple[MLP, Dataset]:
     """Return a net of four layers before it sees a label, and its data.
 
     "plain": N(0, 1/n), biases 0; "pretrained": all layers as autoencoders, `epochs` each;
     "shuffled": that, then shuffled and centred; "4x Glorot", also centred; "RBM": by CD-1.
     Raises ValueError for another kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f"There is no start called {kind!r}; choose from {', '.join(KINDS)}.")
+    one_of("start", kind, KINDS)
     method = "RBM" if kind == "RBM" else "autoencoder"
     data = lab_data(method)
     if kind in ("pretrained", "shuffled", "RBM"):
@@ -305,7 +276,7 @@ def _four(seed: int, width: int, *, glorot: bool) -> MLP:
 def _pretrained(method: str, seed: int, width: int, epochs: int) -> MLP:
     """Return a pretrained net that is shared, so the caller copies it."""
     network = _four(seed, width, glorot=False)
-    pretrain(network, lab_data(method).x_train.numpy(), method=method, epochs=epochs, seed=seed)
+    pretrain(network, lab_data(method).x_train.numpy(), method, epochs=epochs, seed=seed)
     return network
 
 

@@ -12,16 +12,13 @@ from scipy.special import expit, logsumexp
 
 from vglib import learn
 from vglib.other_remedies.watched import side_by_side
-from vglib.results import kept, last, result
+from vglib.results import frozen, kept, last, result
 
 Array = NDArray[np.float64]
 Gradient = tuple[Array, Array, Array]
 
-MOST_ENUMERATED = 16
-# Bars and stripes: pixels of a side, steps of learning, of which every tenth is recorded.
-SIDE = 3
+# Steps of learning bars and stripes, of which every tenth is recorded.
 STEPS, EVERY = 400, 10
-LR = 0.6
 KS = (1, 2, 3, 5, 7, 10, 15, 20)
 
 
@@ -51,10 +48,6 @@ class RBM:
         drawn = np.random.default_rng(seed).normal(size=(n_hidden, n_visible))
         return cls(weight_scale * drawn, np.zeros(n_visible), np.zeros(n_hidden))
 
-    def energy(self, v: Array, h: Array) -> Array:
-        """Return E(v, h); `v`: (n, n_visible), `h`: (n, n_hidden), result (n,)."""
-        return -v @ self.visible_bias - h @ self.hidden_bias - ((v @ self.weight.T) * h).sum(-1)
-
     def free_energy(self, v: Array) -> Array:
         """Return F(v) = -ln sum_h exp(-E(v, h)) = -a.v - sum_j ln(1 + exp(b_j + W_j.v)); (n,)."""
         inputs = v @ self.weight.T + self.hidden_bias
@@ -69,37 +62,26 @@ class RBM:
         return expit(h @ self.weight + self.visible_bias)
 
 
-def contrast(v: Array, h: Array, v_model: Array, h_model: Array) -> Gradient:
-    """Return the positive minus the negative phase, by W, a and b.
-
-    mean h v^T - mean h' v'^T, mean v - mean v', mean h - mean h'
-    """
-    n, m = len(v), len(v_model)
-    return (
-        h.T @ v / n - h_model.T @ v_model / m,
-        v.mean(0) - v_model.mean(0),
-        h.mean(0) - h_model.mean(0),
-    )
-
-
 def contrastive_divergence(
     rbm: RBM, v: Array, k: int, generator: np.random.Generator, *, sample_visible: bool = True
 ) -> Gradient:
-    """Return CD-k: the negative phase is taken after k steps of sampling h, then v, from the data.
+    """Return CD-k: mean h v^T - mean h' v'^T by W, mean v - mean v' by a, mean h - mean h' by b.
 
+    The negative phase v', h' is taken after k steps of sampling h, then v, from the data.
     Without `sample_visible`, v' is the probability in place of a draw, as is usual for grey pixels.
     Raises ValueError for k below 1. Source: Hinton 2002, eq. 8; Hinton 2010, section 3.
     """
     if k < 1:
         raise ValueError(f"k is {k}; contrastive divergence takes at least 1 step.")
     h = model_h = rbm.hidden(v)
-    model_v = v
+    n, model_v = len(v), v
     for _ in range(k):
         model_v = rbm.visible((generator.random(h.shape) < model_h).astype(float))
         if sample_visible:
             model_v = (generator.random(v.shape) < model_v).astype(float)
         model_h = rbm.hidden(model_v)
-    return contrast(v, h, model_v, model_h)
+    by_weight = h.T @ v / n - model_h.T @ model_v / n
+    return by_weight, v.mean(0) - model_v.mean(0), h.mean(0) - model_h.mean(0)
 
 
 def downhill(gradient: Gradient) -> tuple[float, Gradient]:
@@ -117,21 +99,15 @@ def downhill(gradient: Gradient) -> tuple[float, Gradient]:
 @lru_cache(maxsize=16)
 def states(n: int) -> Array:
     """Return all states of n units, (2^n, n); ValueError for more than 16 units."""
-    if n > MOST_ENUMERATED:
-        raise ValueError(f"{n} units have 2^{n} states; at most {MOST_ENUMERATED} are enumerated.")
-    every = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(float)
-    every.setflags(write=False)
-    return every
-
-
-def log_partition(rbm: RBM) -> float:
-    """Return ln Z = ln sum_v exp(-F(v)), a sum over the visible states alone."""
-    return float(logsumexp(-rbm.free_energy(states(len(rbm.visible_bias)))))
+    if n > 16:
+        raise ValueError(f"{n} units have 2^{n} states; at most 16 are enumerated.")
+    return frozen(((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(float))
 
 
 def log_likelihood(rbm: RBM, v: Array) -> float:
-    """Return the mean over the rows of v of ln P(v) = -F(v) - ln Z, in nats."""
-    return float(-rbm.free_energy(v).mean()) - log_partition(rbm)
+    """Return the mean over the rows of v of ln P(v) = -F(v) - ln Z, Z = sum_v exp(-F(v)); nats."""
+    log_partition = float(logsumexp(-rbm.free_energy(states(len(rbm.visible_bias)))))
+    return float(-rbm.free_energy(v).mean()) - log_partition
 
 
 def probabilities(rbm: RBM) -> Array:
@@ -171,12 +147,9 @@ def after_steps(rbm: RBM, p: Array, k: int) -> Array:
 
 
 def second_eigenvalue(rbm: RBM) -> float:
-    """Return |lambda_2| of T: what is left, per step, of the distance to the model.
-
-    The nonzero eigenvalues of T are those of the same step seen from the hidden units, so the
-    smaller matrix will do.
-    """
+    """Return |lambda_2| of T: what is left, per step, of the distance to the model."""
     up, down = _conditionals(rbm)
+    # The same step seen from the hidden units has the same nonzero eigenvalues.
     matrix = down @ up if up.shape[0] > up.shape[1] else up @ down
     return float(np.sort(np.abs(np.linalg.eigvals(matrix)))[-2])
 
@@ -201,11 +174,8 @@ def _against(rbm: RBM, v: Array, p: Array) -> Gradient:
     every = states(len(rbm.visible_bias))
     h, model_h = rbm.hidden(v), rbm.hidden(every)
     weighted = p[:, None] * every
-    return (
-        h.T @ v / len(v) - model_h.T @ weighted,
-        v.mean(0) - weighted.sum(0),
-        h.mean(0) - p @ model_h,
-    )
+    by_weight = h.T @ v / len(v) - model_h.T @ weighted
+    return by_weight, v.mean(0) - weighted.sum(0), h.mean(0) - p @ model_h
 
 
 def contrast_errors(rbm: RBM, v: Array, ks: tuple[int, ...]) -> Array:
@@ -225,9 +195,8 @@ def contrast_errors(rbm: RBM, v: Array, ks: tuple[int, ...]) -> Array:
 @lru_cache(maxsize=1)
 def bars_and_stripes() -> Array:
     """Return the 14 pictures of 3x3 that consist of whole rows or of whole columns; (14, 9)."""
-    lines = states(SIDE)
-    rows = np.repeat(lines, SIDE, axis=1)
-    columns = np.tile(lines, (1, SIDE))
+    lines = states(3)
+    rows, columns = np.repeat(lines, 3, axis=1), np.tile(lines, (1, 3))
     return np.unique(np.concatenate([rows, columns]), axis=0)
 
 
@@ -299,19 +268,13 @@ def learning(
         raise ValueError(f"k is {k}; choose one of {', '.join(map(str, KS))}.")
     v, kind = bars_and_stripes(), (hidden, weight_scale, seed)
     start_errors = contrast_errors(RBM.draw(v.shape[1], *kind), v, KS)
+    steps = np.arange(0, STEPS + 1, EVERY)
     for (learned, by_contrast), (_, by_exact) in side_by_side(climb(k, *kind), climb(0, *kind)):
         p = probabilities(learned)
-        yield Learning(
-            k,
-            np.arange(0, STEPS + 1, EVERY),
-            by_contrast,
-            by_exact,
-            start_errors,
-            contrast_errors(learned, v, KS),
-            second_eigenvalue(learned),
-            states(v.shape[1])[np.argsort(-p, kind="stable")[:16]],
-            float(p[shares(v) > 0].sum()),
-        )
+        likeliest = states(v.shape[1])[np.argsort(-p, kind="stable")[:16]]
+        eigenvalue, mass = second_eigenvalue(learned), float(p[shares(v) > 0].sum())
+        curves = steps, by_contrast, by_exact, start_errors, contrast_errors(learned, v, KS)
+        yield Learning(k, *curves, eigenvalue, likeliest, mass)
 
 
 @kept(64)
@@ -328,7 +291,7 @@ def climb(k: int, hidden: int, weight_scale: float, seed: int) -> Iterator[tuple
     def gradient() -> tuple[float, Gradient]:
         return downhill(expected_contrast(rbm, v, k) if k else exact_gradient(rbm, v))
 
-    for step in learn.steps(rbm.parameters, gradient, [()] * STEPS, lr=LR):
+    for step in learn.steps(rbm.parameters, gradient, [()] * STEPS, lr=0.6):
         if step.taken % EVERY == 0:
             record[step.taken // EVERY] = log_likelihood(rbm, v)
         if step.taken % (STEPS // 8) == 0:
@@ -337,7 +300,7 @@ def climb(k: int, hidden: int, weight_scale: float, seed: int) -> Iterator[tuple
 
 def error_growth(seed: int) -> float:
     """Return how many times as much CD-1 misses of the gradient after its own run as before."""
-    v = bars_and_stripes()
-    learned, _ = last(climb(1, 6, 0.1, seed))
-    start = RBM.draw(v.shape[1], 6, 0.1, seed)
-    return float(contrast_errors(learned, v, (1,))[0] / contrast_errors(start, v, (1,))[0])
+    v, kind = bars_and_stripes(), (6, 0.1, seed)
+    machines = last(climb(1, *kind))[0], RBM.draw(v.shape[1], *kind)
+    after, before = (float(contrast_errors(machine, v, (1,))[0]) for machine in machines)
+    return after / before

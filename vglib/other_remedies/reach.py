@@ -10,9 +10,7 @@ from vglib.other_remedies.watched import side_by_side
 from vglib.results import kept, result
 from vglib.words import power_of_ten
 
-RATES: Mapping[str, float] = MappingProxyType(
-    {"SGD": 0.5, "momentum": 0.1, "RMSprop": 0.001, "Adam": 0.01}
-)
+RATES = MappingProxyType({"SGD": 0.5, "momentum": 0.1, "RMSprop": 0.001, "Adam": 0.01})
 
 
 @result
@@ -47,8 +45,7 @@ def reach_steps(depth: int) -> int:
 
 
 def _log_last_spread(net: Net) -> float:
-    h = net.forward(images()[0][:200])[-2]
-    spread = float(h.std(0).mean())
+    spread = float(net.forward(images()[0][:200])[-2].std(0).mean())
     return log(spread) if spread > 0 else -inf
 
 
@@ -64,15 +61,8 @@ def run(
 ) -> Iterator[Course]:
     """Train 64-30-...-30-10 sigmoids, N(0, 1/n) times the weight scale, zero biases, on digits."""
     net = build(depth, 30, "sigmoid", "1/fan_in", weight_scale, seed)
-    yield from descending(
-        net,
-        optimiser,
-        lr or RATES[optimiser],
-        steps or reach_steps(depth),
-        eps=eps,
-        seed=seed,
-        probe=_log_last_spread,
-    )
+    lr, steps = lr or RATES[optimiser], steps or reach_steps(depth)
+    yield from descending(net, optimiser, lr, steps, eps=eps, seed=seed, probe=_log_last_spread)
 
 
 def reaching(
@@ -83,9 +73,7 @@ def reaching(
     seed: int = 0,
 ) -> Iterator[Reach]:
     """Train a sigmoid net with SGD and with another rule, eps = 10^log_eps, from one start."""
-    pair = side_by_side(
-        run("SGD", depth, weight_scale, EPS, seed=seed),
-        run(optimiser, depth, weight_scale, 10.0**log_eps, seed=seed),
-    )
-    for sgd, other in pair:
+    plain = run("SGD", depth, weight_scale, EPS, seed=seed)
+    guarded = run(optimiser, depth, weight_scale, 10.0**log_eps, seed=seed)
+    for sgd, other in side_by_side(plain, guarded):
         yield Reach(optimiser, depth, reach_steps(depth), {"SGD": sgd, optimiser: other})

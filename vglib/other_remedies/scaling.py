@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from functools import lru_cache
 from math import inf, isfinite, nan
-from types import MappingProxyType
 
 import numpy as np
 
-from vglib import learn
+from vglib.activations import get_activation
 from vglib.other_remedies.descent import images
 from vglib.other_remedies.net import Array, Net, build, largest_curvature
 from vglib.other_remedies.watched import side_by_side
@@ -17,8 +16,9 @@ from vglib.words import percent, power_of_ten
 
 SCALED_STEPS = 100
 SCALED_IMAGES = 100
-STEEPEST = MappingProxyType({"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0})
-STANDARD = (1.0, 0.0, 1.0)
+# Input scale, offset, label scale.
+Scales = tuple[float, float, float]
+STANDARD: Scales = (1.0, 0.0, 1.0)
 
 
 @result
@@ -44,43 +44,37 @@ class Rescaled:
         size = power_of_ten(float(self.log_delta[0, 0] - self.log_delta[1, 0]))
         steps = int((~np.isnan(self.losses)).all(0).sum()) - 1
         end, standard_end = self.losses[:, steps]
-        how = (
-            f"is {end:.2g} times that of always answering the mean label"
-            if isfinite(end)
-            else "overflows"
-        )
+        times = f"is {end:.2g} times that of always answering the mean label"
         first, second = (f"{x:.2g}" if isfinite(x) else "0 (overflow)" for x in self.limits)
         return (
             f"layer 1 is {percent(self.saturated[0, 0])} saturated (standard data "
             f"{percent(self.saturated[1, 0])}), its gradient {size} times as long; stable up to "
             f"a step size of {first} (standard {second}), and {steps} steps of {self.lr:.2g} on, "
-            f"the loss {how} (standard {standard_end:.2g})."
+            f"the loss {times if isfinite(end) else 'overflows'} (standard {standard_end:.2g})."
         )
 
 
-def scaled_data(input_scale: float, offset: float, label_scale: float) -> tuple[Array, Array]:
-    """Return SCALED_IMAGES digits as input_scale (standardised + offset), and one-hot labels."""
-    x, y = images()
-    targets = label_scale * np.eye(10)[y[:SCALED_IMAGES]]
-    return input_scale * (x[:SCALED_IMAGES] + offset), targets
-
-
-def _net(activation: str, depth: int, weight_scale: float, seed: int) -> Net:
+def _start(
+    data: Scales, activation: str, depth: int, weight_scale: float, seed: int
+) -> tuple[Net, Array, Array]:
+    """Return a net, SCALED_IMAGES digits as input_scale (standardised + offset), and labels."""
+    input_scale, offset, label_scale = data
     init = "he" if activation == "relu" else "glorot"
-    return build(depth, 30, activation, init, weight_scale, seed, "squared error")
+    net = build(depth, 30, activation, init, weight_scale, seed, "squared error")
+    x, y = (part[:SCALED_IMAGES] for part in images())
+    return net, input_scale * (x + offset), label_scale * np.eye(10)[y]
 
 
 @lru_cache(maxsize=32)
 def _before(
-    data: tuple[float, float, float], activation: str, depth: int, weight_scale: float, seed: int
+    data: Scales, activation: str, depth: int, weight_scale: float, seed: int
 ) -> tuple[tuple[float, ...], tuple[float, ...], float]:
     """Return `log_delta`, `saturated` and the limit of a net before its first step."""
-    net = _net(activation, depth, weight_scale, seed)
-    x, y = scaled_data(*data)
-    floor = 0.1 * STEEPEST[activation]
+    net, x, y = _start(data, activation, depth, weight_scale, seed)
+    is_saturated = get_activation(activation).saturated
     with np.errstate(all="ignore"):
         slopes = net.slopes(net.forward(x))
-        saturated = tuple(float(np.mean(np.abs(slope) < floor)) for slope in slopes)
+        saturated = tuple(float(np.mean(is_saturated(slope))) for slope in slopes)
         log_delta = tuple(log_norm(delta) for delta in net.deltas(x, y))
         curvature = largest_curvature(net, x, y)
     return log_delta, saturated, 2 / curvature if curvature > 0 else nan
@@ -88,25 +82,12 @@ def _before(
 
 @kept(256)
 def descent(
-    data: tuple[float, float, float],
-    activation: str,
-    depth: int,
-    weight_scale: float,
-    lr: float,
-    seed: int,
+    data: Scales, activation: str, depth: int, weight_scale: float, lr: float, seed: int
 ) -> Iterator[Array]:
     """Descend on all images at once; yield `losses` of `Rescaled`, first before the first step."""
-    net = _net(activation, depth, weight_scale, seed)
-    x, y = scaled_data(*data)
-    unit = y.var(0).mean()
-    losses = np.full(SCALED_STEPS + 1, nan)
-
-    def gradient() -> tuple[float, list[Array]]:
-        loss, found = net.gradient(x, y)
-        return loss, [found]
-
-    every_time = [()] * len(losses)
-    for place, step in enumerate(learn.steps([net.theta], gradient, every_time, lr=lr)):
+    net, x, y = _start(data, activation, depth, weight_scale, seed)
+    unit, losses = y.var(0).mean(), np.full(SCALED_STEPS + 1, nan)
+    for place, step in enumerate(net.descend([(x, y)] * len(losses), lr=lr)):
         losses[place] = step.loss / unit
         if step.why:
             losses[place:] = inf
@@ -114,18 +95,11 @@ def descent(
             yield losses.copy()
 
 
-def best_scaled_loss(
-    input_scale: float,
-    offset: float,
-    label_scale: float,
-    activation: str = "tanh",
-    depth: int = 3,
-    seed: int = 0,
-) -> float:
-    """Return the lowest loss after SCALED_STEPS over step sizes 10^-6 .. 1, as in `Rescaled`."""
+def best_scaled_loss(input_scale: float, offset: float, label_scale: float, seed: int) -> float:
+    """Return the lowest loss after SCALED_STEPS over step sizes 10^-6 .. 1, three tanh layers."""
     rates = [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0]
     data = (input_scale, offset, label_scale)
-    return min(float(last(descent(data, activation, depth, 1.0, lr, seed))[-1]) for lr in rates)
+    return min(float(last(descent(data, "tanh", 3, 1.0, lr, seed))[-1]) for lr in rates)
 
 
 def rescaling(

@@ -1,19 +1,16 @@
 """Schedules of the step size, and the largest step that a training could bear."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import cos, inf, isfinite, nan, pi
 
+from vglib.checks import one_of
 from vglib.other_remedies.descent import Course, descending, images
 from vglib.other_remedies.net import Net, build, largest_curvature
 from vglib.other_remedies.watched import side_by_side
 from vglib.results import kept, result
 
 SCHEDULES = ("constant", "warm-up", "step decay", "cosine", "warm-up, then cosine")
-
-
-def warm_up(step: int, warm: int) -> float:
-    """Return the share of the peak at a step, counted from 0: min(1, (step + 1) / warm)."""
-    return min(1.0, (step + 1) / warm) if warm else 1.0
 
 
 def cosine_decay(step: int, total: int) -> float:
@@ -29,18 +26,15 @@ def step_decay(step: int, total: int) -> float:
 def share_of_peak(schedule: str, step: int, warm: int, total: int) -> float:
     """Return what a schedule multiplies the peak step size with, at a step counted from 0.
 
-    Raises ValueError for another name.
+    Warm-up: (step + 1) / warm. Raises ValueError for another name.
     """
-    if schedule not in SCHEDULES:
-        raise ValueError(f"There is no schedule {schedule!r}; choose from {', '.join(SCHEDULES)}.")
+    one_of("schedule", schedule, SCHEDULES)
     if schedule == "step decay":
         return step_decay(step, total)
-    if schedule == "cosine":
-        return cosine_decay(step, total)
-    share = warm_up(step, warm) if schedule.startswith("warm-up") else 1.0
-    if schedule.endswith("cosine") and step >= warm:
-        return cosine_decay(step - warm, max(1, total - warm))
-    return share
+    warm = warm if schedule.startswith("warm-up") else 0
+    if step < warm:
+        return (step + 1) / warm
+    return cosine_decay(step - warm, max(1, total - warm)) if schedule.endswith("cosine") else 1.0
 
 
 @result
@@ -60,10 +54,8 @@ class Scheduled:
     def verdict(self) -> str:
         """One sentence: how both runs end, and the limit at the start and later."""
         done = self.constant.done and self.scheduled.done
-        first, latest = (
-            f"{x:.2g}" if isfinite(x) else "beyond all numbers"
-            for x in self.scheduled.probed[[0, -1]]
-        )
+        limits = self.scheduled.probed[[0, -1]]
+        first, latest = (f"{x:.2g}" if isfinite(x) else "beyond all numbers" for x in limits)
         when = "at the end of the scheduled run" if done else "by then"
         return (
             f"{'' if done else 'so far '}constant {_how(self.constant)}, {self.schedule} "
@@ -81,11 +73,6 @@ def _how(course: Course) -> str:
     return f"{word} {course.accuracy:.0%}"
 
 
-def schedule_steps(depth: int) -> int:
-    """Return the length of a run: two of them stay below a second."""
-    return max(150, min(300, 3000 // depth))
-
-
 @kept(32)
 def run(
     schedule: str,
@@ -98,16 +85,12 @@ def run(
     limits: bool = False,
 ) -> Iterator[Course]:
     """Train a ReLU net 64-30-...-30-10, He times the weight scale, by a schedule."""
-    total = schedule_steps(depth)
-    yield from descending(
-        build(depth, 30, "relu", "he", weight_scale, seed),
-        optimiser,
-        lr,
-        total,
-        schedule=lambda step: share_of_peak(schedule, step, warm, total),
-        seed=seed,
-        probe=_limit if limits else lambda net: nan,
-    )
+    # Two runs stay below a second.
+    total = max(150, min(300, 3000 // depth))
+    net = build(depth, 30, "relu", "he", weight_scale, seed)
+    share = partial(share_of_peak, schedule, warm=warm, total=total)
+    probe: Callable[[Net], float] = _limit if limits else lambda net: nan
+    yield from descending(net, optimiser, lr, total, schedule=share, seed=seed, probe=probe)
 
 
 def _limit(net: Net) -> float:
@@ -126,9 +109,7 @@ def scheduling(
     seed: int = 0,
 ) -> Iterator[Scheduled]:
     """Train a ReLU net at a constant step size and by a schedule with the same peak."""
-    pair = side_by_side(
-        run("constant", optimiser, lr, 0, depth, weight_scale, seed),
-        run(schedule, optimiser, lr, warm, depth, weight_scale, seed, True),
-    )
-    for constant, scheduled in pair:
-        yield Scheduled(schedule, lr, constant, scheduled)
+    constant = run("constant", optimiser, lr, 0, depth, weight_scale, seed)
+    scheduled = run(schedule, optimiser, lr, warm, depth, weight_scale, seed, True)
+    for pair in side_by_side(constant, scheduled):
+        yield Scheduled(schedule, lr, *pair)

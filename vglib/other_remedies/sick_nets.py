@@ -13,12 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vglib.activations import get_activation
 from vglib.networks import get_initialization, stream
 
 PIXELS, CLASSES, CHANNELS = 64, 10, 8
-MODULES: Mapping[str, type[nn.Module]] = MappingProxyType(
-    {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
-)
 # What "good" stands for: the initialisation and its scale, for layers that are not recurrent.
 GOOD: Mapping[str, tuple[str, float]] = MappingProxyType(
     {"sigmoid": ("glorot", 8.0), "tanh": ("glorot", 1.0), "relu": ("he", 1.0)}
@@ -86,7 +84,7 @@ class Layered(nn.Module):
             self.hidden = nn.ModuleList(nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(sizes))
         self.pooled = () if self.dense else (depth // 2 - 1, depth - 1)
         self.norms = _norms(plan, nn.BatchNorm1d if self.dense else nn.BatchNorm2d, width, depth)
-        self.phi, self.drop = MODULES[plan.activation](), _drop(plan)
+        self.phi, self.drop = get_activation(plan.activation).function, _drop(plan)
         self.out = nn.Linear(outputs, CLASSES)
         _draw_all(self, plan, seed)
 
@@ -110,12 +108,11 @@ class Recurrent(nn.Module):
 
     def __init__(self, plan: Plan, seed: int) -> None:
         super().__init__()
-        self.plan = plan
+        self.plan, self.gates = plan, 4 if plan.shape == "lstm" else 1
         self.piece = -(-PIXELS // plan.depth)
-        self.gates = 4 if plan.shape == "lstm" else 1
         self.cell = nn.Linear(self.piece + plan.width, self.gates * plan.width)
         self.norms = _norms(plan, nn.BatchNorm1d, self.gates * plan.width, plan.depth)
-        self.phi, self.drop = MODULES[plan.activation](), _drop(plan)
+        self.phi, self.drop = get_activation(plan.activation).function, _drop(plan)
         self.out = nn.Linear(plan.width, CLASSES)
         self._start(seed)
 
@@ -124,11 +121,10 @@ class Recurrent(nn.Module):
         plan, n = self.plan, self.plan.width
         good, into = plan.init == "good", get_initialization("1/fan_in")
         recurrent = get_initialization("orthogonal" if good else plan.init)
-        for gate in range(self.gates):
+        identity = good and plan.activation == "relu" and self.gates == 1
+        for gate, rows in enumerate(self.cell.weight.chunk(self.gates)):
             generator = stream(seed, 1 + gate)
-            rows = self.cell.weight[gate * n : (gate + 1) * n]
             rows[:, : self.piece] = into.draw(self.piece, n, generator)
-            identity = good and plan.activation == "relu" and self.gates == 1
             drawn = torch.eye(n) if identity else recurrent.draw(n, n, generator)
             rows[:, self.piece :] = plan.weight_scale * drawn
         self.cell.bias.zero_()

@@ -10,19 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vglib.networks import MLP, mlp
-from vglib.other_remedies.pretraining import (
-    Array,
-    Layer,
-    accuracy,
-    centre,
-    descend,
-    lab_data,
-    layer_of,
-    learning,
-    measure,
-    reconstruct,
-    shuffle,
-)
+from vglib.other_remedies import pretraining as greedy
+from vglib.other_remedies.pretraining import Array, Layer, lab_data
 from vglib.probe import Trace
 from vglib.results import kept, last, result
 from vglib.words import power_of_ten
@@ -30,8 +19,6 @@ from vglib.words import power_of_ten
 WIDTH = 60
 INITS = ("N(0, 1/n)", "Glorot")
 AFTERWARDS = ("keep", "shuffle the entries", "shuffle and centre")
-SHOWN = 6
-WORK = 160
 
 
 @dataclass(frozen=True)
@@ -77,22 +64,17 @@ class Pretraining:
     def verdict(self) -> str:
         """One sentence: what came before fine-tuning, and what fine-tuning made of it."""
         start, known = self.start, self.accuracy[~np.isnan(self.accuracy)]
-        done = (
-            f"{start.layers} of {start.depth} layers pretrained"
-            if start.layers
-            else "no layer pretrained"
-        )
+        done, was, between = "no layer pretrained", "", ""
+        if start.layers:
+            done = f"{start.layers} of {start.depth} layers pretrained"
+            was = f" (as drawn {_ratio(self.plain_log_delta)})"
         words = {AFTERWARDS[1]: ", then shuffled,", AFTERWARDS[2]: ", then shuffled and centred,"}
         after = words.get(start.afterwards, "")
-        was = f" (as drawn {_ratio(self.plain_log_delta)})" if start.layers else ""
-        between = (
-            f"the gradient of layer {start.depth} is {_ratio(self.log_delta)} times that of "
-            f"layer 1{was}, and there "
-            if start.depth > 1
-            else ""
-        )
+        if start.depth > 1:
+            ratio = f"{_ratio(self.log_delta)} times that of layer 1{was}"
+            between = f"the gradient of layer {start.depth} is {ratio}, and there "
         cut = len(self.accuracy) - 1 < self.asked
-        why = f" (not {self.asked}, so that a move takes a second)" if cut else ""
+        why = f" (not {self.asked}, so that a move is quick)" if cut else ""
         return (
             f"With {done}{after} {between}h varies by {self.spread[-1]:.2g} from image to image; "
             f"after {len(known) - 1} epochs on the labels{why} {known[-1]:.0%} of the test "
@@ -125,13 +107,13 @@ def pretraining(
     # Where nothing is pretrained, nothing else about it decides.
     each, after = (pretraining_epochs, afterwards) if done else (0, "")
     start = Start(method, init, weight_scale, depth, done, each, after, seed)
-    planned = min(epochs, WORK // depth)
-    plain = measure(drawn_net(start), lab_data(method))
+    planned = min(epochs, 160 // depth)
+    plain = greedy.measure(drawn_net(start), lab_data(method))
     for stack, _ in _stack(method, init, weight_scale, each, seed, done):
         if len(stack) < done:
             so_far = replace(start, layers=len(stack), afterwards="")
             yield _stage(so_far, plain, planned, epochs)
-    stage, tuning = _stage(start, plain, planned, epochs), _tuning(start)
+    stage, tuning = _stage(start, plain, planned, epochs), _Tuning(start)
     while True:
         yield replace(stage, accuracy=_padded(tuning.accuracies, planned))
         if len(tuning.accuracies) > planned:
@@ -141,30 +123,17 @@ def pretraining(
 
 def drawn_net(start: Start) -> MLP:
     """Draw the net of a start, before any pretraining; its biases are 0."""
-    return mlp(
-        start.depth,
-        WIDTH,
-        output="sigmoid",
-        init={"N(0, 1/n)": "1/fan_in", "Glorot": "glorot"}[start.init],
-        weight_scale=start.weight_scale,
-        seed=start.seed,
-    )
+    init = {"N(0, 1/n)": "1/fan_in", "Glorot": "glorot"}[start.init]
+    scale, seed = start.weight_scale, start.seed
+    return mlp(start.depth, WIDTH, output="sigmoid", init=init, weight_scale=scale, seed=seed)
 
 
 def _stage(start: Start, plain: Trace, planned: int, asked: int) -> Pretraining:
-    network, stack = _begun(start)
-    data = lab_data(start.method)
-    seen = measure(network, data)
-    return Pretraining(
-        start,
-        seen.log_delta[:-1],
-        plain.log_delta[:-1],
-        seen.spread[:-1],
-        plain.spread[:-1],
-        _pictures(stack, start.method),
-        _padded([accuracy(network, data)], planned),
-        asked,
-    )
+    (network, stack), data = _begun(start), lab_data(start.method)
+    seen, pictures = greedy.measure(network, data), _pictures(stack, start.method)
+    known = _padded([greedy.accuracy(network, data)], planned)
+    layers = seen.log_delta[:-1], plain.log_delta[:-1], seen.spread[:-1], plain.spread[:-1]
+    return Pretraining(start, *layers, pictures, known, asked)
 
 
 def _padded(known: Sequence[float], epochs: int) -> Array:
@@ -190,9 +159,8 @@ def _stack(
         for stack, h in _stack(method, init, weight_scale, epochs, seed, count - 1):
             yield stack, h
         drawn = drawn_net(Start(method, init, weight_scale, count, 0, 0, "", seed))
-        linear = method == "autoencoder" and count == 1
-        layer = layer_of(drawn, count - 1, h, linear=linear)
-        last(learning(layer, h, method, epochs=epochs, seed=seed + count - 1))
+        layer = greedy.layer_of(drawn, count - 1, h, linear=method == "autoencoder" and count == 1)
+        last(greedy.learning(layer, h, method, epochs=epochs, seed=seed + count - 1))
         stack, h = (*stack, layer), layer.encode(h)
     yield stack, h
 
@@ -206,7 +174,7 @@ def _begun(start: Start) -> tuple[MLP, list[Layer]]:
     stack = []
     for index in range(start.depth):
         linear = start.method == "autoencoder" and index == 0
-        own = layer_of(network, index, h, linear=linear)
+        own = greedy.layer_of(network, index, h, linear=linear)
         if index < start.layers:
             own = replace(own, offset=learned[index].offset)
             own.weight[...], own.bias[...] = learned[index].weight, learned[index].bias
@@ -214,37 +182,33 @@ def _begun(start: Start) -> tuple[MLP, list[Layer]]:
             h = own.encode(h)
         stack.append(own)
     if start.afterwards.startswith("shuffle"):
-        shuffle(network, start.layers, start.seed)
+        greedy.shuffle(network, start.layers, start.seed)
     if start.afterwards.endswith("centre"):
-        centre(network, lab_data(start.method).x_train.numpy(), start.layers)
+        greedy.centre(network, lab_data(start.method).x_train.numpy(), start.layers)
     return network, stack
 
 
+@lru_cache(maxsize=64)
 class _Tuning:
     """The fine-tuning of a start, as far as anybody has asked: `accuracies` from epoch 0 on."""
 
     def __init__(self, start: Start) -> None:
         self.network, self.data, self.seed = _begun(start)[0], lab_data(start.method), start.seed
-        self.accuracies = [accuracy(self.network, self.data)]
+        self.accuracies = [greedy.accuracy(self.network, self.data)]
 
     def go_on(self) -> None:
         """Train for one more epoch; one that is interrupted leaves no trace."""
-        network = deepcopy(self.network)
-        number = len(self.accuracies)
-        (found,) = descend(network, self.data, epochs=1, seed=self.seed, first_epoch=number)
+        network, number = deepcopy(self.network), len(self.accuracies)
+        (found,) = greedy.descend(network, self.data, epochs=1, seed=self.seed, first_epoch=number)
         self.network, self.accuracies = network, [*self.accuracies, float(found)]
-
-
-_tuning = lru_cache(maxsize=64)(_Tuning)
 
 
 def _pictures(stack: Sequence[Layer], method: str) -> Array:
     """Return one training image of each digit and what each layer makes of it, in pixels."""
     data, pixels = lab_data(method), lab_data("RBM").x_train.numpy()
-    labels = data.y_train.numpy()
-    rows = [int(np.flatnonzero(labels == digit)[0]) for digit in range(SHOWN)]
+    rows = [int((data.y_train == digit).nonzero()[0]) for digit in range(6)]
     x = data.x_train.numpy()[rows]
-    made = np.stack([reconstruct(stack, x, layer) for layer in range(len(stack) + 1)])
+    made = np.stack([greedy.reconstruct(stack, x, layer) for layer in range(len(stack) + 1)])
     if method == "autoencoder":
         made = made * pixels.std(0) + pixels.mean(0)
-    return np.clip(made, 0.0, 1.0).reshape(len(stack) + 1, SHOWN, 8, 8)
+    return np.clip(made, 0.0, 1.0).reshape(len(made), -1, 8, 8)

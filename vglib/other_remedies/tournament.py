@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vglib.checks import one_of
 from vglib.data import Dataset, digits
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
-from vglib.results import last, result
+from vglib.results import at_its_end, result
 from vglib.training import Training, fitting, one_thread
 
 Array = NDArray[np.float64]
@@ -42,35 +43,29 @@ class Measure:
 _NO_PICTURE = {"recurrent": "it reads the pixels one after the other, so there is no picture"}
 _HAS_RELU = dict.fromkeys(("deep ReLU", "recurrent"), "it has ReLU already")
 _NO_TIME = dict.fromkeys(("deep sigmoid", "deep ReLU"), "it has no time steps")
-MEASURES: Mapping[str, Measure] = MappingProxyType(
-    {
-        m.name: m
-        for m in (
-            Measure("gradient clipping", 1, "the step", {"clip": 1.0}),
-            Measure("early stopping", 2, "when to stop", {"patience": 3}),
-            Measure("tanh", 3, "the gradient", {"activation": "tanh"}),
-            Measure("ReLU", 3, "the gradient", {"activation": "relu"}, _HAS_RELU),
-            Measure("batch norm", 4, "the gradient", {"batch_norm": True}),
-            Measure("lr × 10", 5, "the step", {"lr": 10.0}),
-            Measure("lr ÷ 10", 5, "the step", {"lr": 0.1}),
-            Measure("initialisation", 6, "the gradient", {"init": "good", "weight_scale": 1.0}),
-            Measure("L2", 7, "the loss", {"decay": 1e-3}),
-            Measure("dropout", 8, "noise", {"dropout": 0.2}),
-            Measure("residual", 9, "the gradient", {"residual": True}),
-            Measure("small conv stack", 9, "the gradient", {"shape": "small stack"}, _NO_PICTURE),
-            Measure("deep conv stack", 9, "the gradient", {"shape": "deep stack"}, _NO_PICTURE),
-            Measure("LSTM", 9, "the gradient", {"shape": "lstm"}, _NO_TIME),
-        )
-    }
+_ALL = (
+    Measure("gradient clipping", 1, "the step", {"clip": 1.0}),
+    Measure("early stopping", 2, "when to stop", {"patience": 3}),
+    Measure("tanh", 3, "the gradient", {"activation": "tanh"}),
+    Measure("ReLU", 3, "the gradient", {"activation": "relu"}, _HAS_RELU),
+    Measure("batch norm", 4, "the gradient", {"batch_norm": True}),
+    Measure("lr × 10", 5, "the step", {"lr": 10.0}),
+    Measure("lr ÷ 10", 5, "the step", {"lr": 0.1}),
+    Measure("initialisation", 6, "the gradient", {"init": "good", "weight_scale": 1.0}),
+    Measure("L2", 7, "the loss", {"decay": 1e-3}),
+    Measure("dropout", 8, "noise", {"dropout": 0.2}),
+    Measure("residual", 9, "the gradient", {"residual": True}),
+    Measure("small conv stack", 9, "the gradient", {"shape": "small stack"}, _NO_PICTURE),
+    Measure("deep conv stack", 9, "the gradient", {"shape": "deep stack"}, _NO_PICTURE),
+    Measure("LSTM", 9, "the gradient", {"shape": "lstm"}, _NO_TIME),
 )
+MEASURES: Mapping[str, Measure] = MappingProxyType({m.name: m for m in _ALL})
 PAIRS = (
     *(("initialisation", other) for other in ("batch norm", "residual", "ReLU", "tanh")),
     *(("initialisation", other) for other in ("gradient clipping", "LSTM", "deep conv stack")),
     *(("batch norm", other) for other in ("residual", "lr × 10", "L2")),
     *(("gradient clipping", other) for other in ("lr × 10", "lr ÷ 10", "LSTM")),
-    ("residual", "gradient clipping"),
-    ("L2", "dropout"),
-    ("early stopping", "lr × 10"),
+    *(("residual", "gradient clipping"), ("L2", "dropout"), ("early stopping", "lr × 10")),
 )
 
 
@@ -104,8 +99,7 @@ class Run:
 class Row:
     """What one run adds to the table; `ratio_*` is log10 of the last hidden layer over the first.
 
-    `broken` is 1 where the loss became infinite or NaN, 0 elsewhere; its mean over the seeds is the
-    share of NaN.
+    `broken` is 1 where the loss became infinite or NaN, 0 elsewhere.
     """
 
     net: str
@@ -134,22 +128,18 @@ def label(measures: Sequence[str]) -> str:
 def why_not(net: str, measures: Sequence[str]) -> str:
     """Return why these measures mean nothing for this net, or "" where they do.
 
-    Raises ValueError for a net or a measure that does not exist, or one named twice.
+    Raises ValueError for a net or a measure that does not exist, one named twice, or two that set
+    the same thing.
     """
-    if net not in SICK_NETS:
-        raise ValueError(f"There is no net called {net!r}; choose from {', '.join(SICK_NETS)}.")
+    one_of("net", net, SICK_NETS)
     for name in measures:
-        if name not in MEASURES:
-            raise ValueError(
-                f"There is no measure called {name!r}; choose from {', '.join(MEASURES)}."
-            )
+        one_of("measure", name, MEASURES)
     if len(set(measures)) < len(measures):
         raise ValueError(f"{measures[0]} is chosen twice; choose two different measures.")
     changed = [key for name in measures for key in MEASURES[name].changes]
     if twice := next((key for key in changed if changed.count(key) > 1), ""):
-        raise ValueError(
-            f"{' and '.join(measures)} both set the same thing ({twice}); choose another pair."
-        )
+        both = f"{' and '.join(measures)} both set the same thing ({twice})"
+        raise ValueError(f"{both}; choose another pair.")
     return next((MEASURES[m].not_for[net] for m in measures if net in MEASURES[m].not_for), "")
 
 
@@ -177,17 +167,8 @@ def plan_for(net: str, measures: Sequence[str], **overrides: Any) -> Plan:
     if reason := why_not(net, measures):
         raise ValueError(f"{label(measures)} does not apply to the {net} net: {reason}.")
     plan = replace(SICK_NETS[net], **overrides)
-    for name in measures:
-        changes = dict(MEASURES[name].changes)
-        if "lr" in changes:
-            changes["lr"] *= plan.lr
-        plan = replace(plan, **changes)
-    return plan
-
-
-def train(plan: Plan, seed: int, steps: int = QUICK_STEPS, looks: int = LOOKS) -> Run:
-    """Return what `training` comes to."""
-    return last(training(plan, seed, steps, looks))
+    changes = {key: value for name in measures for key, value in MEASURES[name].changes.items()}
+    return replace(plan, **changes | {"lr": plan.lr * changes.get("lr", 1.0)})
 
 
 def training(plan: Plan, seed: int, steps: int = QUICK_STEPS, looks: int = LOOKS) -> Iterator[Run]:
@@ -210,18 +191,9 @@ def training(plan: Plan, seed: int, steps: int = QUICK_STEPS, looks: int = LOOKS
             nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
         add_l2(network, plan.decay)
 
-    taken = fitting(
-        net,
-        data,
-        loss=F.cross_entropy,
-        lr=plan.lr,
-        batch=BATCH,
-        steps=steps,
-        record_at=steps // looks,
-        probe_size=PROBE,
-        seed=seed,
-        before_step=before_step,
-    )
+    options: dict[str, Any] = {"loss": F.cross_entropy, "batch": BATCH, "probe_size": PROBE}
+    options |= {"record_at": steps // looks, "before_step": before_step}
+    taken = fitting(net, data, lr=plan.lr, steps=steps, seed=seed, **options)
     for now in _apart(taken, seed):
         # `fitting` ends quietly at Ctrl-C; half a run must not count as one that broke.
         if "interrupted" in (now.stopped or ""):
@@ -234,27 +206,24 @@ def training(plan: Plan, seed: int, steps: int = QUICK_STEPS, looks: int = LOOKS
         yield _run(now, losses, plan.patience, done)
 
 
+train = at_its_end(training)
+
+
 def _run(now: Training, losses: Sequence[float], patience: int, done: bool) -> Run:
     seen = now.history()
     end, chosen = _stop(losses, patience) if patience and done else (None, None)
     shown = slice(None if end is None else end + 1)
     accuracy = seen.test_accuracy[shown]
-    return Run(
-        steps=seen.steps[shown],
-        log_delta=seen.log_delta[shown],
-        accuracy=accuracy,
-        final_accuracy=float(accuracy[-1 if chosen is None else chosen]),
-        broke_at=now.step if now.stopped and end is None else None,
-        ended=now.stopped or "" if end is None else "The validation loss no longer fell.",
-        unstopped=float(seen.test_accuracy[-1]),
-        done=done,
-    )
+    final = float(accuracy[-1 if chosen is None else chosen])
+    broke_at = now.step if now.stopped and end is None else None
+    ended = now.stopped or "" if end is None else "The validation loss no longer fell."
+    looks = seen.steps[shown], seen.log_delta[shown], accuracy
+    return Run(*looks, final, broke_at, ended, float(seen.test_accuracy[-1]), done)
 
 
 def _apart(trainings: Iterator[Training], seed: int) -> Iterator[Training]:
     """Go on with a training on one thread, with torch's random state (of dropout) its own."""
-    with torch.random.fork_rng(devices=[]):
-        state = torch.manual_seed(seed).get_state()
+    state = torch.Generator().manual_seed(seed).get_state()
     while True:
         with torch.random.fork_rng(devices=[]), one_thread():
             torch.set_rng_state(state)
@@ -287,16 +256,9 @@ def compete(
     plan = plan_for(net, measures, **overrides)
     # Looks take a third of the time, and only early stopping needs more than two.
     run = train(plan, seed, steps, LOOKS if plan.patience else 1)
-    ratios = run.log_ratios / np.log(10)
-    return Row(
-        net=net,
-        measures=tuple(measures),
-        seed=seed,
-        accuracy=run.final_accuracy,
-        ratio_start=float(ratios[0]),
-        ratio_end=float(ratios[-1]),
-        broken=int(run.broke_at is not None),
-    )
+    start, end = (float(ln / np.log(10)) for ln in run.log_ratios[[0, -1]])
+    broken = int(run.broke_at is not None)
+    return Row(net, tuple(measures), seed, run.final_accuracy, start, end, broken)
 
 
 def quick_rows(seed: int = 0, steps: int = QUICK_STEPS) -> Iterator[Row]:
@@ -337,15 +299,13 @@ def table(rows: Iterable[Row]) -> Table:
     names = tuple(dict.fromkeys(row.entry for row in found))
     nets = tuple(net for net in SICK_NETS if any(row.net == net for row in found))
     accuracy, ratio, broken = np.full((3, len(names), len(nets)), nan)
-    for i, name in enumerate(names):
-        for j, net in enumerate(nets):
-            cell = [row for row in found if row.entry == name and row.net == net]
-            if cell:
-                accuracy[i, j] = np.median([row.accuracy for row in cell])
-                # Median of what is a number: a gradient that overflowed has no ratio.
-                starts = [r.ratio_start for r in cell if isfinite(r.ratio_start)]
-                ratio[i, j] = np.median(starts) if starts else nan
-                broken[i, j] = np.mean([row.broken for row in cell])
+    for i, j in np.ndindex(accuracy.shape):
+        if cell := [row for row in found if (row.entry, row.net) == (names[i], nets[j])]:
+            accuracy[i, j] = np.median([row.accuracy for row in cell])
+            # Median of what is a number: a gradient that overflowed has no ratio.
+            starts = [row.ratio_start for row in cell if isfinite(row.ratio_start)]
+            ratio[i, j] = np.median(starts) if starts else nan
+            broken[i, j] = np.mean([row.broken for row in cell])
     return Table(names, nets, accuracy, ratio, broken)
 
 
@@ -368,7 +328,6 @@ def add_l2(network: nn.Module, decay: float) -> None:
 @one_thread()
 @torch.no_grad()
 def _loss(net: nn.Module, x: Tensor, y: Tensor) -> float:
-    training = net.training
     value = float(F.cross_entropy(net.eval()(x), y))
-    net.train(training)
+    net.train()
     return value

@@ -20,7 +20,7 @@ _LAB_SECONDS, _LAB_STEPS = 0.7, 150
 
 @result
 class Trial:
-    """One cell of the table, looked at closely: the training of a sick net with its measures."""
+    """The training of a sick net with its measures, `planned` steps long."""
 
     net: str
     measures: tuple[str, ...]
@@ -34,11 +34,9 @@ class Trial:
         plan = self.plan
         who = f"{self.net}, {label(self.measures)}, depth {plan.depth}, step size {plan.lr:.2g}"
         ratio = self.run.log_ratios[0]
-        start = (
-            f"layer 1 starts with {power_of_ten(-ratio)} times the last hidden layer's gradient"
-            if np.isfinite(ratio)
-            else "the gradient overflows or dies before the first step"
-        )
+        start = f"layer 1 starts with {power_of_ten(-ratio)} times the last hidden layer's gradient"
+        if not np.isfinite(ratio):
+            start = "the gradient overflows or dies before the first step"
         if self.run.broke_at is not None:
             return f"breaks: {who}: {start}; the loss is no number at step {self.run.broke_at}."
         steps = int(self.run.steps[-1])
@@ -64,13 +62,11 @@ def trying(
     """Train a sick net of this depth with up to two measures, in about a second.
 
     `weight_scale` multiplies the weights that the net, or the measure, starts from, and `lr_factor`
-    the step size. Raises ValueError where a measure means nothing for the net, or two set the same
-    thing.
+    the step size. Raises ValueError as `plan_for` does.
     """
     measures = tuple(name for name in (first, second) if name != NOTHING)
     plan = plan_for(net, measures, depth=depth)
-    scaled = plan.weight_scale * weight_scale
-    plan = replace(plan, weight_scale=scaled, lr=plan.lr * lr_factor)
+    plan = replace(plan, weight_scale=plan.weight_scale * weight_scale, lr=plan.lr * lr_factor)
     layers = 2 if plan.shape == "small stack" else depth
     fits = int(_LAB_SECONDS / (_COST[plan.shape] * layers))
     steps = LOOKS * (min(_LAB_STEPS, max(fits, 30)) // LOOKS)

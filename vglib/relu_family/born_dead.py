@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vglib.probe import Array
-from vglib.results import last, result
+from vglib.results import at_its_end, result
 
 
 @result
@@ -27,14 +27,12 @@ class BornDead:
     def verdict(self) -> str:
         """The shares at the last layer counted."""
         depth = len(self.one_input)
-        one, every, formula = (
-            f"{100 * share:.3g}%"
-            for share in (self.one_input[-1], self.all_inputs[-1], self.formula[depth - 1])
-        )
+        shares = self.one_input[-1], self.all_inputs[-1], self.formula[depth - 1]
+        one, every, formula = (f"{100 * share:.3g}%" for share in shares)
         return (
-            f"width {self.width}, {depth} hidden layers: {every} of {self.nets} nets "
-            f"are born dead, {one} are silent for one given input; the formula says "
-            f"{formula} for one input, and no more than that for all."
+            f"width {self.width}, {depth} hidden layers: {every} of {self.nets} nets are born "
+            f"dead, {one} are silent for one given input; the formula says {formula} for one "
+            "input, and no more than that for all."
         )
 
 
@@ -55,9 +53,8 @@ def counting(
     Above 2 million numbers a layer there are fewer nets, and the verdict counts them. Yields the
     count after each layer.
     """
-    nets = max(min(nets, 2_000_000 // width**2), 50)
+    nets, rng = max(min(nets, 2_000_000 // width**2), 50), np.random.default_rng(seed)
     formula = born_dead_formula(width, np.arange(1, depth + 1))
-    rng = np.random.default_rng(seed)
     h, shares = np.array([[[1.0, -1.0]]]), []
     for _ in range(depth):
         fan_in = h.shape[1]
@@ -72,8 +69,4 @@ def counting(
         yield BornDead(width, one_input, all_inputs, formula, nets)
 
 
-def born_dead(
-    width: int = 3, depth: int = 9, weight_scale: float = 1.0, nets: int = 2000, seed: int = 0
-) -> BornDead:
-    """Return the count after the last layer; see `counting`."""
-    return last(counting(width, depth, weight_scale, nets, seed))
+born_dead = at_its_end(counting)

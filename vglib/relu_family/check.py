@@ -1,5 +1,6 @@
 """Exercises of chapter 04."""
 
+from functools import partial
 from math import sqrt
 
 import torch
@@ -30,19 +31,11 @@ leaky_gain = FunctionExercise(
 )
 
 
-def _inner_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-    small = torch.ones(1, 1, dtype=torch.float64)
-    return [
-        (2 * small, 3 * small, 5 * small),
-        (draw(1, 2), draw(1, 1), draw(1, 2)),
-        (draw(2, 3), draw(4, 2), draw(4, 3)),
-        (draw(3, 3), draw(2, 3), draw(2, 3)),
-    ]
+def _inner_cases() -> list[tuple[Tensor, ...]]:
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    shapes = ((1, 2), (1, 1), (1, 2)), ((2, 3), (4, 2), (4, 3)), ((3, 3), (2, 3), (2, 3))
+    small = tuple(torch.full((1, 1), n, dtype=torch.float64) for n in (2, 3, 5))
+    return [small, *(tuple(map(draw, case)) for case in shapes)]
 
 
 inner = FunctionExercise(
@@ -69,27 +62,14 @@ flaw = ChoiceExercise(
 )
 
 
-def _dead(z: Tensor) -> int:
-    return int((z <= 0).all(0).sum())
-
-
-def _dead_cases() -> list[Tensor]:
-    rows = [
-        [[1.0]],
-        [[-1.0]],
-        [[0.0]],
-        [[-1.0, 1.0], [-2.0, -1.0]],
-        [[-1.0, 3.0], [1.0, -3.0], [-1.0, 0.0]],
-        [[-1.0, 0.0, -2.0], [0.0, 0.0, 1.0]],
-    ]
-    return [torch.tensor(r, dtype=torch.float64) for r in rows]
-
+_FEW = ([[1.0]], [[-1.0]], [[0.0]], [[-1.0, 1.0], [-2.0, -1.0]])
+_MORE = ([[-1.0, 3.0], [1.0, -3.0], [-1.0, 0.0]], [[-1.0, 0.0, -2.0], [0.0, 0.0, 1.0]])
 
 dead = FunctionExercise(
     "dead",
     "return how many units are dead.",
-    reference=_dead,
-    cases=_dead_cases(),
+    reference=lambda z: int((z <= 0).all(0).sum()),
+    cases=[torch.tensor(z).double() for z in _FEW + _MORE],
     hint="A unit is a column. It is dead if no image, no row, turns it on.",
     praise="off for one image is a zero; off for all of them is death.",
 )

@@ -7,13 +7,8 @@ from math import exp, log, log10
 import torch
 
 from vglib.claim import Claim, Tolerance
-from vglib.relu_family.born_dead import born_dead, born_dead_formula
+from vglib.relu_family import born_dead, gauges, portrait, race
 from vglib.relu_family.dead_units import dead_share, off_at_start, zero_share
-from vglib.relu_family.gauges import gauges, slope, train_deep
-from vglib.relu_family.portrait import face
-from vglib.relu_family.race import gain_of_depth, lead, relu_alone
-from vglib.relu_family.random_leaks import penalty_ratio
-from vglib.relu_family.ranking import parameters, table_spread
 
 CHAPTER = 4
 
@@ -25,14 +20,17 @@ DYING = (
     "digits, 64-100-100-10, cross-entropy, He, biases start at 0, {rule}, batch 32, 600 steps; "
     "units of hidden layer 2 that are <= 0 for all 1437 training images"
 )
+# For predictions that are bounds, and for a layer's mean factor on the squared gradient.
+bounded_above = partial(Claim, tolerance=Tolerance.at_most())
+bounded_below = partial(Claim, tolerance=Tolerance.at_least())
+of_factor = partial(Claim, tolerance=Tolerance.relative(0.04))
 
 
 def _factor(weight_scale: float, seed: int) -> float:
-    """Return a layer's mean factor on the squared gradient, weights N(0, 1/n) times the scale."""
-    return exp(slope(20, weight_scale, width=200, seed=seed).log_factor)
+    return exp(gauges.slope(20, weight_scale, width=200, seed=seed).log_factor)
 
 
-SLOPE_ONE = Claim(
+SLOPE_ONE = of_factor(
     id="relu-slope-1-so-every-layer-learns-alike",
     source="a widely read Zhihu article; a lecture note says the same",
     says="If the derivative of the activation is 1, there is no vanishing or exploding, and every "
@@ -40,7 +38,6 @@ SLOPE_ONE = Claim(
     setup=FRESH.format(depth=20, width=200, weights="Glorot N(0, 1/n)"),
     prediction=0.5,
     measure=partial(_factor, 1.0),
-    tolerance=Tolerance.relative(0.04),
     rival=1.0,
     rival_says="slope 1, so factor 1",
     verdict=lambda f: (
@@ -51,14 +48,13 @@ SLOPE_ONE = Claim(
     correction="Half of the paths are shut: the factor is chi = sigma_w^2 / 2, here 1/2.",
 )
 
-EXPLODES = Claim(
+EXPLODES = of_factor(
     id="relu-cannot-explode",
     source="a widely read Zhihu article",
     says="Using ReLU in deep networks does not lead to vanishing or exploding gradients.",
     setup=FRESH.format(depth=20, width=200, weights="N(0, 3/n)"),
     prediction=1.5,
     measure=partial(_factor, 3**0.5),
-    tolerance=Tolerance.relative(0.04),
     rival=1.0,
     rival_says="no explosion at any scale",
     verdict=lambda f: (
@@ -69,14 +65,13 @@ EXPLODES = Claim(
     correction="At variance 3/n the factor is 3/2. ReLU does not bound the gradient.",
 )
 
-HE = Claim(
+HE = of_factor(
     id="he-initialisation-keeps-the-gradient",
     source="He, Zhang, Ren & Sun 2015",
     says="With weights of variance 2/n the gradient of a ReLU net neither shrinks nor grows.",
     setup=FRESH.format(depth=20, width=200, weights="He N(0, 2/n)"),
     prediction=1.0,
     measure=partial(_factor, 2**0.5),
-    tolerance=Tolerance.relative(0.04),
     rival=0.5,
     rival_says="Glorot's factor",
     verdict=lambda f: "holds" if abs(f - 1) < 0.05 else f"refuted: the factor is {f:.3g}",
@@ -91,7 +86,7 @@ HEALTHY = Claim(
     setup=FRESH.format(depth=20, width=100, weights="torch's scale U(+-1/sqrt n)")
     + "; decades by which ||dL/dz|| falls from layer 20 to layer 1",
     prediction=19 / 2 * log10(6),
-    measure=lambda seed: -gauges(20, seed=seed).log_delta_ratio / log(10),
+    measure=lambda seed: -gauges.gauges(20, seed=seed).log_delta_ratio / log(10),
     tolerance=Tolerance.absolute(0.5),
     rival=0.0,
     rival_says="as even as ||dL/dW||, which changes by less than a factor of 3",
@@ -102,7 +97,7 @@ HEALTHY = Claim(
     "sound, and keeps ||dL/dW|| even. Look at ||dL/dz||.",
 )
 
-BALANCE = Claim(
+BALANCE = bounded_above(
     id="weight-times-gradient-is-equal-in-all-layers",
     source="Du, Hu & Lee 2018",
     says="With homogeneous activations gradient flow changes the squared norm of every layer's "
@@ -110,8 +105,7 @@ BALANCE = Claim(
     setup=FRESH.format(depth=20, width=100, weights="torch's scale U(+-1/sqrt n)")
     + "; largest over smallest <W, dL/dW>, less 1",
     prediction=1e-8,
-    measure=lambda seed: gauges(20, seed=seed).inner_unequal,
-    tolerance=Tolerance.at_most(),
+    measure=lambda seed: gauges.gauges(20, seed=seed).inner_unequal,
     rival=0.1,
     rival_says="equal by chance, within 10%",
     verdict=lambda d: (
@@ -123,7 +117,7 @@ BALANCE = Claim(
     "biases <W, dL/dW> + <b, dL/db> takes the place of one side.",
 )
 
-STUCK = Claim(
+STUCK = bounded_above(
     id="relu-trains-at-any-depth",
     source="a tutorial of 2017",
     says="ReLU propagates gradients efficiently, balances the update speed of the layers and to a "
@@ -131,8 +125,7 @@ STUCK = Claim(
     setup="digits, 20 hidden layers of 100, torch's scale U(+-1/sqrt n), no biases, "
     "cross-entropy, SGD 0.02, batch 50, 4 epochs; test accuracy",
     prediction=0.2,
-    measure=lambda seed: float(train_deep("torch", False, 4, seed=seed).test_accuracy[-1]),
-    tolerance=Tolerance.at_most(),
+    measure=lambda seed: float(gauges.train_deep("torch", False, 4, seed=seed).test_accuracy[-1]),
     rival=0.35,
     rival_says="the least that the same net reaches from He",
     verdict=lambda a: (
@@ -165,7 +158,7 @@ SELU = Claim(
     says="SELU keeps mean 0 and variance 1, so its gradients neither vanish nor explode.",
     setup="z ~ N(0, 1), sigma_w = 1, infinite width, by quadrature",
     prediction=1.0716,
-    measure=lambda _: face("selu").chi,
+    measure=lambda _: portrait.face("selu").chi,
     tolerance=Tolerance.absolute(0.001),
     rival=1.0,
     rival_says="what keeps the signal keeps the gradient",
@@ -183,7 +176,7 @@ RRELU = Claim(
     setup="50 units, z and readout w ~ N(0, 1), slopes uniform in [1/8, 1/3], 20,000 draws; added "
     "squared error over the formula's penalty",
     prediction=1.0,
-    measure=penalty_ratio,
+    measure=portrait.penalty_ratio,
     tolerance=Tolerance.relative(0.03),
     rival=0.0,
     rival_says="the mean slope is the same, so nothing is added",
@@ -192,7 +185,7 @@ RRELU = Claim(
     "weights that lean on them.",
 )
 
-NEGATIVE_HALF = Claim(
+NEGATIVE_HALF = bounded_above(
     id="in-the-negative-half-learning-stops",
     source="a tutorial of 2017",
     says="On its negative half the gradient is 0; once in that region, learning stops completely.",
@@ -200,7 +193,6 @@ NEGATIVE_HALF = Claim(
     + "; share of units that are off for all 1437 training images",
     prediction=0.02,
     measure=lambda seed: off_at_start("he", 2, seed),
-    tolerance=Tolerance.at_most(),
     rival=0.5,
     rival_says="the share of zeros, which is one half",
     verdict=lambda d: (
@@ -249,14 +241,13 @@ ARTEFACT = Claim(
     seeds=9,
 )
 
-LARGE_STEPS = Claim(
+LARGE_STEPS = bounded_below(
     id="a-large-learning-rate-kills-units",
     source="a Medium article",
     says="With a large learning rate you may find half of the network's neurons dead.",
     setup=DYING.format(rule="SGD 1.0"),
     prediction=0.3,
     measure=lambda seed: dead_share(1.0, seed=seed)[0],
-    tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="hardly any",
     verdict=lambda d: "holds" if d > 0.3 else f"refuted: {d:.0%} are dead",
@@ -265,28 +256,26 @@ LARGE_STEPS = Claim(
     seeds=9,
 )
 
-SMALL_STEPS = Claim(
+SMALL_STEPS = bounded_above(
     id="a-small-learning-rate-avoids-dead-units",
     source="a widely read Zhihu article",
     says="Some units can never be activated; a small learning rate partly solves this.",
     setup=DYING.format(rule="SGD 0.1"),
     prediction=0.05,
     measure=lambda seed: dead_share(0.1, seed=seed)[0],
-    tolerance=Tolerance.at_most(),
     rival=0.3,
     rival_says="as at a step of 1.0",
     verdict=lambda d: "holds" if d < 0.05 else f"refuted: {d:.0%} are dead all the same",
     correction="At 0.1 next to none dies in this net. What is small depends on the optimiser.",
 )
 
-ADAM = Claim(
+ADAM = bounded_below(
     id="adam-adapts-its-steps-so-units-survive",
     source="often heard",
     says="A step of 0.1 is safe for the units, the more so with Adam, which adapts its steps.",
     setup=DYING.format(rule="Adam 0.1"),
     prediction=0.85,
     measure=lambda seed: dead_share(0.1, "Adam", seed=seed)[0],
-    tolerance=Tolerance.at_least(),
     rival=0.05,
     rival_says="as with SGD 0.1",
     verdict=lambda d: f"refuted: {d:.0%} are dead" if d > 0.5 else "holds",
@@ -294,7 +283,7 @@ ADAM = Claim(
     "0.1 is a huge step for a weight of size 0.1.",
 )
 
-LEAKY_SURVIVES = Claim(
+LEAKY_SURVIVES = bounded_below(
     id="leaky-units-always-wake-up",
     source="a Medium article",
     says="The leak makes sure that they never die; they may go into a long coma, but they always "
@@ -303,7 +292,6 @@ LEAKY_SURVIVES = Claim(
     + "; test accuracy",
     prediction=0.8,
     measure=lambda seed: dead_share(0.1, "Adam", "leaky_relu", seed)[1],
-    tolerance=Tolerance.at_least(),
     rival=0.25,
     rival_says="what ReLU has left",
     verdict=lambda a: (
@@ -322,8 +310,8 @@ BORN_DEAD = Claim(
     "1 - (1 - 2^-N)^(L-1).",
     setup="one input, 9 hidden layers (L = 10) of width 3, Gaussian weights, no biases, 5000 "
     "nets; share with a layer that is silent for the input 1",
-    prediction=lambda: float(born_dead_formula(3, 9)),
-    measure=lambda seed: float(born_dead(3, 9, nets=5000, seed=seed).one_input[-1]),
+    prediction=lambda: float(born_dead.born_dead_formula(3, 9)),
+    measure=lambda seed: float(born_dead.born_dead(3, 9, nets=5000, seed=seed).one_input[-1]),
     tolerance=Tolerance.absolute(0.02),
     rival=2.0**-27,
     rival_says="all 27 units must be off at once",
@@ -337,7 +325,7 @@ BORN_DEAD_ALL = replace(
     id="born-dead-nets-obey-the-bound",
     setup="one input, 9 hidden layers (L = 10) of width 3, Gaussian weights, no biases, 5000 "
     "nets; share with a layer that is silent for every input",
-    measure=lambda seed: float(born_dead(3, 9, nets=5000, seed=seed).all_inputs[-1]),
+    measure=lambda seed: float(born_dead.born_dead(3, 9, nets=5000, seed=seed).all_inputs[-1]),
     tolerance=Tolerance.at_most(),
     rival=0.75,
     rival_says="more than the bound",
@@ -345,7 +333,7 @@ BORN_DEAD_ALL = replace(
     correction="58% against a bound of 70%: the first layer is never silent on both sides of 0.",
 )
 
-TABLE = Claim(
+TABLE = bounded_above(
     id="the-table-ranks-the-architectures",
     source="a reader of the table in a tutorial of 2017",
     says="Two layers (97.92%) beat three (97.90%) and four (97.81%); the tapered net beats them "
@@ -353,8 +341,7 @@ TABLE = Claim(
     setup="rows 2 to 5, by arithmetic: largest less smallest, in binomial standard errors of one "
     "row (10,000 images)",
     prediction=2.1,
-    measure=lambda _: table_spread(),
-    tolerance=Tolerance.at_most(),
+    measure=lambda _: race.table_spread(),
     rival=4.0,
     rival_says="a difference that a reader could rely on",
     verdict=lambda s: (
@@ -371,7 +358,7 @@ PARAMETERS = Claim(
     says="In a fully connected net, adding depth multiplies the number of parameters.",
     setup="784-(100 x L)-10, weights and biases counted: L = 4 over L = 1",
     prediction=1.381,
-    measure=lambda _: parameters([100] * 4) / parameters([100]),
+    measure=lambda _: race.parameters([100] * 4) / race.parameters([100]),
     tolerance=Tolerance.relative(0.01),
     rival=8.0,
     rival_says="doubled by each layer",
@@ -381,15 +368,14 @@ PARAMETERS = Claim(
     exact=True,
 )
 
-FASTER = Claim(
+FASTER = bounded_below(
     id="relu-converges-much-faster-than-sigmoid",
     source="a tutorial of 2017",
     says="Training indeed converges fast: a few epochs bring the accuracy to 95%.",
     setup="digits, 64-100-100-100-10, cross-entropy, SGD 0.1, batch 10, 3 epochs, biases start at "
     "0; ReLU from He, sigmoid from Glorot; lead of ReLU in test accuracy",
     prediction=0.2,
-    measure=lead,
-    tolerance=Tolerance.at_least(),
+    measure=race.lead,
     rival=0.02,
     rival_says="the lead at the end of a long training of one layer",
     verdict=lambda a: "holds" if a > 0.2 else f"refuted: the lead is {a:.0%}",
@@ -397,15 +383,14 @@ FASTER = Claim(
     "little. Both depend on the loss and the initialisation.",
 )
 
-NO_SAVIOUR = Claim(
+NO_SAVIOUR = bounded_above(
     id="relu-is-no-saviour",
     source="a tutorial of 2017",
     says="ReLU is no saviour either: further hidden layers bring no clear gain in accuracy.",
     setup="digits, 4x100 (60 epochs) less 1x100 (30 epochs), ReLU from He, biases start at 0, "
     "cross-entropy, SGD 0.1, batch 10; points of test accuracy on 360 images",
     prediction=1.0,
-    measure=gain_of_depth,
-    tolerance=Tolerance.at_most(),
+    measure=race.gain_of_depth,
     rival=2.5,
     rival_says="a gain like that of ReLU over the sigmoid",
     verdict=lambda g: (
@@ -427,7 +412,7 @@ SIX = tuple(
         setup=f"digits, 64-{'-'.join(map(str, widths))}-10, ReLU from He, biases start at 0, "
         f"cross-entropy, SGD {lr}, batch 10, {epochs} epochs; final test accuracy on 360 images",
         prediction=0.972,
-        measure=partial(relu_alone, widths, epochs, lr),
+        measure=partial(race.relu_alone, widths, epochs, lr),
         tolerance=Tolerance.absolute(0.012),
         rival=0.95,
         rival_says="the sigmoid's best level in the published table, 95 to 96%",

@@ -1,12 +1,13 @@
 """Units that are off for all of the data: how many die in a training, and who comes back."""
 
 from collections.abc import Iterator
-from typing import Literal, TypeVar
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from vglib.data import digits
@@ -15,12 +16,8 @@ from vglib.probe import Array, trace
 from vglib.results import last, result
 from vglib.training import MakeOptimizer, fitting
 
-
-def _adam(parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-    # Fused, a step takes a third of the time.
-    return torch.optim.Adam(parameters, lr, fused=True)
-
-
+# Fused, a step takes a third of the time.
+_adam = partial(torch.optim.Adam, fused=True)
 OPTIMIZERS: dict[str, Literal["sgd"] | MakeOptimizer] = {"SGD": "sgd", "Adam": _adam}
 
 
@@ -33,6 +30,10 @@ def off_units(network: MLP, x: Tensor) -> list[NDArray[np.bool_]]:
         off.append((z.amax(0) <= 0).numpy())
         h = network.activation.function(z)
     return off
+
+
+# The net of the trainings: hidden layers of 100 by He.
+_he = partial(mlp, width=100, init="he")
 
 
 def off_at_start(init: str, layer: int = 10, seed: int = 0) -> float:
@@ -56,22 +57,18 @@ class Watched:
 
     `off_10`, `off_all` (n_records, depth) are the shares of each hidden layer's units that are <= 0
     for each of 10 images, and for each of all `n_images` training images; `steps`, `test_accuracy`
-    are (n_records,). `total` is the number of steps that the training takes.
+    are (n_records,). `total` is the number of steps that the training takes; `overflows` says what
+    became of a loss that left the finite numbers, and is empty while it has not.
     """
 
     activation: str
     n_images: int
     total: int
-    overflows: bool
+    overflows: str
     steps: Array
     test_accuracy: Array
     off_10: Array
     off_all: Array
-
-    @property
-    def overflow(self) -> str:
-        """The verdict on a training whose loss left the finite numbers."""
-        return f"overflows: after step {self.total - 1} the loss is no longer a finite number."
 
 
 class Dying(Watched):
@@ -86,7 +83,7 @@ class Dying(Watched):
     def verdict(self) -> str:
         """The two shares in the worst layer, and the accuracy, after the steps taken."""
         if self.overflows:
-            return self.overflow
+            return self.overflows
         few, every = (off[-1, self.worst_layer - 1] for off in (self.off_10, self.off_all))
         end = f"test accuracy {self.test_accuracy[-1]:.0%} after {self.steps[-1]:.0f} steps."
         batch = f"in layer {self.worst_layer}, {few:.0%} of the units are off for 10 images,"
@@ -103,7 +100,7 @@ class Knock(Watched):
     def verdict(self) -> str:
         """How many of its units came back, and what the net has learned."""
         if self.overflows:
-            return self.overflow
+            return self.overflows
         back = round(100 * (self.off_all[0, -1] - self.off_all[-1, -1]))
         word = f"{back} of 100 units are back" if back else "no unit is back"
         return (
@@ -118,33 +115,21 @@ W = TypeVar("W", bound=Watched)
 def _watched(
     kind: type[W], network: MLP, records: int, lr: float, optimizer: str, seed: int
 ) -> Iterator[W]:
-    """Train on digits (cross-entropy, batch 32) and yield what was seen so far, at each record.
-
-    600 steps, fewer beyond three hidden layers; `records` evenly spaced, and one at the end.
-    """
+    """Train as `dying` says; yield what was seen so far, at records evenly spaced and the end."""
     data, depth = digits(), network.depth
     steps = 600 if depth <= 3 else 2400 // (depth + 1)
-    seen: dict[int, tuple[float, list[float], list[float]]] = {}
-    for training in fitting(
-        network,
-        data,
-        loss=cross_entropy,
-        lr=lr,
-        optimizer=OPTIMIZERS[optimizer],
-        batch=32,
-        steps=steps,
-        record_at=[round(s) for s in np.linspace(0, steps, records)],
-        probe_size=10,
-        seed=seed,
-    ):
-        off_10, off_all = (
-            [float(off.mean()) for off in off_units(network, x)]
-            for x in (data.x_train[:10], data.x_train)
-        )
-        seen[training.step] = training.records[-1].test_accuracy, off_10, off_all
+    seen: dict[int, tuple[Any, ...]] = {}
+    images = (data.x_train[:10], data.x_train)
+    rule: dict[str, Any] = {"lr": lr, "optimizer": OPTIMIZERS[optimizer], "batch": 32, "seed": seed}
+    rule["record_at"] = [round(s) for s in np.linspace(0, steps, records)]
+    for training in fitting(network, data, loss=cross_entropy, steps=steps, probe_size=10, **rule):
+        off = [[float(layer.mean()) for layer in off_units(network, x)] for x in images]
+        seen[training.step] = (training.records[-1].test_accuracy, *off)
         accuracies, *shares = map(np.array, zip(*seen.values(), strict=True))
-        broke, taken = training.stopped is not None, np.array([*seen], dtype=float)
-        total = training.step if broke else steps
+        taken, total, broke = np.array([*seen], dtype=float), steps, ""
+        if training.stopped:
+            total = training.step
+            broke = f"overflows: after step {total - 1} the loss is no longer a finite number."
         name, n_images = network.activation.name, len(data.x_train)
         yield kind(name, n_images, total, broke, taken, accuracies, *shares)
 
@@ -161,20 +146,15 @@ def dying(
 
     600 steps; beyond three hidden layers fewer, to stay quick. Yields what was counted so far.
     """
-    network = mlp(
-        depth, 100, activation=activation, init="he", weight_scale=weight_scale, seed=seed
-    )
+    network = _he(depth, activation=activation, weight_scale=weight_scale, seed=seed)
     return _watched(Dying, network, 25, lr, optimizer, seed)
 
 
 def dead_share(
     lr: float, optimizer: str = "SGD", activation: str = "relu", seed: int = 0
 ) -> tuple[float, float]:
-    """Return the share of layer 2 off for all training images, and the accuracy, after 600 steps.
-
-    The training of `dying` with two hidden layers.
-    """
-    network = mlp(2, 100, activation=activation, init="he", seed=seed)
+    """Return the share of layer 2 off for all training images, and the accuracy, after `dying`."""
+    network = _he(2, activation=activation, seed=seed)
     end = last(_watched(Dying, network, 1, lr, optimizer, seed))
     return float(end.off_all[-1, 1]), float(end.test_accuracy[-1])
 
@@ -189,13 +169,10 @@ def knock(
 ) -> Iterator[Knock]:
     """Shift the last hidden layer's biases until every unit is off for every image, and train.
 
-    A unit's largest pre-activation over the training images becomes -margin. Digits,
-    cross-entropy, SGD, batch 32, He times the scale, width 100; 600 steps, fewer beyond three
-    hidden layers. Yields what was seen so far.
+    A unit's largest pre-activation over the training images becomes -margin. The training is that
+    of `dying`, by SGD. Yields what was seen so far.
     """
-    network = mlp(
-        depth, 100, activation=activation, init="he", weight_scale=weight_scale, seed=seed
-    )
+    network = _he(depth, activation=activation, weight_scale=weight_scale, seed=seed)
     with torch.no_grad():
         h = digits().x_train
         for weight in network.weights[:-2]:

@@ -6,13 +6,5 @@ from vglib.relu_family.gauges import train_deep
 from vglib.relu_family.portrait import FAMILY, face, milliseconds
 from vglib.relu_family.race import race
 
-__all__ = [
-    "FAMILY",
-    "born_dead",
-    "dead_share",
-    "face",
-    "milliseconds",
-    "off_at_start",
-    "race",
-    "train_deep",
-]
+__all__ = ["FAMILY", "born_dead", "dead_share", "face", "milliseconds", "off_at_start"]
+__all__ += ["race", "train_deep"]

@@ -1,6 +1,7 @@
 """Gauges of one backward pass: what each layer does to the gradient, and which gauge shows it."""
 
 from math import exp, inf, isfinite, log, nan, sqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,8 +42,7 @@ class Slope:
     def factors(self) -> tuple[Array, Array]:
         """||delta_l||^2 / ||delta_(l+1)||^2 of the hidden layers, (depth - 1,), and theory's."""
         with np.errstate(over="ignore", invalid="ignore"):
-            log_factors = -2 * np.diff([self.log_delta, self.theory_log_delta])
-            return tuple(np.exp(log_factors))
+            return tuple(np.exp(-2 * np.diff([self.log_delta, self.theory_log_delta])))
 
     @property
     def log_factor(self) -> float:
@@ -99,10 +99,7 @@ class Gauges(Slope):
 
     @property
     def inner_unequal(self) -> float:
-        """How far <W_l, dL/dW_l> differs over the hidden layers: largest / smallest size, less 1.
-
-        inf where the sign differs as well.
-        """
+        """Largest / smallest |<W_l, dL/dW_l>| of the hidden layers, less 1; inf if signs differ."""
         if len(set(self.sign)) > 1:
             return inf
         with np.errstate(over="ignore"):
@@ -113,12 +110,11 @@ class Gauges(Slope):
         """What the two gauges ||delta|| and ||dL/dW|| say, and whether <W, dW> is equal."""
         if self.nothing_to_say:
             return self.nothing_to_say
-        equal = self.inner_unequal < 1e-6
-        same = "the same in every layer" if equal else "not the same in every layer"
+        same = "the same" if self.inner_unequal < 1e-6 else "not the same"
+        delta, weight = map(power_of_ten, (self.log_delta_ratio, self.log_weight_ratio))
         return (
-            f"from layer {self.depth} to layer 1, ‖∂L/∂z‖ changes by a factor "
-            f"{power_of_ten(self.log_delta_ratio)} but ‖∂L/∂W‖ by "
-            f"{power_of_ten(self.log_weight_ratio)}; ⟨W, ∂L/∂W⟩ is {same}."
+            f"from layer {self.depth} to layer 1, ‖∂L/∂z‖ changes by a factor {delta} but ‖∂L/∂W‖ "
+            f"by {weight}; ⟨W, ∂L/∂W⟩ is {same} in every layer."
         )
 
 
@@ -136,41 +132,27 @@ def slope(
     `init` names other weights. Without `biases` all biases are 0; with them they are torch's,
     U(+-1/sqrt(fan_in)). Above depth 200 the width is at most 50, and the note says so.
     """
-    note = ""
+    note, (x, y) = "", _batch()
     if depth > 200 and width > 50:
         note, width = f" (Width {width} would take long at this depth; this is 50.)", 50
-    x, y = _batch()
     scale_b = sqrt(1 / (3 * width)) if biases else 0.0
-    network = mlp(
-        depth,
-        width,
-        activation=activation,
-        init=init,
-        weight_scale=weight_scale,
-        bias_scale=None if biases and init == "torch" else scale_b,
-        seed=seed,
-    )
+    drawn: dict[str, Any] = {"init": init, "weight_scale": weight_scale, "seed": seed}
+    drawn["bias_scale"] = None if biases and init == "torch" else scale_b
+    network = mlp(depth, width, activation=activation, **drawn)
     seen, phi = trace(network, x, y, cross_entropy), network.activation
-    first = sigma_w(init, width, weight_scale, fan_in=x.shape[1])
+    first, scale_w = (sigma_w(init, width, weight_scale, n) for n in (x.shape[1], width))
     q_first = first**2 * float((x**2).mean()) + scale_b**2
-    scale_w = sigma_w(init, width, weight_scale)
     ratios = theory.gradient_log_ratios(q_first, phi.phi, phi.dphi, scale_w, scale_b, depth)
     chi = exp(2 * (ratios[0] - ratios[-1]) / max(depth - 1, 1))
-    delta, by_weight = seen.log_delta[:depth], seen.log_weight_grad[:depth]
-    return Slope(network, seen, depth, delta, by_weight, delta[-1] + ratios, chi, note)
+    logs = seen.log_delta[:depth], seen.log_weight_grad[:depth], seen.log_delta[depth - 1] + ratios
+    return Slope(network, seen, depth, *logs, chi, note)
 
 
 def gauges(
-    depth: int = 20,
-    weight_scale: float = 1.0,
-    init: str = "torch",
-    biases: bool = False,
-    activation: str = "relu",
-    width: int = 100,
-    seed: int = 0,
+    depth: int = 20, weight_scale: float = 1.0, init: str = "torch", **options: Any
 ) -> Gauges:
-    """Trace a net as `slope` does, with <W_l, dL/dW_l> beside it."""
-    seen = slope(depth, weight_scale, activation, width, seed, init, biases)
+    """Trace a net as `slope` does, with its other options, and <W_l, dL/dW_l> beside it."""
+    seen = slope(depth, weight_scale, init=init, **options)
     log_inner, sign = (each[:depth] for each in _inner_products(seen.network, *_batch()))
     return Gauges(**vars(seen), log_inner=log_inner, sign=sign)
 
@@ -213,16 +195,6 @@ def train_deep(
     """Train a ReLU net on digits (cross-entropy, SGD, batch 50); without biases they stay at 0."""
     bias_scale = None if biases else 0.0
     network = mlp(depth, 100, activation="relu", init=init, bias_scale=bias_scale, seed=seed)
-    for bias in network.biases:
-        bias.requires_grad_(biases)
-    return fit(
-        network,
-        digits(),
-        loss=cross_entropy,
-        lr=lr,
-        batch=50,
-        epochs=epochs,
-        probe_size=10,
-        seed=seed,
-        progress=False,
-    )
+    network.biases.requires_grad_(biases)
+    course: dict[str, Any] = {"batch": 50, "epochs": epochs, "probe_size": 10, "seed": seed}
+    return fit(network, digits(), loss=cross_entropy, lr=lr, progress=False, **course)

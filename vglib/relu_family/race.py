@@ -1,10 +1,14 @@
-"""Races: what one architecture reaches with several activations and seeds, epoch by epoch."""
+"""Races of activations, epoch by epoch; and what a test set and a published table can rank."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from scipy.stats import norm
 from torch.nn.functional import cross_entropy
 
 from vglib.data import Dataset, digits
@@ -57,37 +61,22 @@ def racing(
     lr: float = 0.1,
     weight_scale: float = 1.0,
     data: Dataset | None = None,
-    init: str | None = None,
     dtype: torch.dtype = torch.float64,
     note: str = "",
 ) -> Iterator[Race]:
     """Train one architecture with several activations and seeds: cross-entropy, SGD, batch 10.
 
-    ReLU starts from He, the others from Glorot, unless `init` is given; biases start at 0. All nets
-    run side by side, and the race so far is yielded at the start and after each epoch.
+    ReLU starts from He, the others from Glorot; biases start at 0. All nets run side by side, and
+    the race so far is yielded at the start and after each epoch.
     """
     data = digits() if data is None else data
 
     def run(name: str, seed: int) -> Iterator[Training]:
-        network = mlp(
-            list(widths),
-            n_in=data.n_in,
-            activation=name,
-            init=init or ("he" if name == "relu" else "glorot"),
-            weight_scale=weight_scale,
-            seed=seed,
-            dtype=dtype,
-        )
-        return fitting(
-            network,
-            data,
-            loss=cross_entropy,
-            lr=lr,
-            batch=10,
-            epochs=epochs,
-            probe_size=10,
-            seed=seed,
-        )
+        init = "he" if name == "relu" else "glorot"
+        drawn: dict[str, Any] = {"weight_scale": weight_scale, "seed": seed, "dtype": dtype}
+        network = mlp(widths, n_in=data.n_in, activation=name, init=init, **drawn)
+        course: dict[str, Any] = {"batch": 10, "epochs": epochs, "probe_size": 10, "seed": seed}
+        return fitting(network, data, loss=cross_entropy, lr=lr, **course)
 
     runs = {name: [run(name, seed) for seed in seeds] for name in activations}
     curves: dict[str, list[list[float]]] = {name: [[] for _ in seeds] for name in activations}
@@ -96,8 +85,7 @@ def racing(
             for accuracies, training in zip(curves[name], runs[name], strict=True):
                 now = next(training, None)
                 accuracies.append(now.records[-1].test_accuracy if now else accuracies[-1])
-        so_far = {name: np.array(accuracies) for name, accuracies in curves.items()}
-        yield Race(so_far, epochs, note)
+        yield Race({name: np.array(rows) for name, rows in curves.items()}, epochs, note)
 
 
 race = at_its_end(racing)
@@ -109,9 +97,8 @@ def race_of_depth(
     """Race ReLU and sigmoid with `depth` hidden layers of 100; deeper nets run fewer epochs."""
     affordable = max(1, min(epochs, 24 // (depth + 2)))
     note = "" if affordable == epochs else f" ({affordable} epochs, to stay quick.)"
-    return racing(
-        [100] * depth, epochs=affordable, seeds=(seed,), lr=lr, weight_scale=weight_scale, note=note
-    )
+    course: dict[str, Any] = {"epochs": affordable, "seeds": (seed,), "note": note}
+    return racing([100] * depth, lr=lr, weight_scale=weight_scale, **course)
 
 
 def lead(seed: int) -> float:
@@ -129,3 +116,59 @@ def gain_of_depth(seed: int) -> float:
     """Return the points by which four layers (60 epochs) surpass one (30 epochs), with ReLU."""
     one, four = relu_alone([100], 30, 0.1, seed), relu_alone([100] * 4, 60, 0.1, seed)
     return 100 * (four - one)
+
+
+def standard_error(accuracy: ArrayLike, n: ArrayLike) -> Array:
+    """Return the standard deviation of the share of right answers among n: sqrt(p (1 - p) / n)."""
+    p = np.asarray(accuracy, dtype=float)
+    return np.sqrt(p * (1 - p) / np.asarray(n))
+
+
+def table_spread() -> float:
+    """Rows 2 to 5 of the published table: largest less smallest, in standard errors of one row."""
+    rows = np.array([97.92, 97.90, 97.81, 97.98]) / 100
+    return float((rows.max() - rows.min()) / standard_error(rows.mean(), 10_000))
+
+
+def parameters(widths: Sequence[int], n_in: int = 784, n_out: int = 10) -> int:
+    """Count weights and biases of a fully connected net."""
+    return sum((a + 1) * b for a, b in pairwise([n_in, *widths, n_out]))
+
+
+@result
+class Ranking:
+    """How two nets of known true accuracy score on n test images.
+
+    `scores: (m,)` with each net's density `worse`, `better` there: (m,). `wrong`: the chance that
+    the worse one scores higher, half of the ties counted.
+    """
+
+    scores: Array
+    worse: Array
+    better: Array
+    error: float
+    wrong: float
+    images: int
+    gap: float
+
+    @property
+    def verdict(self) -> str:
+        """Standard error of one score, and how often the worse net wins."""
+        return (
+            f"with {self.images} test images one score has a standard error of "
+            f"{100 * self.error:.2g} points; a net that is truly {100 * self.gap:.2g} points "
+            f"better loses {100 * self.wrong:.2g}% of such comparisons."
+        )
+
+
+def ranking(images: int = 360, gap: float = 0.5, level: float = 97.5) -> Ranking:
+    """Compare two nets on independent test sets: true accuracies level -+ gap / 2, in per cent.
+
+    P(wrong) = Phi(-gap / sqrt(SE_1^2 + SE_2^2)), the normal approximation
+    """
+    p = np.array([level - gap / 2, level + gap / 2]) / 100
+    errors = standard_error(p, images)
+    scores = np.linspace(p[0] - 4 * errors[0], min(p[1] + 4 * errors[1], 1.0), 161)
+    worse, better = (norm.pdf(scores, m, s) for m, s in zip(p, errors, strict=True))
+    wrong = float(norm.cdf(-(p[1] - p[0]) / np.hypot(*errors)))
+    return Ranking(scores, worse, better, float(errors.mean()), wrong, images, gap / 100)

@@ -5,6 +5,7 @@ from math import exp
 import numpy as np
 
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.residuals.stack import Array
 
 guess_growth = ChoiceExercise(
     "my_growth",
@@ -32,15 +33,11 @@ guess_cure = ChoiceExercise(
 )
 
 
-def _skip_back(
-    weight: np.ndarray, delta: np.ndarray, slope: np.ndarray, alpha: float
-) -> np.ndarray:
+def _skip_back(weight: Array, delta: Array, slope: Array, alpha: float) -> Array:
     return delta + alpha * slope * (weight.T @ delta)
 
 
-def _block_case(
-    generator: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+def _block_case(generator: np.random.Generator) -> tuple[Array, Array, Array, float]:
     weight, delta = generator.integers(-2, 3, (2, 2)), generator.integers(-2, 3, 2)
     slope = generator.integers(0, 2, 2)
     return weight.astype(float), delta.astype(float), slope.astype(float), 0.5

@@ -13,6 +13,7 @@ from vglib.residuals.mean_field import block_theory
 from vglib.residuals.paths import open_skips, paths
 from vglib.residuals.shattering import gradient_correlation, shattered
 from vglib.residuals.shortcuts import shortcuts
+from vglib.residuals.stack import SIGMA_W
 
 CHAPTER = 7
 
@@ -22,38 +23,21 @@ VEIT = "Veit, Wilber and Belongie 2016"
 BALDUZZI = "Balduzzi et al. 2017"
 FOLKLORE = "common advice on residual nets"
 
-TANH_DEPTHS = (100, 400)
-
 
 def _tanh_growth(seed: int) -> float:
-    shallow, deep = (
-        flow(depth, activation="tanh", seed=seed, width=100).ratio for depth in TANH_DEPTHS
-    )
+    deep, shallow = (flow(d, activation="tanh", seed=seed, width=100).ratio for d in (400, 100))
     return deep / shallow
 
 
-def _tanh_growth_theory() -> float:
-    shallow, deep = (
-        float(block_theory("pre-activation", depth, 1.0, 1.0, "tanh", 0.0)[1].sum())
-        for depth in TANH_DEPTHS
-    )
-    return deep / shallow
-
-
-def _highway_theory() -> float:
-    chi = block_theory("highway", 100, 0.12, 1.0, "tanh", 0.0)[1]
-    return float(chi.sum()) / 2 / log(10)
-
-
-def _clip_gap(seed: int) -> float:
-    return cured("α = 1/√L", seed=seed).accuracy - cured("clip at 1", seed=seed).accuracy
+def _theory(kind: str, depth: int, alpha: float = 1.0, activation: str = "tanh") -> float:
+    """Return theory's ln(||dL/dh_0||^2 / ||dL/dh_L||^2) where h_0 has mean square 1."""
+    sigma_w = SIGMA_W[activation]
+    return float(block_theory(kind, depth, alpha, sigma_w, activation, 0.0, 0.0)[1].sum())
 
 
 def _degradation(seed: int) -> float:
-    deep, shallow = (
-        degradation(depth, seed=seed, steps=150).trained["plain"].train_loss for depth in (50, 8)
-    )
-    return deep / shallow
+    deep, shallow = (degradation(depth, seed=seed, steps=150).trained for depth in (50, 8))
+    return deep["plain"].train_loss / shallow["plain"].train_loss
 
 
 HUNDREDS = Claim(
@@ -191,7 +175,7 @@ CLIPPING = Claim(
     setup="the same net and steps, clipped at norm 1; test accuracy with alpha = 1/sqrt(L) minus "
     "that with clipping",
     prediction=0.4,
-    measure=_clip_gap,
+    measure=lambda s: cured("α = 1/√L", seed=s).accuracy - cured("clip at 1", seed=s).accuracy,
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="clipping does as well",
@@ -251,7 +235,7 @@ TANH_ROOT = Claim(
     says="Without normalisation the gradient of a residual net grows exponentially with its depth.",
     setup="blocks h + W tanh(h), N(0, 1/n), width 100, digits, at the start; "
     "ln(||dL/dh_0|| / ||dL/dh_L||) of 400 blocks over that of 100",
-    prediction=_tanh_growth_theory,
+    prediction=lambda: _theory("pre-activation", 400) / _theory("pre-activation", 100),
     measure=_tanh_growth,
     tolerance=Tolerance.relative(0.12),
     rival=4.0,
@@ -273,9 +257,7 @@ BN_POWER = Claim(
     "net with batch norm explodes exponentially.",
     setup="100 blocks h + W relu(BN(h)), He's weights, width 100, batch 100 of N(0, 1) inputs; "
     "||dL/dh_0||^2 / ||dL/dh_L||^2",
-    prediction=lambda: exp(
-        float(block_theory("pre-activation with BN", 100, 1.0, 2**0.5, "relu", 0.0)[1].sum())
-    ),
+    prediction=lambda: exp(_theory("pre-activation with BN", 100, 1.0, "relu")),
     measure=lambda seed: exp(power_law(100, seed)[0]),
     tolerance=Tolerance.factor(1.35),
     rival=BN_EXPONENT**100,
@@ -296,7 +278,7 @@ HIGHWAY = Claim(
     "layers, as a residual net does.",
     setup="100 layers (1 - T) h + T tanh(W h), T = 0.12 (a gate bias of -2), weights N(0, 1/n), "
     "width 100, digits, at the start; log10 of ||dL/dh_0|| / ||dL/dh_L||",
-    prediction=_highway_theory,
+    prediction=lambda: _theory("highway", 100, 0.12) / 2 / log(10),
     measure=lambda seed: flow(100, "highway", 0.12, activation="tanh", seed=seed).ratio / log(10),
     tolerance=Tolerance.absolute(0.2),
     rival=0.0,
@@ -431,22 +413,7 @@ THOUSAND = Claim(
 )
 
 CLAIMS: tuple[Claim, ...] = (
-    HUNDREDS,
-    LOSSLESS,
-    UNLUCKY,
-    SMALL_BRANCH,
-    TWO_MEANINGS,
-    NO_NORM,
-    CLIPPING,
-    ROOT,
-    ROOT_RELU,
-    TANH_ROOT,
-    BN_POWER,
-    HIGHWAY,
-    ENSEMBLE,
-    SHATTERED,
-    PLAIN_SHATTER,
-    HALVING,
-    DEGRADATION,
-    THOUSAND,
+    *(HUNDREDS, LOSSLESS, UNLUCKY, SMALL_BRANCH, TWO_MEANINGS, NO_NORM, CLIPPING),
+    *(ROOT, ROOT_RELU, TANH_ROOT, BN_POWER, HIGHWAY, ENSEMBLE),
+    *(SHATTERED, PLAIN_SHATTER, HALVING, DEGRADATION, THOUSAND),
 )

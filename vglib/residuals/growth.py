@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from math import log, pi, sqrt
-from types import MappingProxyType
 
 import numpy as np
 
@@ -13,13 +12,11 @@ from vglib.results import result
 from vglib.words import count, power_of_ten
 
 # The block and the activation of each.
-GROWTHS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "ReLU": ("pre-activation", "relu"),
-        "tanh": ("pre-activation", "tanh"),
-        "BN and ReLU": ("pre-activation with BN", "relu"),
-    }
-)
+GROWTHS: Mapping[str, tuple[str, str]] = {
+    "ReLU": ("pre-activation", "relu"),
+    "tanh": ("pre-activation", "tanh"),
+    "BN and ReLU": ("pre-activation with BN", "relu"),
+}
 TANH_C = 8 / (3 * sqrt(2 * pi))
 BN_EXPONENT = pi / (pi - 1)
 
@@ -47,26 +44,18 @@ class Growth:
             f"{power_of_ten(float(self.predicted[name][-1]))})"
             for name in GROWTHS
         ]
-        return (
-            f"over {count(self.depth, 'block')} with α = {self.alpha:.3g} the squared gradient "
-            f"grows by: {', '.join(parts)}."
-        )
+        where = f"over {count(self.depth, 'block')} with α = {self.alpha:.3g}"
+        return f"{where} the squared gradient grows by: {', '.join(parts)}."
 
 
-def growth(
-    depth: int = 200,
-    alpha: float = 1.0,
-    weight_scale: float = 1.0,
-    seed: int = 0,
-    width: int | None = None,
-) -> Growth:
+def growth(depth: int, alpha: float = 1.0, weight_scale: float = 1.0, seed: int = 0) -> Growth:
     """Measure pre-activation blocks with ReLU, with tanh, and with BN and ReLU."""
     blocks = np.arange(1.0, depth + 1)
     measured, predicted = {}, {}
     for name, (kind, activation) in GROWTHS.items():
-        seen = flow(depth, kind, alpha, False, weight_scale, activation, seed, width)
+        seen = flow(depth, kind, alpha, False, weight_scale, activation, seed)
         measured[name] = 2 * (seen.log_grad[0] - seen.log_grad[1:])
-        predicted[name] = np.cumsum(np.log(seen.chi))
+        predicted[name] = np.cumsum(seen.log_chi)
     scale = alpha * weight_scale
     # The power's constant is fixed where the law should hold, at the last block.
     power = float(predicted["BN and ReLU"][-1]) + BN_EXPONENT * np.log(blocks / depth)
@@ -79,11 +68,10 @@ def growth(
     return Growth(depth, alpha, blocks, measured, predicted, law)
 
 
-def power_law(depth: int, seed: int, *, width: int = 100, batch: int = 100) -> tuple[float, float]:
-    """Return ln(||dL/dh_0||^2 / ||dL/dh_L||^2) of BN blocks on N(0, 1): measured and theory's."""
+def power_law(depth: int, seed: int, *, batch: int = 100) -> tuple[float, float]:
+    """Return ln(||dL/dh_0||^2 / ||dL/dh_L||^2) of 100-wide BN blocks on N(0, 1), and theory's."""
     generator = np.random.default_rng(seed)
     x, y = generator.standard_normal((batch, N_IN)), generator.integers(0, N_OUT, batch)
     kind = "pre-activation with BN"
-    stack = build(kind, depth, width, 1.0, 1.0, "relu", seed)
-    seen = measure(stack, kind, 1.0, 1.0, seed, (x, y))
+    seen = measure(build(kind, depth, 100, 1.0, 1.0, "relu", seed), kind, 1.0, seed, (x, y))
     return 2 * seen.ratio, 2 * seen.theory_ratio

@@ -1,15 +1,17 @@
 """Labs of chapter 07."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil, log
+from typing import Any
 
 import numpy as np
 
 from vglib import figures
 from vglib.figures import BLUE, GREEN, GREY, ORANGE, SKY, Curve, Drawing, Panel, level, mark, theory
-from vglib.lab import Lab, controls
+from vglib.lab import Control, Lab, controls
 from vglib.residuals.blocks import KINDS
-from vglib.residuals.descent import CURES, RACERS, Cured, Degradation, curing, racing
+from vglib.residuals.descent import CURES, Cured, Degradation, curing, racing
 from vglib.residuals.flow import Flow, flow
 from vglib.residuals.growth import Growth, growth
 from vglib.residuals.luck import Luck, luck
@@ -17,38 +19,39 @@ from vglib.residuals.net import STEPS
 from vglib.residuals.paths import Paths, paths
 from vglib.residuals.shattering import LAGS, NETS_1D, POINTS, Shattered, shattered
 from vglib.residuals.shortcuts import Shortcuts, shortcuts
+from vglib.residuals.stack import Array
 
-GRAD_H, GRAD_W = "‖∂L/∂h‖", "‖∂L/∂W‖"
 BLOCK = "block (1 is nearest the input)"
 LENGTH = "length: how many branches the path takes"
-
 
 _ALPHA = controls.slider(
     "α", 1.0, 0.0, 1.0, tooltip="The scale of each branch (of each gate, or head).", step=0.01
 )
+_ROOT = controls.toggle("α = 1/√depth", False, "Take 1/√depth in place of the slider's α.")
+_DRAW: dict[str, Any] = {"weight_scale": controls.weight_scale(), "seed": controls.seed()}
 _WIDTHS = (1, 2, 3, 5, 7, 10, 20, 30, 50, 70, 100, 150, 200)
 _TOWARDS = "How much of the random branch is replaced by minus its input."
-_ROOT = controls.toggle("α = 1/√depth", False, "Take 1/√depth in place of the slider's α.")
+_CENTRED = "Autocorrelate the gradient minus its mean."
+_PHIS = ["relu", "tanh", "sigmoid", "identity"]
+_DEEP = {"depth": 1000, "root": True}
+
+
+def _step_size(low: float) -> Control:
+    return controls.slider("step size", 0.01, low, 0.1, tooltip="The learning rate.", log=True)
+
+
+def _with_theory(name: str, x: Any, seen: Array, said: Array, color: str = BLUE) -> list[Curve]:
+    return [Curve(name, x, seen, color), theory("theory", x, said)]
 
 
 def draw_flow(flow: Flow) -> Drawing:
     """Draw the gradients over the blocks, and the size of the signal, with theory over both."""
     blocks = np.arange(flow.depth + 1)
-    gradients = [
-        Curve(GRAD_H, blocks, flow.log_grad),
-        Curve(GRAD_W, blocks[1:], flow.log_weight_grad, GREEN),
-        theory("theory", blocks, flow.theory_log_grad),
-    ]
-    signal = [
-        Curve("signal", blocks, flow.log_signal, SKY),
-        theory("theory", blocks, flow.theory_log_signal),
-    ]
-    return figures.panels(
-        [
-            Panel("gradient of a block", gradients, BLOCK, "ln"),
-            Panel("root mean square of the signal h", signal, BLOCK, "ln"),
-        ]
-    )
+    by_h, said = _with_theory("‖∂L/∂h‖", blocks, flow.log_grad, flow.theory_log_grad)
+    by_w = Curve("‖∂L/∂W‖", blocks[1:], flow.log_weight_grad, GREEN)
+    signal = _with_theory("signal", blocks, flow.log_signal, flow.theory_log_signal, SKY)
+    left = Panel("gradient of a block", [by_h, by_w, said], BLOCK, "ln")
+    return figures.panels([left, Panel("root mean square of the signal h", signal, BLOCK, "ln")])
 
 
 def flow_lab() -> Lab:
@@ -61,20 +64,14 @@ def flow_lab() -> Lab:
         alpha=_ALPHA,
         root=_ROOT,
         weight_scale=controls.weight_scale(),
-        activation=controls.choice(
-            "φ", "relu", ["relu", "tanh", "sigmoid", "identity"], "The activation φ."
-        ),
+        activation=controls.choice("φ", "relu", _PHIS, "The activation φ."),
         seed=controls.seed(),
         presets={
             "20 plain sigmoid layers": {"kind": "plain", "activation": "sigmoid"},
             "the same with skips": {"kind": "residual", "activation": "sigmoid"},
             "100 ReLU blocks": {"depth": 100},
-            "1000 blocks, α = 1/√L": {"depth": 1000, "root": True},
-            "1000 blocks, the branch ends in ReLU": {
-                "kind": "residual",
-                "depth": 1000,
-                "root": True,
-            },
+            "1000 blocks, α = 1/√L": _DEEP,
+            "1000 blocks, the branch ends in ReLU": {"kind": "residual", **_DEEP},
             "highway, gates at 0.12": {"depth": 100, "kind": "highway", "alpha": 0.12},
             "ReZero, 1000 blocks": {"depth": 1000, "kind": "ReZero"},
         },
@@ -83,18 +80,15 @@ def flow_lab() -> Lab:
 
 def draw_growth(growth: Growth) -> Drawing:
     """Draw each growth over the axis on which its law is a straight line."""
-    blocks = growth.blocks
-    panels = []
+    blocks, panels = growth.blocks, []
     for name, law, x_title, x in (
         ("ReLU", "exponential: (1 + α²)^L", "blocks L", blocks),
         ("tanh", "exp(c α √L)", "√L", np.sqrt(blocks)),
         ("BN and ReLU", "a power of L", "blocks L, logarithmic", blocks),
     ):
-        curves = [
-            Curve("‖∂L/∂h₀‖² / ‖∂L/∂h_L‖²", x, growth.measured[name]),
-            theory("theory", x, growth.predicted[name]),
-            theory("its leading law", x, growth.law[name], GREY),
-        ]
+        measured, predicted = growth.measured[name], growth.predicted[name]
+        curves = _with_theory("‖∂L/∂h₀‖² / ‖∂L/∂h_L‖²", x, measured, predicted)
+        curves.append(theory("its leading law", x, growth.law[name], GREY))
         panels.append(Panel(f"{name}: {law}", curves, x_title, "ln"))
     # The last law is a straight line where the axis counts factors.
     wide, ticks = (1, max(2, growth.depth)), (1, 3, 10, 30, 100, 300)
@@ -109,8 +103,7 @@ def growth_lab() -> Lab:
         draw_growth,
         depth=controls.depth(200, 400),
         alpha=_ALPHA,
-        weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
+        **_DRAW,
         presets={
             "25 blocks": {"depth": 25},
             "400 blocks": {"depth": 400},
@@ -126,10 +119,8 @@ def draw_paths(paths: Paths) -> Drawing:
     seen = np.max([paths.counted, paths.weighed, paths.binomial], axis=0) > 1e-4
     reach = lengths[seen][0] - 0.5, lengths[seen][-1] + 0.5
     lowest = log(1e-20) + max(float(np.nanmax(paths.log_sum)), log(1e-20))
-    sums, one, said = (
-        np.where(line > lowest, line, np.nan)
-        for line in (paths.log_sum, paths.log_one, paths.log_sum_theory)
-    )
+    lines = np.stack([paths.log_sum, paths.log_one, paths.log_sum_theory])
+    sums, one, said = np.where(lines > lowest, lines, np.nan)
     shares = [
         Curve("of the squared gradient", lengths, 100 * paths.weighed),
         Curve("of the number of paths", lengths, 100 * paths.counted, GREEN),
@@ -140,12 +131,9 @@ def draw_paths(paths: Paths) -> Drawing:
         theory("a single one", lengths, one, figures.PINK),
         theory("theory", lengths, said),
     ]
-    return figures.panels(
-        [
-            Panel("share of each length, %", shares, LENGTH, x_range=reach),
-            Panel("size of the gradient, over that sent in", sizes, LENGTH, "ln"),
-        ]
-    )
+    left = Panel("share of each length, %", shares, LENGTH, x_range=reach)
+    right = Panel("size of the gradient, over that sent in", sizes, LENGTH, "ln")
+    return figures.panels([left, right])
 
 
 def paths_lab() -> Lab:
@@ -156,8 +144,7 @@ def paths_lab() -> Lab:
         depth=controls.depth(54, 200),
         alpha=_ALPHA,
         root=_ROOT,
-        weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
+        **_DRAW,
         presets={
             "10 blocks, 1024 paths": {"depth": 10},
             "54 blocks, α = 1": {},
@@ -175,18 +162,13 @@ def draw_luck(luck: Luck) -> Drawing:
     y = np.concatenate([[0.0, 0.0], share, [100.0]])
     below = [Curve("measured", x, y, mode="lines"), theory("theory", luck.grid, 100 * luck.share)]
     units = np.linspace(0, 100, luck.width) if luck.width > 1 else [50.0]
-    kept = [
-        Curve("singular values", units, luck.singular, SKY),
-        *(level("edges, wide block", edge, (0, 100)) for edge in luck.bound),
-    ]
+    edges = [level("edges, wide block", edge, (0, 100)) for edge in luck.bound]
+    kept = [Curve("singular values", units, luck.singular, SKY), *edges]
     top = ceil(2 * max(luck.bound[1], luck.singular[0], 1)) / 2
     factor, directions = "‖(I + J)ᵀδ‖ / ‖δ‖ of one block", "directions, from the most stretched, %"
-    return figures.panels(
-        [
-            Panel("draws below that factor, %", below, factor, y_range=(0, 100)),
-            Panel("singular values of I + J, one draw", kept, directions, y_range=(0, top)),
-        ]
-    )
+    left = Panel("draws below that factor, %", below, factor, y_range=(0, 100))
+    right = Panel("singular values of I + J, one draw", kept, directions, y_range=(0, top))
+    return figures.panels([left, right])
 
 
 def luck_lab() -> Lab:
@@ -197,8 +179,7 @@ def luck_lab() -> Lab:
         width=controls.ladder("width", 10, _WIDTHS, "Units of the block."),
         alpha=_ALPHA,
         towards=controls.slider("towards −1", 0.0, 0.0, 1.0, tooltip=_TOWARDS, step=0.02),
-        weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
+        **_DRAW,
         presets={
             "one unit": {"width": 1},
             "a hundred units": {"width": 100},
@@ -218,12 +199,8 @@ def draw_shortcuts(shortcuts: Shortcuts) -> Drawing:
         for lines in (shortcuts.log_weight_grad, shortcuts.heard)
     )
     title = "‖∂L/∂W‖ of layer 1, from one head alone"
-    return figures.panels(
-        [
-            Panel(figures.WEIGHT_GRADIENT, gradients, scale="ln"),
-            Panel(title, heard, "layer that the head reads", "ln"),
-        ]
-    )
+    right = Panel(title, heard, "layer that the head reads", "ln")
+    return figures.panels([Panel(figures.WEIGHT_GRADIENT, gradients, scale="ln"), right])
 
 
 def shortcuts_lab() -> Lab:
@@ -234,8 +211,7 @@ def shortcuts_lab() -> Lab:
         depth=controls.depth(20, 50),
         activation=controls.choice("φ", "sigmoid", ["sigmoid", "tanh", "relu"], "The activation."),
         alpha=_ALPHA,
-        weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
+        **_DRAW,
         presets={
             "20 sigmoid layers": {},
             "50 sigmoid layers": {"depth": 50},
@@ -245,60 +221,46 @@ def shortcuts_lab() -> Lab:
     )
 
 
-def _loss(name: str, losses: np.ndarray, color: str = BLUE) -> Curve:
-    return Curve(name, np.arange(len(losses)), losses, color, mode="lines+markers")
-
-
-def _losses(title: str, curves: list[Curve]) -> Panel:
-    """Make the panel of a training's losses, as wide as the longest."""
+def _losses(title: str, losses: Mapping[str, Array], *more: Curve) -> Panel:
+    """Make the panel of trainings' losses, as wide as the longest."""
+    curves = [
+        Curve(name, np.arange(len(y)), y, ORANGE if name == "plain" else BLUE, mode="lines+markers")
+        for name, y in losses.items()
+    ]
     guessing = level("guessing", log(10), (0, STEPS))
-    return Panel(title, [*curves, guessing], figures.STEP, "log", x_range=(0, STEPS))
+    return Panel(title, [*curves, *more, guessing], figures.STEP, "log", x_range=(0, STEPS))
 
 
 def draw_cured(cured: Cured) -> Drawing:
     """Draw the loss over the steps, and the gradient over the blocks before the first step."""
     start, losses, broke_at = cured.start, cured.training.losses, cured.training.broke_at
-    blocks = np.arange(cured.depth + 1)
     broke = [] if broke_at is None else [broke_at]
     top = [np.max(losses, where=np.isfinite(losses), initial=0.0)] * len(broke)
-    loss = [_loss("loss", losses), mark("NaN", broke, top, ORANGE, 14, symbol="x")]
-    gradient = [
-        Curve("before step 1", blocks, start.log_grad, GREEN),
-        theory("theory", blocks, start.theory_log_grad),
-    ]
-    return figures.panels(
-        [
-            _losses("training loss", loss),
-            Panel("‖∂L/∂h‖ before the first step", gradient, BLOCK, "ln"),
-        ]
-    )
+    broken = mark("NaN", broke, top, ORANGE, 14, symbol="x")
+    blocks, said = np.arange(cured.depth + 1), start.theory_log_grad
+    gradient = _with_theory("before step 1", blocks, start.log_grad, said, GREEN)
+    right = Panel("‖∂L/∂h‖ before the first step", gradient, BLOCK, "ln")
+    return figures.panels([_losses("training loss", {"loss": losses}, broken), right])
 
 
 def cure_lab() -> Lab:
     """Train the He residual net that breaks, and try three cures and the step size."""
+    cures = {cure: {"cure": cure} for cure in CURES[1:]}
     return Lab(
         curing,
         draw_cured,
         cure=controls.choice("cure", "none", CURES, "What is done about it."),
         depth=controls.depth(20, 50),
-        lr=controls.slider("step size", 0.01, 1e-6, 0.1, tooltip="The learning rate.", log=True),
-        weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
-        presets={
-            "none": {},
-            **{cure: {"cure": cure} for cure in CURES[1:]},
-            "no cure, tiny steps": {"lr": 1e-6},
-        },
+        lr=_step_size(1e-6),
+        **_DRAW,
+        presets={"none": {}, **cures, "no cure, tiny steps": {"lr": 1e-6}},
     )
 
 
 def draw_degradation(degradation: Degradation) -> Drawing:
     """Draw the training loss of the plain and of the residual net over the steps."""
-    curves = [
-        _loss(name, degradation.trained[name].losses, color)
-        for name, color in zip(RACERS, (ORANGE, BLUE), strict=True)
-    ]
-    return figures.panels([_losses("loss on the training batch", curves)], height=380)
+    losses = {name: one.losses for name, one in degradation.trained.items()}
+    return figures.panels([_losses("loss on the training batch", losses)], height=380)
 
 
 def degradation_lab() -> Lab:
@@ -307,9 +269,8 @@ def degradation_lab() -> Lab:
         racing,
         draw_degradation,
         depth=controls.depth(20, 50),
-        lr=controls.slider("step size", 0.01, 0.001, 0.1, tooltip="The learning rate.", log=True),
-        weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
+        lr=_step_size(0.001),
+        **_DRAW,
         presets={
             "2 layers": {"depth": 2},
             "8 layers": {"depth": 8},
@@ -325,17 +286,12 @@ def draw_shattered(shattered: Shattered) -> Drawing:
     gradient = [Curve("gradient", shattered.x, shattered.gradient, mode="lines")]
     correlation = [
         Curve("autocorrelation", lags, shattered.correlation, GREEN),
-        theory("white noise", lags, edge, GREY),
-        theory("white noise", lags, -edge, GREY),
+        *(theory("white noise", lags, line, GREY) for line in (edge, -edge)),
     ]
-    title, span = "∂f/∂x, in standard deviations (cut at ±6)", (-6, 6)
-    lag, heights = "lag (grid points)", (-0.6, 1.0)
-    return figures.panels(
-        [
-            Panel(title, gradient, "input x", y_range=span, clip=True),
-            Panel("autocorrelation of ∂f/∂x", correlation, lag, y_range=heights),
-        ]
-    )
+    title, window = "∂f/∂x, in standard deviations (cut at ±6)", (-6, 6)
+    left = Panel(title, gradient, "input x", y_range=window, clip=True)
+    title, lag = "autocorrelation of ∂f/∂x", "lag (grid points)"
+    return figures.panels([left, Panel(title, correlation, lag, y_range=(-0.6, 1.0))])
 
 
 def shattering_lab() -> Lab:
@@ -346,9 +302,7 @@ def shattering_lab() -> Lab:
         depth=controls.depth(50, 100),
         kind=controls.choice("net", "feed-forward with BN", NETS_1D, "The net."),
         alpha=_ALPHA,
-        centred=controls.toggle(
-            "subtract the mean", True, "Autocorrelate the gradient minus its mean."
-        ),
+        centred=controls.toggle("subtract the mean", True, _CENTRED),
         seed=controls.seed(),
         presets={
             "one layer": {"depth": 1},

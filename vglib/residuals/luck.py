@@ -51,11 +51,7 @@ class Luck:
 
 
 def luck(
-    width: int = 10,
-    alpha: float = 1.0,
-    towards: float = 0.0,
-    weight_scale: float = 1.0,
-    seed: int = 0,
+    width: int, alpha: float = 1.0, towards: float = 0.0, weight_scale: float = 1.0, seed: int = 0
 ) -> Luck:
     """Draw blocks with a linear branch and see what they leave of a random gradient."""
     generator = np.random.default_rng(seed)
@@ -67,23 +63,15 @@ def luck(
     back = rest * (delta + scale * np.einsum("bij,bi->bj", w, delta))
     factors = np.sort(np.linalg.norm(back, axis=1) / np.linalg.norm(delta, axis=1))
     grid = np.linspace(0, 1.1 * max(float(factors[-1]), 1.0), 200)
-    return Luck(
-        width,
-        towards,
-        factors,
-        grid,
-        factor_below(grid, width, scale, rest),
-        np.linalg.svd(rest * (np.eye(width) + scale * w[0]), compute_uv=False),
-        (rest * max(1 - 2 * scale, 0.0), rest * (1 + 2 * scale)),
-        float(factor_below(np.array([0.5]), width, scale, rest)[0]),
-    )
+    share, below_half = (factor_below(x, width, scale, rest) for x in (grid, 0.5))
+    singular = np.linalg.svd(rest * (np.eye(width) + scale * w[0]), compute_uv=False)
+    bound = rest * max(1 - 2 * scale, 0.0), rest * (1 + 2 * scale)
+    return Luck(width, towards, factors, grid, share, singular, bound, float(below_half))
 
 
-def factor_below(x: Array, width: int, scale: float, rest: float = 1.0) -> Array:
+def factor_below(x: Array | float, width: int, scale: float, rest: float = 1.0) -> Array:
     """Return P(rest ||delta + scale g|| / ||delta|| < x), g ~ N(0, I/width): noncentral chi^2."""
-    if rest == 0:
-        return np.ones_like(x) * (x > 0)
-    if scale == 0:
-        return (x > rest).astype(float)
+    if rest == 0 or scale == 0:
+        return np.where(x > rest, 1.0, 0.0)
     ratio = width / scale**2
     return np.asarray(ncx2.cdf((x / rest) ** 2 * ratio, width, ratio))

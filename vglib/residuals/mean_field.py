@@ -39,15 +39,9 @@ def moments(activation: str) -> Moments:
     low = 0.0 if activation == "tanh" else -1.0
 
     def look(table: Array, below: float, above: float) -> Callable[[float], float]:
-        entries = table.tolist()
-
         def value(t: float) -> float:
-            inside = min(max(t, -30.0), 30.0)
-            end = below if t < 0 else above
-            index = min(int((inside + 30) * 20), 1199)
-            share = (inside + 30) * 20 - index
-            between = (1 - share) * entries[index] + share * entries[index + 1]
-            return exp(min(between + end * (t - inside), 700.0))
+            beyond = (below if t < 0 else above) * (t - min(max(t, -30.0), 30.0))
+            return exp(min(float(np.interp(t, grid, table)) + beyond, 700.0))
 
         return value
 
@@ -56,13 +50,7 @@ def moments(activation: str) -> Moments:
 
 
 def block_theory(
-    kind: str,
-    depth: int,
-    alpha: float,
-    sigma_w: float,
-    activation: str,
-    ln_q: float,
-    ln_v: float | None = None,
+    kind: str, depth: int, alpha: float, sigma_w: float, activation: str, ln_q: float, ln_v: float
 ) -> tuple[Array, Array]:
     """Return ln E h_l^2 for l = 0..depth and ln chi_l for l = 1..depth, of one block each.
 
@@ -79,7 +67,7 @@ def block_theory(
     ln_w, gain = 2 * log(sigma_w), (alpha * sigma_w) ** 2
     if kind == "pre-activation with BN":
         added, passed = gain * (of.second(0.0) - of.mean(0.0) ** 2), gain * of.slope(0.0)
-        v = exp(ln_q if ln_v is None else ln_v) + added * np.arange(depth + 1)
+        v = exp(ln_v) + added * np.arange(depth + 1)
         q = exp(ln_q) + gain * of.second(0.0) * np.arange(depth + 1)
         return np.log(q), np.log1p(passed / v[:-1])
     qs, chis, r = [ln_q], [], 0.0
@@ -132,11 +120,8 @@ def with_a_mean(
         cross_s, cross_p = -b * b * t_s, 2 * b * up - b * b * t_p
         extra = t_s * (ss * cross_s + sp * cross_p) + t_p * (sp * cross_s + pp * cross_p)
         noise = b * b * sigma_w**2 * 0.5 * (1 - m[index] ** 2) * size
-        ss, sp, pp = (
-            s_s * s_s * ss + 2 * s_s * s_p * sp + s_p * s_p * pp + noise,
-            up * (s_s * sp + s_p * pp),
-            up * up * pp,
-        )
+        ss = s_s * s_s * ss + 2 * s_s * s_p * sp + s_p * s_p * pp + noise
+        sp, pp = up * (s_s * sp + s_p * pp), up * up * pp
         size = size * chi + extra / n
         scale = max(size, 1e-300)
         ss, sp, pp, size = ss / scale, sp / scale, pp / scale, size / scale
@@ -156,5 +141,4 @@ def with_heads(ln_chi: Array, local: float, alpha: float) -> Array:
 
 
 def _ln(x: float) -> float:
-    """Return ln x, -inf for 0."""
     return log(x) if x > 0 else -inf if x == 0 else x

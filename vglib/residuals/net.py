@@ -39,8 +39,7 @@ class Net:
         cls, stack: Stack, seed: int, *, n_in: int = N_IN, n_out: int = N_OUT, heads: bool = False
     ) -> Self:
         """Draw stem and readouts from N(0, 1/fan_in); the stack's weights are copied."""
-        n = stack.width
-        layers = range(1, stack.depth) if heads else ()
+        n, layers = stack.width, range(1, stack.depth) if heads else ()
         return cls(
             replace(stack, weights=stack.gain * stack.weights, gain=1.0, turned=None),
             draw_matrix(n_in, n, seed, 0).copy(),
@@ -103,14 +102,7 @@ class Training:
 
 
 def training(
-    net: Net,
-    data: Data,
-    *,
-    lr: float,
-    steps: int,
-    batch: int = 32,
-    clip: float = inf,
-    seed: int = 0,
+    net: Net, data: Data, lr: float, steps: int, batch: int = 32, clip: float = inf, seed: int = 0
 ) -> Iterator[Training]:
     """Train a net in place and yield what it has shown after each step, and at its end.
 
@@ -120,14 +112,9 @@ def training(
     """
     x, y, x_test, y_test = data
     losses, norms, clipped, broke_at = [], [], 0, None
-    for step in learn.steps(
-        net.parameters,
-        net.gradients,
-        ((x[rows], y[rows]) for rows in _batches(len(x), batch, steps, seed)),
-        lr=lr,
-        rule=learn.heavy_ball,
-        clip=clip,
-    ):
+    batches = ((x[rows], y[rows]) for rows in _batches(len(x), batch, steps, seed))
+    rule = learn.heavy_ball
+    for step in learn.steps(net.parameters, net.gradients, batches, lr=lr, rule=rule, clip=clip):
         losses.append(step.loss)
         norms.append(step.norm)
         clipped += step.clipped

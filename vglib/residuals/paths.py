@@ -50,11 +50,7 @@ class Paths:
 
 
 def paths(
-    depth: int = 20,
-    alpha: float = 1.0,
-    root: bool = False,
-    weight_scale: float = 1.0,
-    seed: int = 0,
+    depth: int, alpha: float = 1.0, root: bool = False, weight_scale: float = 1.0, seed: int = 0
 ) -> Paths:
     """Expand the product of (I + J_l)^T into its 2^L paths, summed by length.
 
@@ -85,27 +81,15 @@ def paths(
     # A path that no branch passes is 0 at alpha = 0, except the one through skips alone.
     log_one = np.where(ks > 0, 0.5 * ks * log(gain) if gain else -inf, 0.0)
     choose = gammaln(depth + 1) - gammaln(ks + 1) - gammaln(depth - ks + 1)
-    return Paths(
-        depth,
-        p,
-        log_sum,
-        log_one,
-        0.5 * choose + log_one,
-        np.exp(choose - depth * log(2)),
-        squares / squares.sum(),
-        binom.pmf(ks, depth, p),
-        gap,
-    )
+    shares = np.exp(choose - depth * log(2)), squares / squares.sum(), binom.pmf(ks, depth, p)
+    return Paths(depth, p, log_sum, log_one, 0.5 * choose + log_one, *shares, gap)
 
 
-def open_skips(depth: int, seed: int = 0, *, alpha: float = 1.0) -> float:
+def open_skips(depth: int, seed: int = 0) -> float:
     """Return the share of (unit, sample) at which no ReLU after a sum blocks the chain of skips.
 
-    h' = relu(h + alpha W relu(h)), He's weights, width 100, 32 digits.
+    h' = relu(h + W relu(h)), He's weights, width 100, 32 digits.
     """
-    stack = build("ReLU after the sum", depth, 100, alpha, 1.0, "relu", seed)
+    stack = build("ReLU after the sum", depth, 100, 1.0, 1.0, "relu", seed)
     h = digit_arrays()[0][:BATCH] @ draw_matrix(N_IN, 100, seed, 0).T
-    is_open = np.ones(h.shape, dtype=bool)
-    for kept in run(stack, h).kept:
-        is_open &= kept.last_slope
-    return float(is_open.mean())
+    return float(np.all([kept.last_slope for kept in run(stack, h).kept], axis=0).mean())

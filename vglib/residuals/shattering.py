@@ -4,7 +4,7 @@ from math import sqrt
 
 import numpy as np
 
-from vglib.residuals.stack import Array, Normalised, Stack, draw_weights, normal_numbers
+from vglib.residuals.stack import Array, Normalised, Stack, draw_weights, normal_numbers, run
 from vglib.results import result
 from vglib.words import count
 
@@ -64,10 +64,7 @@ def shattered(
     stack = Stack(weights, "relu", "pre-activation", a, b, "BN" in kind, gain, turned)
     x = np.linspace(-2, 2, POINTS)
     w, bias, v = np.random.default_rng(seed).standard_normal((3, width))
-    h, kept = np.outer(x, w) + bias, []
-    for index in range(depth):
-        h, one = stack.block(index, h)
-        kept.append(one)
+    kept = run(stack, np.outer(x, w) + bias).kept
     g = np.tile(v / sqrt(width), (POINTS, 1))
     for index in reversed(range(depth)):
         g, *_ = stack.back(index, kept[index], g)
@@ -77,12 +74,12 @@ def shattered(
     return Shattered(kind, depth, centred, x, gradient / std, autocorrelation(gradient, centred))
 
 
-def gradient_correlation(depth: int, norm: bool, seed: int, *, width: int = 300) -> float:
+def gradient_correlation(depth: int, norm: bool, seed: int) -> float:
     """Return the mean cosine of df/dh_0 between pairs of 150 independent random inputs.
 
-    Feed-forward ReLU net h' = W relu(N(h)); BN's statistics count as constants on the way back.
+    300 ReLUs a layer, h' = W relu(N(h)); BN's statistics count as constants on the way back.
     """
-    generator = np.random.default_rng(seed)
+    generator, width = np.random.default_rng(seed), 300
     weights = draw_weights(depth, width, sqrt(2), seed)
     h, kept = generator.standard_normal((150, width)), []
     for weight in weights:

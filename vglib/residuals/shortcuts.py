@@ -11,8 +11,6 @@ from vglib.residuals.stack import Array, Stack, draw_matrix, run, run_back
 from vglib.results import last, result
 from vglib.words import count, power_of_ten
 
-SHORTCUTS = ("plain", "deep supervision", "residual")
-
 
 @result
 class Shortcuts:
@@ -59,15 +57,12 @@ def shortcuts(
 
     The residual net is h' = h + phi(W h). Width 50, weights N(0, 1/n), He's for ReLU.
     """
-    seen = {}
-    for kind in SHORTCUTS:
-        share = alpha if kind == "deep supervision" else 1.0
-        stack = build(kind, depth, 50, share, weight_scale, activation, seed)
-        seen[kind] = measure(stack, kind, share, weight_scale, seed).log_weight_grad
-    heard = {
-        name: _heard(build(kind, depth, 50, 1.0, weight_scale, activation, seed), seed)
-        for name, kind in (("layers without skips", "plain"), ("layers with skips", "residual"))
-    }
+    stacks, seen = {}, {}
+    for kind, share in (("plain", 1.0), ("deep supervision", alpha), ("residual", 1.0)):
+        stacks[kind] = build(kind, depth, 50, share, weight_scale, activation, seed)
+        seen[kind] = measure(stacks[kind], kind, share, seed).log_weight_grad
+    heads = {"layers without skips": "plain", "layers with skips": "residual"}
+    heard = {name: _heard(stacks[kind], seed) for name, kind in heads.items()}
     return Shortcuts(depth, activation, seen, heard)
 
 
@@ -90,8 +85,5 @@ def head_accuracies(seed: int = 0, *, depth: int = 20, steps: int = 200) -> Arra
     net = Net.start(build("plain", depth, 50, 1.0, 1.0, "sigmoid", seed), seed, heads=True)
     last(training(net, digit_arrays(), lr=0.05, steps=steps, seed=seed))
     x, y = digit_arrays()[2:]
-    hidden, _ = net.hidden(x)
-    heads = [*net.heads, net.readout]
-    return np.array(
-        [((h @ w.T).argmax(1) == y).mean() for h, w in zip(hidden[1:], heads, strict=True)]
-    )
+    heads = zip(net.hidden(x)[0][1:], [*net.heads, net.readout], strict=True)
+    return np.array([((h @ w.T).argmax(1) == y).mean() for h, w in heads])

@@ -98,15 +98,13 @@ class Stack:
         """Apply one block to h (batch, width)."""
         phi = PHI[self.activation]
         turned = self.weights[index].T if self.turned is None else self.turned[index]
-        if self.form == "layer":
-            z = _sum(0, h, self.gain, h @ turned)
-            norm = Normalised.of(z) if self.norm else None
-            value: Any = phi.value(norm.x if norm else z, out=z)
-            kept = Kept(h, phi.slope(value), norm)
-            return _sum(self.a, h, self.b, value), kept
-        norm = Normalised.of(h) if self.norm else None
-        value = phi.value(norm.x if norm else h)
+        layer = self.form == "layer"
+        z = _sum(0, h, self.gain, h @ turned) if layer else h
+        norm = Normalised.of(z) if self.norm else None
+        value: Any = phi.value(norm.x if norm else z, out=z if layer else None)
         slope = phi.slope(value)
+        if layer:
+            return _sum(self.a, h, self.b, value), Kept(h, slope, norm)
         total: Any = _sum(self.a, h, self.b * self.gain, value @ turned)
         if self.form == "pre-activation":
             return total, Kept(value, slope, norm)

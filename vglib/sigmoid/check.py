@@ -36,14 +36,10 @@ guess_signs = ChoiceExercise(
 )
 
 
-def _tanh_pair(z: float) -> tuple[float, float]:
-    return tanh(z), 1 - tanh(z) ** 2
-
-
 tanh_pair = FunctionExercise(
     "tanh_pair",
     "return tanh(z) and tanh'(z), written with the sigmoid alone.",
-    reference=_tanh_pair,
+    reference=lambda z: (tanh(z), 1 - tanh(z) ** 2),
     cases=[0.0, 0.5, 1.0, -1.0, 2.0, -3.0],
     hint="tanh(z) = 2 s(2z) - 1: both factors 2 appear again in the derivative.",
     praise="tanh is a sigmoid, twice as tall, twice as steep in z and shifted to 0.",
@@ -70,14 +66,10 @@ def _signs_case(generator: np.random.Generator) -> Tensor:
     return torch.from_numpy(numbers)
 
 
-def _one_sign(gradient: Tensor) -> float:
-    return float(one_sign_share(gradient))
-
-
 one_sign = FunctionExercise(
     "one_sign",
     "return the share of rows whose numbers share one sign.",
-    reference=_one_sign,
+    reference=lambda gradient: float(one_sign_share(gradient)),
     cases=[
         torch.tensor([[1.0, 2.0]]),
         torch.tensor([[1.0, -2.0]]),

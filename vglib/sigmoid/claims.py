@@ -4,36 +4,25 @@ import numpy as np
 
 from vglib import theory
 from vglib.activations import get_activation
-from vglib.claim import Claim, Tolerance
-from vglib.sigmoid.cost import time_layer
-from vglib.sigmoid.hidden import hidden_sigmoids
-from vglib.sigmoid.signs import one_sign
-from vglib.sigmoid.twins import STEPS, centring
-from vglib.sigmoid.unit import SIGMOID, cross_entropy_delta, curves, where_slope_is
-from vglib.sigmoid.variance import forward
-from vglib.sigmoid.walk import walk
+from vglib.claim import Claim, Tolerance, above
+from vglib.sigmoid import cost, hidden, signs, twins, unit, variance, walk
 
 CHAPTER = 3
 
-ZHIHU = "a widely read Zhihu article"
-MEDIUM = "a Medium article"
+ZHIHU, MEDIUM = "a widely read Zhihu article", "a Medium article"
 TUTORIAL = "a tutorial of 2017"
 TANH = get_activation("tanh")
 
 
 def _growth() -> float:
-    q = theory.q_trajectory(500.0, SIGMOID.phi, 500**0.5, 0.0, 20)
+    q = theory.q_trajectory(500.0, unit.SIGMOID.phi, 500**0.5, 0.0, 20)
     return float(q[-1] / q[0])
 
 
-def _mean_tanh_slope(seed: int) -> float:
-    return float(TANH.dphi(np.random.default_rng(seed).standard_normal(100_000)).mean())
-
-
 def _speed_up(seed: int) -> float:
-    slow, fast = centring(3, 3.0, seed).steps_needed
+    found = twins.centring(3, 3.0, seed)
     # A net that never gets there counts as if it did at the very end, in favour of the rival.
-    return min(slow, STEPS) / fast
+    return min(found.plain.needed, twins.STEPS) / found.centred.needed
 
 
 SATURATED_BEYOND_TWO = Claim(
@@ -43,15 +32,11 @@ SATURATED_BEYOND_TWO = Claim(
     "saturates, and learning almost stops.",
     setup="closed form: s'(2) / s'(0)",
     prediction=0.41997,
-    measure=lambda seed: curves("sigmoid", 2.0).share,
+    measure=lambda seed: unit.curves("sigmoid", 2.0).share,
     tolerance=Tolerance.absolute(0.0005),
     rival=0.1,
     rival_says="a tenth of the slope, a common mark for saturation",
-    verdict=lambda share: (
-        f"refuted: at |z| = 2 there is {100 * share:.0f}% of the slope left"
-        if share > 0.1
-        else "holds"
-    ),
+    verdict=above(0.1, "refuted: at |z| = 2 there is {x:.0%} of the slope left"),
     correction="The slope is at 50%, 10% and 1% of its maximum at |z| = 1.76, 3.64 and 5.99.",
     exact=True,
     seeds=1,
@@ -63,14 +48,12 @@ TANH_SLOPE = Claim(
     says="tanh is somewhat better than the sigmoid, but its derivative is still less than 1.",
     setup="100,000 draws of z ~ N(0, 1), the mean of tanh'(z)",
     prediction=lambda: float(theory.gaussian_mean(TANH.dphi, 1.0)),
-    measure=_mean_tanh_slope,
+    measure=lambda seed: TANH.dphi(np.random.default_rng(seed).standard_normal(100_000)).mean(),
     tolerance=Tolerance.absolute(0.005),
     rival=0.42,
     rival_says="tanh'(1), the slope at a typical |z|",
-    verdict=lambda slope: (
-        f"holds only if z is not 0, where the slope is exactly 1; over z ~ N(0, 1) it averages "
-        f"{slope:.2f}"
-    ),
+    verdict="holds only if z is not 0, where the slope is exactly 1; over z ~ N(0, 1) it averages "
+    "{:.2f}".format,
     correction="tanh' is at most 1, and 1 at z = 0; its mean over N(0, q) is 0.916, 0.606 and "
     "0.365 for q = 0.1, 1 and 4.",
 )
@@ -81,17 +64,14 @@ SIGMOID_AS_A_LOSS = Claim(
     says="If the sigmoid is used as the loss function, its gradient cannot exceed 0.25.",
     setup="one sigmoid output with target 0 and the loss -ln(1 - a); z from -40 to 40",
     prediction=1.0,
-    measure=lambda seed: max(
-        abs(cross_entropy_delta(float(z), 0.0)) for z in np.linspace(-40, 40, 801)
-    ),
+    measure=lambda seed: max(unit.cross_entropy_delta(z, 0.0) for z in np.linspace(-40, 40, 801)),
     tolerance=Tolerance.absolute(1e-6),
     rival=0.25,
     rival_says="the largest slope of the sigmoid",
-    verdict=lambda largest: (
-        f"refuted: the sigmoid is an activation function, and behind a loss made for it the "
-        f"gradient reaches {largest:.3g}"
-        if largest > 0.25
-        else "holds"
+    verdict=above(
+        0.25,
+        "refuted: the sigmoid is an activation function, and behind a loss made for it the "
+        "gradient reaches {x:.3g}",
     ),
     correction="The sigmoid is an activation function. What arrives at z is the loss's slope "
     "times s'(z), and cross-entropy makes that a - y, anything up to 1.",
@@ -107,7 +87,7 @@ ONE_SIGN = Claim(
     setup="digits, 64-100-100-100-10 sigmoid net at its start, weights N(0, 1/n), biases 0, "
     "cross-entropy; share of the units of layer 3, mean over 20 batches of 10",
     prediction=0.95,
-    measure=lambda seed: one_sign(10, 3, 0, seed).chosen["sigmoid"],
+    measure=lambda seed: signs.one_sign(10, 3, 0, seed).chosen["sigmoid"],
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="all of them",
@@ -129,7 +109,7 @@ ZIG_ZAG = Claim(
     setup="two weights fed by sigmoid(z), z ~ N(0, 1), 500 samples, squared error, descent on all "
     "data, step 0.5, 60 steps from (-0.2, 2) towards (1.2, -1)",
     prediction=0.05,
-    measure=lambda seed: walk("sigmoid", 500, 0.5, seed=seed).turns,
+    measure=lambda seed: walk.walk("sigmoid", 500, 0.5, seed=seed).turns,
     tolerance=Tolerance.at_most(),
     rival=0.5,
     rival_says="every other step turns back",
@@ -172,7 +152,7 @@ VARIANCE_GROWS = Claim(
     setup="sigmoid, 20 layers of 500, weights N(0, 1), no biases, 128 inputs N(0, 1); Var z in "
     "layer 20 over Var z in layer 1",
     prediction=_growth,
-    measure=lambda seed: forward(20, 1.0, "N(0, 1)", 500, seed, budget=1e12).growth,
+    measure=lambda seed: variance.forward(20, 1.0, "N(0, 1)", 500, seed, budget=1e12).growth,
     tolerance=Tolerance.relative(0.15),
     rival=1.0,
     rival_says="no change; growth would be more",
@@ -193,14 +173,12 @@ OUTPUT_STOPS = Claim(
     setup="one sigmoid output with target 0 at z = 5.99, where s' is 1% of its maximum; "
     "cross-entropy; |dL/dz|",
     prediction=0.9975,
-    measure=lambda seed: abs(cross_entropy_delta(where_slope_is(0.01), 0.0)),
+    measure=lambda seed: unit.cross_entropy_delta(unit.where_slope_is(0.01), 0.0),
     tolerance=Tolerance.absolute(0.001),
     rival=0.0025,
     rival_says="s'(z), what squared error leaves",
-    verdict=lambda delta: (
-        f"holds only if the loss is squared error; with cross-entropy the gradient is {delta:.3f}"
-        if delta > 0.5
-        else "holds"
+    verdict=above(
+        0.5, "holds only if the loss is squared error; with cross-entropy the gradient is {x:.3f}"
     ),
     correction="Cross-entropy divides by exactly the s'(z) that the output multiplies with: the "
     "gradient is a - y. Hidden layers have no such luck.",
@@ -215,14 +193,12 @@ EXP_IS_COSTLY = Claim(
     setup="this machine, float32, batch 128, 1024 units; the sigmoid's share of its layer's "
     "forward time, median over rounds",
     prediction=0.15,
-    measure=lambda seed: time_layer(1024, 128).share("sigmoid"),
+    measure=lambda seed: cost.time_layer(1024, 128).share("sigmoid"),
     tolerance=Tolerance.at_most(),
     rival=0.5,
     rival_says="half of the time",
-    verdict=lambda share: (
-        "holds"
-        if share > 0.25
-        else f"holds only if the layer is small; at 1024 units it is {100 * share:.1f}% of the time"
+    verdict=above(
+        0.25, "holds", "holds only if the layer is small; at 1024 units it is {x:.1%} of the time"
     ),
     correction="exp costs the same for each unit, the matrix product 2n operations: the share "
     "falls with the width n.",
@@ -230,7 +206,7 @@ EXP_IS_COSTLY = Claim(
 
 
 def _hidden_claim(kind: str, says: str, correction: str) -> Claim:
-    around = "batch norm" if kind == "batch norm" else "skip connections"
+    around = "skip connections" if kind == "residual" else kind
     return Claim(
         id=f"no-sigmoid-in-hidden-layers-{kind.replace(' ', '-')}",
         source=MEDIUM,
@@ -238,15 +214,11 @@ def _hidden_claim(kind: str, says: str, correction: str) -> Claim:
         setup=f"digits, 20 hidden sigmoid layers of 50 with {around}, weights N(0, 1/n), "
         "cross-entropy, SGD, batch 64, lr 0.2, 150 steps; test accuracy",
         prediction=0.8,
-        measure=lambda seed: hidden_sigmoids(kind, 20, 0.2, seed, records=1).accuracy,
+        measure=lambda seed: hidden.hidden_sigmoids(kind, 20, 0.2, seed, records=1).accuracy,
         tolerance=Tolerance.at_least(),
         rival=0.1,
         rival_says="guessing, which is what the plain net does",
-        verdict=lambda accuracy: (
-            f"refuted: 20 sigmoid layers with {around} reach {100 * accuracy:.0f}%"
-            if accuracy > 0.5
-            else "holds"
-        ),
+        verdict=above(0.5, f"refuted: 20 sigmoid layers with {around} reach {{x:.0%}}"),
         correction=correction,
     )
 
@@ -265,15 +237,6 @@ HIDDEN_RESIDUAL = _hidden_claim(
 )
 
 CLAIMS: tuple[Claim, ...] = (
-    SATURATED_BEYOND_TWO,
-    TANH_SLOPE,
-    SIGMOID_AS_A_LOSS,
-    ONE_SIGN,
-    ZIG_ZAG,
-    CENTRING,
-    VARIANCE_GROWS,
-    OUTPUT_STOPS,
-    EXP_IS_COSTLY,
-    HIDDEN_BATCH_NORM,
-    HIDDEN_RESIDUAL,
+    *(SATURATED_BEYOND_TWO, TANH_SLOPE, SIGMOID_AS_A_LOSS, ONE_SIGN, ZIG_ZAG, CENTRING),
+    *(VARIANCE_GROWS, OUTPUT_STOPS, EXP_IS_COSTLY, HIDDEN_BATCH_NORM, HIDDEN_RESIDUAL),
 )

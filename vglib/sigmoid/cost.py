@@ -1,6 +1,7 @@
 """What an exponential costs: times of a layer's parts and of training steps, on this machine."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import sqrt
 from timeit import timeit
 
@@ -24,10 +25,6 @@ class LayerTime:
     batch: int
     seconds: Mapping[str, Array]
 
-    def median(self, part: str) -> float:
-        """Return the median time of a part in seconds."""
-        return float(np.median(self.seconds[part]))
-
     def shares(self, activation: str) -> Array:
         """Return, round by round, the activation's share of matrix product plus activation."""
         own = self.seconds[activation]
@@ -50,20 +47,13 @@ def time_layer(width: int, batch: int) -> LayerTime:
     weight = torch.randn(width, width, generator=generator) / sqrt(width)
     bias = torch.zeros(width)
     z = F.linear(x, weight, bias)
-    parts = {
-        "matrix product": lambda: F.linear(x, weight, bias),
-        "sigmoid": lambda: torch.sigmoid(z),
-        "tanh": lambda: torch.tanh(z),
-        "relu": lambda: torch.relu(z),
-    }
+    parts: dict[str, Callable[[], Tensor]] = {"matrix product": lambda: F.linear(x, weight, bias)}
+    parts |= {f.__name__: partial(f, z) for f in (torch.sigmoid, torch.tanh, torch.relu)}
     # Very short calls are repeated, so that the clock's own cost does not count.
     calls = max(1, int(2e5 / (batch * width)))
     rounds = _rounds(calls * batch * width * (width + 300), 0.06)
-    taken: dict[str, list[float]] = {name: [] for name in parts}
-    for _ in range(rounds):
-        for name, part in parts.items():
-            taken[name].append(timeit(part, number=calls) / calls)
-    return LayerTime(width, batch, {name: np.array(t) for name, t in taken.items()})
+    taken = [[timeit(part, number=calls) / calls for part in parts.values()] for _ in range(rounds)]
+    return LayerTime(width, batch, dict(zip(parts, np.array(taken).T, strict=True)))
 
 
 def step_ratios(width: int, batch: int) -> Array:
@@ -73,9 +63,8 @@ def step_ratios(width: int, batch: int) -> Array:
     """
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, width, generator=generator)
-    weights = [torch.randn(width, width, generator=generator) / sqrt(width) for _ in range(2)]
-    for weight in weights:
-        weight.requires_grad_()
+    draws = torch.randn(2, width, width, generator=generator) / sqrt(width)
+    weights = [draw.requires_grad_() for draw in draws]
 
     def step(function: Callable[[Tensor], Tensor]) -> None:
         h = x
@@ -84,11 +73,10 @@ def step_ratios(width: int, batch: int) -> Array:
         torch.autograd.grad(h.sum(), weights)
 
     step(torch.sigmoid)
-    ratios = []
-    for _ in range(_rounds(12 * batch * width * (width + 300), 0.3)):
-        slow = timeit(lambda: step(torch.sigmoid), number=1)
-        ratios.append(slow / timeit(lambda: step(torch.relu), number=1))
-    return np.array(ratios)
+    steps, rounds = (torch.sigmoid, torch.relu), _rounds(12 * batch * width * (width + 300), 0.3)
+    taken = [[timeit(partial(step, f), number=1) for f in steps] for _ in range(rounds)]
+    slow, fast = np.array(taken).T
+    return slow / fast
 
 
 @result

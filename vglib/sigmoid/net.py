@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from vglib import learn
 from vglib.backprop import PHI, Array, Flat, Labels, softmax_gradient
+from vglib.checks import one_of
 from vglib.data import digits
 from vglib.networks import mlp
 
@@ -28,9 +29,8 @@ class SigmoidNet:
     """
 
     def __init__(self, kind: str, depth: int, seed: int, width: int = WIDTH) -> None:
-        if kind not in KINDS:
-            raise ValueError(f"There is no net called {kind!r}; choose from {', '.join(KINDS)}.")
-        self.kind, self.depth = kind, depth
+        one_of("net", kind, KINDS)
+        self.kind = kind
         flat = Flat(mlp(depth, width, init="1/fan_in", seed=seed), cross_entropy)
         self._matrices, self._by_matrix = map(flat.matrices, (flat.theta, flat.gradient))
         for matrix in self._matrices[1:] if kind == "centred" else ():
@@ -39,9 +39,9 @@ class SigmoidNet:
         self._norms, self._by_norm = np.ones((depth, 2, width, 1)), np.zeros((depth, 2, width, 1))
         self._norms[:, 1] = 0
         self._batch, self._average = self._by_norm.copy(), self._norms[:, ::-1].copy()
-        normed = kind == "batch norm"
-        self.parameters = [flat.theta, *([self._norms] if normed else [])]
-        self._gradients = [flat.gradient, *([self._by_norm] if normed else [])]
+        trained = 2 if kind == "batch norm" else 1
+        self.parameters = [flat.theta, self._norms][:trained]
+        self._gradients = [flat.gradient, self._by_norm][:trained]
 
     def _up(self, images: Array, average: Array | None = None) -> list[tuple[Array, ...]]:
         """Return of each layer what it reads, s(z), and batch norm's u and 1 / std; logits last."""
@@ -103,8 +103,7 @@ class SigmoidNet:
 
 def _mean(signal: Array) -> Array:
     """Return the mean over the images, (units, 1); `mean` takes twice as long as a product."""
-    images = signal.shape[1]
-    return (signal @ np.full(images, 1 / images))[:, None]
+    return (signal @ np.full(signal.shape[1], 1 / signal.shape[1]))[:, None]
 
 
 def descend(

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vglib import learn
-from vglib.backprop import Flat, Labels
+from vglib.backprop import Flat
 from vglib.data import digits
 from vglib.networks import MLP, mlp
 from vglib.probe import Array
@@ -36,7 +35,10 @@ def one_sign_share(gradient: Tensor) -> Tensor:
     return (up ^ down).sum(-1).double() / (up | down).sum(-1)
 
 
-def parts(network: MLP, layer: int) -> tuple[Tensor, Tensor]:
+# A slider that changes the batch alone need not send the images through the nets again. None of
+# these is trained on: `_training` goes on with copies.
+@lru_cache(maxsize=16)
+def parts(network: MLP, layer: int) -> tuple[Array, Array]:
     """Return each training image's delta_l (images, units) and h_(l-1) (images, weights)."""
     data = digits()
     h, pres, inputs = data.x_train, [], []
@@ -46,13 +48,7 @@ def parts(network: MLP, layer: int) -> tuple[Tensor, Tensor]:
         h = network.layer_activation(index).function(pres[-1])
     loss = F.cross_entropy(h, data.y_train, reduction="sum")
     (delta,) = torch.autograd.grad(loss, pres[layer - 1])
-    return delta, inputs[layer - 1].detach()
-
-
-# A slider that changes the batch alone need not send the images through the nets again.
-@lru_cache(maxsize=16)
-def _parts(network: MLP, layer: int, taken: int) -> tuple[Array, ...]:
-    return tuple(part.numpy() for part in parts(network, layer))
+    return delta.numpy(), inputs[layer - 1].detach().numpy()
 
 
 @lru_cache(maxsize=4)
@@ -78,12 +74,8 @@ def _training(steps: int, seed: int) -> Iterator[tuple[int, tuple[MLP, ...]]]:
 
 def _run(network: MLP, start: int, steps: int, seed: int) -> Iterator[int]:
     flat = Flat(network, F.cross_entropy)
-
-    def gradient(images: learn.Array, labels: Labels) -> tuple[float, list[learn.Array]]:
-        return flat(images, labels), [flat.gradient]
-
-    length = {"start": start, "steps": steps, "every": _LOOK}
-    return descend([flat.theta], gradient, lr=0.1, batch=10, seed=seed, **length)
+    course = {"batch": 10, "start": start, "steps": steps, "every": _LOOK, "seed": seed}
+    return descend([flat.theta], lambda *batch: (flat(*batch), [flat.gradient]), lr=0.1, **course)
 
 
 @result
@@ -124,7 +116,7 @@ def counting(batch: int = 1, layer: int = 3, steps: int = 0, seed: int = 0) -> I
     for taken, nets in _training(steps, seed):
         shares, chosen, positive = {}, {}, {}
         for name, network in zip(NETS, nets, strict=True):
-            delta, h = _parts(network, layer, taken)
+            delta, h = parts(network, layer)
             gradients = [np.matmul(delta[rows].swapaxes(1, 2), h[rows]) for rows in draws]
             means = [one_sign_share(torch.from_numpy(g)).mean() for g in gradients]
             shares[name], chosen[name] = np.array(means), float(means[at])
@@ -140,7 +132,6 @@ one_sign = at_its_end(counting)
 
 def _draw(size: int, generator: torch.Generator) -> NDArray[np.int64]:
     """Draw batches of a size from the training images: their rows, (batches, size)."""
-    images = BATCHES[-1]
-    count = 1 if size >= images else max(2, min(20, 400 // size))
-    orders = [torch.randperm(images, generator=generator)[:size] for _ in range(count)]
+    count = 1 if size >= BATCHES[-1] else max(2, min(20, 400 // size))
+    orders = [torch.randperm(BATCHES[-1], generator=generator)[:size] for _ in range(count)]
     return torch.stack(orders).numpy()

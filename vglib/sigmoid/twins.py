@@ -35,10 +35,7 @@ def twins(depth: int, seed: int, width: int = WIDTH) -> tuple[MLP, MLP]:
 
 @result
 class Learning:
-    """A net in training: steps, loss and accuracy on 300 training images, test accuracy.
-
-    All are (n_records,).
-    """
+    """A net in training: loss and accuracy on 300 training images, test accuracy; (n_records,)."""
 
     steps: Array
     losses: Array
@@ -71,21 +68,14 @@ def _learning(kind: str, depth: int, lr: float, seed: int) -> Iterator[Learning]
 class Centring:
     """A sigmoid net and its centred twin in training."""
 
-    depth: int
-    lr: float
     plain: Learning
     centred: Learning
-
-    @property
-    def steps_needed(self) -> tuple[float, float]:
-        """Steps to 80% on the probe batch, for the sigmoid and its twin; inf where never."""
-        return self.plain.needed, self.centred.needed
 
     @property
     def verdict(self) -> str:
         """One sentence: where the two have arrived, and how fast."""
         plain, centred = (float(net.test_accuracy[-1]) for net in (self.plain, self.centred))
-        taken, (slow, fast) = int(self.plain.steps[-1]), self.steps_needed
+        taken, slow, fast = int(self.plain.steps[-1]), self.plain.needed, self.centred.needed
         word, missing = "in training", "not yet"
         if taken == STEPS:
             late, missing = slow > 1.5 * fast, "never"
@@ -107,7 +97,7 @@ def training_twins(depth: int = 4, lr: float = 3.0, seed: int = 0) -> Iterator[C
     """
     runs = (_learning(kind, depth, lr, seed) for kind in ("plain", "centred"))
     for plain, twin in zip(*runs, strict=True):
-        yield Centring(depth, lr, plain, twin)
+        yield Centring(plain, twin)
 
 
 centring = at_its_end(training_twins)

@@ -11,7 +11,6 @@ from vglib.results import result
 from vglib.words import percent
 
 SIGMOID = get_activation("sigmoid")
-MARKS = (0.5, 0.1, 0.01)
 
 
 def where_slope_is(share: float, activation: str = "sigmoid") -> float:
@@ -25,20 +24,16 @@ def where_slope_is(share: float, activation: str = "sigmoid") -> float:
 
 @result
 class Curves:
-    """An activation at one point z: value and slope, with the whole curve on `grid`."""
+    """An activation at one point z: value, slope, steepest slope; the whole curve on `grid`."""
 
     name: str
     z: float
     value: float
     slope: float
+    max_slope: float
     grid: Array
     values: Array
     slopes: Array
-
-    @property
-    def max_slope(self) -> float:
-        """The steepest slope, at z = 0."""
-        return get_activation(self.name).max_slope
 
     @property
     def share(self) -> float:
@@ -48,12 +43,11 @@ class Curves:
     @property
     def verdict(self) -> str:
         """One sentence: the slope here, and where it is a tenth."""
-        word = (
-            "saturated" if self.share < 0.1 else "bending" if self.share < 0.9 else "nearly linear"
-        )
+        share = self.share
+        word = "saturated" if share < 0.1 else "bending" if share < 0.9 else "nearly linear"
         return (
             f"{word}: at z = {self.z:.2f} the slope of {self.name} is {self.slope:.3g}, "
-            f"{percent(self.share)} of its maximum {self.max_slope:g}; it is down to 10% at |z| = "
+            f"{percent(share)} of its maximum {self.max_slope:g}; it is down to 10% at |z| = "
             f"{where_slope_is(0.1, self.name):.2f}."
         )
 
@@ -63,7 +57,7 @@ def curves(activation: str = "sigmoid", z: float = 2.0) -> Curves:
     phi = get_activation(activation)
     grid = np.linspace(-8, 8, 321)
     here = float(phi.phi(z)), float(phi.dphi(z))
-    return Curves(activation, z, *here, grid, phi.phi(grid), phi.dphi(grid))
+    return Curves(activation, z, *here, phi.max_slope, grid, phi.phi(grid), phi.dphi(grid))
 
 
 def quadratic_delta(z: float, target: float) -> float:
@@ -87,7 +81,6 @@ class OutputNeuron:
     """
 
     z: float
-    lr: float
     grid: Array
     gradients: Mapping[str, Array]
     here: Mapping[str, float]
@@ -115,11 +108,10 @@ def output_neuron(z: float = 6.0, lr: float = 0.5, steps: int = 300) -> OutputNe
     gradients = {k: np.array([abs(f(float(v), 0.0)) for v in grid]) for k, f in DELTAS.items()}
     outputs = {}
     for name, delta in DELTAS.items():
-        now, path = z, [z]
+        path = [z]
         for _ in range(steps):
             # w and b have the same gradient, so z = w + b moves by twice the step.
-            now -= 2 * lr * delta(now, 0.0)
-            path.append(now)
+            path.append(path[-1] - 2 * lr * delta(path[-1], 0.0))
         outputs[name] = SIGMOID.phi(path)
     here = {k: abs(f(z, 0.0)) for k, f in DELTAS.items()}
-    return OutputNeuron(z, lr, grid, gradients, here, outputs)
+    return OutputNeuron(z, grid, gradients, here, outputs)

@@ -4,7 +4,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from vglib import theory
-from vglib.activations import get_activation
 from vglib.networks import mlp, sigma_w
 from vglib.probe import Array, Trace, trace
 from vglib.results import result
@@ -19,26 +18,17 @@ BUDGET = 1.5e9
 class Forward:
     """A sigmoid net at its start: variances forward, gradient backward; all (depth,).
 
-    `theory_q` is mean-field theory's variance of z, `theory_log_delta` its ln ||delta_l||, anchored
-    at the last layer.
+    `pre_variance`, `act_variance`: of z and h over all units and samples. `theory_q` is mean-field
+    theory's variance of z, `theory_log_delta` its ln ||delta_l||, anchored at the last layer.
     """
 
-    init: str
     depth: int
     trace: Trace
+    pre_variance: Array
+    act_variance: Array
     theory_q: Array
     theory_log_delta: Array
     note: str
-
-    @property
-    def pre_variance(self) -> Array:
-        """The variance of z over all units and samples."""
-        return self.trace.pre_std[: self.depth] ** 2
-
-    @property
-    def act_variance(self) -> Array:
-        """The variance of h over all units and samples."""
-        return self.trace.act_std[: self.depth] ** 2
 
     @property
     def growth(self) -> float:
@@ -48,26 +38,21 @@ class Forward:
     @property
     def verdict(self) -> str:
         """One sentence: does the variance grow, how many units are saturated, what flows back."""
-        saturated = float(self.trace.saturated[: self.depth].max())
+        depth, growth, variance = self.depth, self.growth, self.pre_variance
+        share = float(self.trace.saturated[:depth].max())
         largest = f"Var h is at most {self.act_variance.max():.2g}"
-        if self.depth == 1:
+        if depth == 1:
             return (
-                f"one layer: Var z is {self.pre_variance[0]:.3g}, {percent(saturated)} of the "
-                f"units are saturated, {largest}.{self.note}"
+                f"one layer: Var z is {variance[0]:.3g}, {percent(share)} of the units are "
+                f"saturated, {largest}.{self.note}"
             )
-        units = (
-            f"at most {percent(saturated)} of a layer's units are saturated"
-            if saturated
-            else "no unit is saturated"
-        )
-        word = (
-            "grows" if self.growth > 1.05 else "falls" if self.growth < 0.95 else "keeps its level"
-        )
-        back = power_of_ten(float(self.trace.log_delta[0] - self.trace.log_delta[self.depth - 1]))
+        units = f"at most {percent(share)} of a layer's units are" if share else "no unit is"
+        word = "grows" if growth > 1.05 else "falls" if growth < 0.95 else "keeps its level"
+        back = power_of_ten(float(self.trace.log_delta[0] - self.trace.log_delta[depth - 1]))
         return (
-            f"{word}: Var z goes from {self.pre_variance[0]:.3g} in layer 1 to "
-            f"{self.pre_variance[-1]:.3g} in layer {self.depth}; {largest}; {units}; layer 1 gets "
-            f"{back} times the gradient of layer {self.depth}.{self.note}"
+            f"{word}: Var z goes from {variance[0]:.3g} in layer 1 to {variance[-1]:.3g} in layer "
+            f"{depth}; {largest}; {units} saturated; layer 1 gets {back} times the gradient of "
+            f"layer {depth}.{self.note}"
         )
 
 
@@ -84,26 +69,18 @@ def forward(
     Biases 0, cross-entropy on random labels. Where it would take long, the width is narrowed and
     the verdict says so.
     """
-    note, asked, samples = "", width, 128
-    widest = int((budget / (3 * samples * depth)) ** 0.5)
-    if width > widest:
-        width = widest
+    note, asked, samples, name = "", width, 128, INITS[init]
+    width = min(width, int((budget / (3 * samples * depth)) ** 0.5))
+    if width < asked:
         note = f" (Width {asked} would take long at depth {depth}; this is width {width}.)"
-    name = INITS[init]
     network = mlp(
-        depth,
-        width,
-        n_in=width,
-        init=name,
-        weight_scale=weight_scale,
-        bias_scale=0.0,
-        seed=seed,
+        depth, width, n_in=width, init=name, weight_scale=weight_scale, bias_scale=0.0, seed=seed
     )
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(samples, width, generator=generator, dtype=torch.float64)
-    y = torch.randint(10, (samples,), generator=generator)
-    seen = trace(network, x, y, cross_entropy)
-    sigma, phi = sigma_w(name, width, weight_scale), get_activation("sigmoid")
+    seen = trace(network, x, torch.randint(10, (samples,), generator=generator), cross_entropy)
+    sigma, phi = sigma_w(name, width, weight_scale), network.activation
     q = theory.q_trajectory(sigma**2, phi.phi, sigma, 0.0, depth)
     ratios = theory.gradient_log_ratios(sigma**2, phi.phi, phi.dphi, sigma, 0.0, depth)
-    return Forward(init, depth, seen, q, seen.log_delta[depth - 1] + ratios, note)
+    variances = seen.pre_std[:depth] ** 2, seen.act_std[:depth] ** 2
+    return Forward(depth, seen, *variances, q, seen.log_delta[depth - 1] + ratios, note)

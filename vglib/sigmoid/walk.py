@@ -7,27 +7,20 @@ import numpy as np
 import torch
 
 from vglib import learn, theory
-from vglib.activations import ACTIVATIONS
+from vglib.activations import get_activation
 from vglib.probe import Array
 from vglib.results import result
 from vglib.words import percent
 
+SIGMOID, TANH, RELU = map(get_activation, ("sigmoid", "tanh", "relu"))
 # The same slopes as the sigmoid's, and outputs that are centred at 0.
-CENTRED = replace(
-    ACTIVATIONS["sigmoid"], name="sigmoid - 1/2", function=lambda z: torch.sigmoid(z) - 0.5
-)
-INPUTS = {
-    name: CENTRED if name == CENTRED.name else ACTIVATIONS[name]
-    for name in ("sigmoid", CENTRED.name, "tanh", "relu")
-}
+CENTRED = replace(SIGMOID, name="sigmoid - 1/2", function=lambda z: torch.sigmoid(z) - 0.5)
+INPUTS = {phi.name: phi for phi in (SIGMOID, CENTRED, TANH, RELU)}
 # Where the two weights start and where the loss is smallest.
-GOALS = {
-    "one up, one down": ((-0.2, 2.0), (1.2, -1.0)),
-    "both up": ((-1.2, -1.0), (1.2, 1.4)),
-}
+GOALS = {"one up, one down": ((-0.2, 2.0), (1.2, -1.0)), "both up": ((-1.2, -1.0), (1.2, 1.4))}
 SAMPLES, WALK = 500, 60
 # Along the two weights' sum and their difference: the directions of the two curvatures.
-DIAGONALS = ((sqrt(0.5), sqrt(0.5)), (sqrt(0.5), -sqrt(0.5)))
+DIAGONALS = sqrt(0.5) * np.array([[1, 1], [1, -1]])
 
 
 def moments(inputs: str) -> tuple[float, float]:
@@ -53,7 +46,6 @@ class Walk:
     """
 
     inputs: str
-    batch: int
     lr: float
     path: Array
     goal: Array
@@ -127,9 +119,9 @@ def walk(
         if not np.abs(w).max() < 1e6:
             break
     # For each of the inputs E a a^T = v 1 + m^2 (1, 1)(1, 1)^T, whose eigenvectors these are.
-    curvature, diagonals = np.array(curvatures(*moments(inputs), 2)), np.array(DIAGONALS)
-    along = (np.array(path) - target) @ diagonals
+    curvature = np.array(curvatures(*moments(inputs), 2))
+    along = (np.array(path) - target) @ DIAGONALS
     steps = np.arange(len(path))[:, None]
     expected = (1 - lr * curvature) ** steps * along[0]
     losses, predicted = (0.5 * away**2 @ curvature for away in (along, expected))
-    return Walk(inputs, batch, lr, np.array(path), target, losses, predicted)
+    return Walk(inputs, lr, np.array(path), target, losses, predicted)

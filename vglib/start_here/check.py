@@ -2,9 +2,8 @@
 
 from math import sqrt
 
-from vglib.activations import get_activation
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
-from vglib.theory import critical_sigma_w
+from vglib.start_here.game import critical_scale
 
 guess = ChoiceExercise(
     "my_guess",
@@ -39,30 +38,18 @@ verdict = FunctionExercise(
     'return "vanishes", "explodes" or "holds".',
     reference=_verdict,
     cases=[
-        (1.0, 1.0),
-        (1.0, 1000.0),
-        (1000.0, 1.0),
-        (100.0, 1.0),
-        (1e-12, 1.0),
-        (1e-30, 1e-29),
-        (5.0, 0.04),
-        (0.04, 5.0),
+        *((1.0, 1.0), (1.0, 1000.0), (1000.0, 1.0), (100.0, 1.0), (1e-12, 1.0)),
+        *((1e-30, 1e-29), (5.0, 0.04), (0.04, 5.0)),
     ],
     domain=lambda first, last: first > 0 and last > 0,
     hint="Only the ratio of the two counts, not how small they are.",
     praise="a ratio over the layers, at one moment.",
 )
 
-
-def _critical(name: str) -> float:
-    phi = get_activation(name)
-    return critical_sigma_w(phi.phi, phi.dphi, 0.0)
-
-
 relu_scale = NumberExercise(
     "relu_scale",
     "give a number for ReLU.",
-    expected=lambda: _critical("relu"),
+    expected=lambda: critical_scale("relu"),
     rtol=0.03,
     near={
         1.0: "At 1 each layer halves the squared gradient.",
@@ -75,7 +62,7 @@ relu_scale = NumberExercise(
 tanh_scale = NumberExercise(
     "tanh_scale",
     "give a number for tanh.",
-    expected=lambda: _critical("tanh"),
+    expected=lambda: critical_scale("tanh"),
     rtol=0.03,
     near={5 / 3: "That is the gain many libraries recommend; try it in the lab at depth 100."},
     hint="Near 0 tanh is the identity: which scale suits the identity?",
@@ -85,7 +72,7 @@ tanh_scale = NumberExercise(
 sigmoid_scale = NumberExercise(
     "sigmoid_scale",
     "give a number for the sigmoid.",
-    expected=lambda: _critical("sigmoid"),
+    expected=lambda: critical_scale("sigmoid"),
     rtol=0.03,
     near={
         4.0: "4 makes up for the slope 1/4 at its best point, but most units are not there.",

@@ -6,12 +6,12 @@ from math import log
 import numpy as np
 from torch.nn.functional import cross_entropy
 
-from vglib import theory
 from vglib.activations import get_activation
 from vglib.data import digits
-from vglib.networks import mlp, sigma_b, sigma_w
+from vglib.networks import mlp, sigma_w
 from vglib.probe import Array, Trace, trace
 from vglib.results import result
+from vglib.theory import gradient_log_ratios
 from vglib.words import power_of_ten
 
 BATCH = 64
@@ -91,71 +91,33 @@ def gradient_flow(
 ) -> GradientFlow:
     """Trace a fresh MLP on a batch of digits (cross-entropy) beside mean-field theory.
 
+        q_1 = sigma_w1^2 mean(x^2) + sigma_b^2,   q_(l+1) = q_map(q_l)
+        ||delta_l||^2 = chi(q_l) ||delta_(l+1)||^2
+
     Where more than `budget` multiply-adds would be needed, the width is narrowed and the verdict
-    says so. Raises ValueError for an argument out of range.
+    says so. Raises ValueError for an argument out of range. Source: Schoenholz et al. 2017.
     """
-    note, asked = "", width
-    widest = int((budget / (3 * BATCH * depth)) ** 0.5)
+    note, widest = "", int((budget / (3 * BATCH * depth)) ** 0.5)
     if width > widest:
+        note = f" (Width {width} would take long at depth {depth}; this is width {widest}.)"
         width = widest
-        note = f" (Width {asked} would take long at depth {depth}; this is width {width}.)"
-    data = digits()
+    data, phi = digits(), get_activation(activation)
     x, y = data.x_train[:BATCH], data.y_train[:BATCH]
     network = mlp(
         depth,
         width,
-        activation=activation,
+        activation=phi,
         init=init,
         weight_scale=weight_scale,
         bias_scale=bias_scale,
         seed=seed,
     )
-    measured = trace(network, x, y, cross_entropy)
-    return GradientFlow(
-        trace=measured,
-        depth=depth,
-        theory_log_delta=predicted_log_delta(
-            measured,
-            float((x**2).mean()),
-            x.shape[1],
-            activation,
-            init,
-            width,
-            weight_scale,
-            bias_scale,
-        ),
-        note=note,
-    )
-
-
-def predicted_log_delta(
-    measured: Trace,
-    input_mean_square: float,
-    n_in: int,
-    activation: str,
-    init: str,
-    width: int,
-    weight_scale: float,
-    bias_scale: float | None,
-) -> Array:
-    """Return mean-field theory's ln ||delta_l||, l = 1..depth, anchored at the last hidden layer.
-
-    q_1 = sigma_w1^2 mean(x^2) + sigma_b^2, q_(l+1) = q_map(q_l), and
-    ||delta_l||^2 = chi(q_l) ||delta_(l+1)||^2. Source: Schoenholz et al. 2017.
-    """
-    phi = get_activation(activation)
-    depth = len(measured.log_delta) - 1
-    first_w = sigma_w(init, width, weight_scale, fan_in=n_in)
-    first_b = sigma_b(init, n_in, bias_scale)
-    ratios = theory.gradient_log_ratios(
-        first_w**2 * input_mean_square + first_b**2,
-        phi.phi,
-        phi.dphi,
-        sigma_w(init, width, weight_scale),
-        sigma_b(init, width, bias_scale),
-        depth,
-    )
-    return measured.log_delta[depth - 1] + ratios
+    seen = trace(network, x, y, cross_entropy)
+    first_w = sigma_w(init, width, weight_scale, fan_in=x.shape[1])
+    q_first = first_w**2 * float((x**2).mean()) + bias_scale**2
+    later_w = sigma_w(init, width, weight_scale)
+    ratios = gradient_log_ratios(q_first, phi.phi, phi.dphi, later_w, bias_scale, depth)
+    return GradientFlow(seen, depth, seen.log_delta[depth - 1] + ratios, note)
 
 
 @result
@@ -186,9 +148,8 @@ def wander(
     """Trace ten networks with N(0, 1/fan_in) weights that differ in nothing but their seed."""
     ratios = []
     for seed in range(SEEDS):
-        flow = gradient_flow(
-            depth, weight_scale, activation, "1/fan_in", width, 0.0, seed, BUDGET / 10
-        )
+        fresh = depth, weight_scale, activation, "1/fan_in", width, 0.0, seed
+        flow = gradient_flow(*fresh, budget=BUDGET / 10)
         # A gradient that is exactly 0 everywhere has no ratio.
         with np.errstate(invalid="ignore"):
             ratios.append(flow.trace.log_delta[:depth] - flow.trace.log_delta[depth - 1])

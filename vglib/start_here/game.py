@@ -5,10 +5,10 @@ from math import log
 
 import numpy as np
 
-from vglib import theory
 from vglib.activations import get_activation
 from vglib.results import result
 from vglib.start_here.flow import STEADY, GradientFlow, gradient_flow
+from vglib.theory import critical_sigma_w
 
 
 @result
@@ -41,9 +41,13 @@ def try_scale(
 ) -> Try:
     """Try one weight scale on a net of width 64 with N(0, 1/fan_in) weights and no biases."""
     flow = gradient_flow(depth, weight_scale, activation, "1/fan_in", 64, 0.0, seed)
+    return Try(flow, activation, weight_scale, critical_scale(activation))
+
+
+def critical_scale(activation: str) -> float:
+    """Return theory's critical sigma_w of a net without biases."""
     phi = get_activation(activation)
-    critical = theory.critical_sigma_w(phi.phi, phi.dphi, 0.0)
-    return Try(flow, activation, weight_scale, critical)
+    return critical_sigma_w(phi.phi, phi.dphi, 0.0)
 
 
 def score(tries: Sequence[Try]) -> str:

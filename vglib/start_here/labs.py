@@ -18,13 +18,9 @@ def draw_flow(flow: GradientFlow) -> Drawing:
     predicted = theory("mean-field theory", layers, flow.theory_log_delta)
     by_weight = Curve("gradient by weight", layers, seen.log_weight_grad[:-1], GREEN)
     activation = Curve("activation", layers, seen.spread[:-1], PINK)
-    return figures.panels(
-        [
-            Panel(figures.DELTA, [delta, predicted], scale="ln"),
-            Panel(figures.WEIGHT_GRADIENT, [by_weight], scale="ln"),
-            Panel(figures.SPREAD, [activation], scale="log"),
-        ]
-    )
+    left = Panel(figures.DELTA, [delta, predicted], scale="ln")
+    middle = Panel(figures.WEIGHT_GRADIENT, [by_weight], scale="ln")
+    return figures.panels([left, middle, Panel(figures.SPREAD, [activation], scale="log")])
 
 
 def gradient_flow_lab() -> Lab:

@@ -1,4 +1,4 @@
-"""Batch norm on small batches and on shifted images: running statistics against the batch's own."""
+"""Norms in training: which of them rescue deep nets, and what small batches do to batch norm."""
 
 from collections.abc import Iterator
 
@@ -7,15 +7,76 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vglib.batch_norm.batches import generator
-from vglib.batch_norm.layers import deep_net, descend
+from vglib.batch_norm.layers import deep_net, descend, generator, training
+from vglib.batch_norm.normed_net import NAMES
 from vglib.data import digits
 from vglib.probe import Array
 from vglib.results import at_its_end, kept, result
+from vglib.training import History
+from vglib.words import count, power_of_ten
 
-SEEN = 4
-SHIFTS = np.linspace(0.0, 2.0, 9)
+# Added to the pixels of test images, and the index of the one that the verdict names.
+SHIFTS, SHIFT_NAMED = np.linspace(0.0, 2.0, 9), 4
 BREAK_RECORDS = (0, 5, 10, 20, 40, 80)
+
+
+@result
+class Rescue:
+    """A deep net in training with one kind of norm; `history` has its start as first record.
+
+    `steps` is the length of the training.
+    """
+
+    kind: str
+    activation: str
+    depth: int
+    steps: int
+    history: History
+
+    @property
+    def accuracy(self) -> float:
+        """The test accuracy at the end."""
+        return float(self.history.test_accuracy[-1])
+
+    @property
+    def log_delta(self) -> Array:
+        """ln ||dL/dz_l|| of the hidden layers at the start, z_l = W_l h_(l-1); (depth,)."""
+        return self.history.log_delta[0, : self.depth]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: does it learn, and what layer 1 got at the start."""
+        taken = int(self.history.steps[-1])
+        word = "learns" if self.accuracy > 0.6 else "begins" if self.accuracy > 0.3 else "stuck"
+        if taken < self.steps and not self.history.stopped:
+            word = "so far"
+        share = power_of_ten(float(self.log_delta[0] - self.log_delta[-1]))
+        return (
+            f"{word}: {count(self.depth, 'layer')} of {self.activation}, {NAMES[self.kind]}, "
+            f"{self.accuracy:.0%} of the test images after {taken} steps; at the start layer 1 got "
+            f"{share} times the last layer's gradient."
+        )
+
+
+@kept(64)
+def rescuing(
+    kind: str = "none",
+    activation: str = "sigmoid",
+    depth: int = 20,
+    lr: float = 0.2,
+    seed: int = 0,
+    *,
+    steps: int = 60,
+    width: int = 40,
+    records: int = 4,
+) -> Iterator[Rescue]:
+    """Train a deep net on digits, as `training` does. Yields what there is so far."""
+    net, every = deep_net(kind, activation, depth, width, seed), steps // records
+    for now in training(net, digits(), lr=lr, steps=steps, record_at=every, seed=seed):
+        yield Rescue(kind, activation, depth, steps, now.history())
+
+
+rescue = at_its_end(rescuing)
 
 
 @result
@@ -44,8 +105,8 @@ class Breaking:
             return f"{now}, so far, after {int(self.steps[-1])} steps."
         return (
             f"{now}; after {int(self.steps[1])} steps the two were {self.running[1]:.0%} and "
-            f"{self.own[1]:.0%}; with {SHIFTS[SEEN]:g} added to every pixel they are "
-            f"{self.shifted_running[SEEN]:.0%} and {self.shifted_own[SEEN]:.0%}."
+            f"{self.own[1]:.0%}; with {SHIFTS[SHIFT_NAMED]:g} added to every pixel they are "
+            f"{self.shifted_running[SHIFT_NAMED]:.0%} and {self.shifted_own[SHIFT_NAMED]:.0%}."
         )
 
 
@@ -70,13 +131,8 @@ def accuracy(net: nn.Sequential, x: Tensor, y: Tensor, batch: int | None = None)
 
 
 @kept(64)
-def breaking(
-    batch: int = 16, lr: float = 0.1, kind: str = "batch", seed: int = 0
-) -> Iterator[Breaking]:
-    """Train 64-50-50-10 ReLUs with a norm on digits, 80 steps of SGD, and test it in both modes.
-
-    Yields what there is so far at each of `BREAK_RECORDS`.
-    """
+def breaking(batch: int, lr: float = 0.1, kind: str = "batch", seed: int = 0) -> Iterator[Breaking]:
+    """Train 64-50-50-10 ReLUs with a norm on digits, 80 steps of SGD, and test it in both modes."""
     data, net = digits(), deep_net(kind, "relu", 2, 50, seed)
     random, n = generator(seed), len(data.x_train)
     # Small batches make many passes: a part of the test set will do.
