@@ -55,5 +55,5 @@ floors: $(READY) ## run labs and core with the oldest versions allowed (minutes;
 tournament: $(READY) ## run chapter 10's tournament in full (minutes; goes on where it was stopped)
 	$(PY) -m tools.tournament
 
-bench: browser ## measure what must be fast
-	$(PY) -m benchmarks
+bench: browser ## measure what must be fast, every lab included
+	$(PY) -m benchmarks --labs

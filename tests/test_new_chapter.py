@@ -26,7 +26,12 @@ SUITE = [
     "test_discover.py::test_every_chapter_of_the_text_has_its_folder",
     "test_docs.py::test_the_table_of_chapters_is_that_of_the_sources",
 ]
-NEEDED = ["tests/__init__.py", "tests/conftest.py", *(f"tests/{t.split('::')[0]}" for t in SUITE)]
+NEEDED = [
+    "tests/__init__.py",
+    "tests/conftest.py",
+    "tests/storm.py",
+    *(f"tests/{t.split('::')[0]}" for t in SUITE),
+]
 NEEDED += ["pyproject.toml", "README.md", "CONTRIBUTING.md", "chapters/00_start_here.py"]
 # Runs every code cell of both editions and says what came of it; then, as all is imported, the
 # tests that it is given.

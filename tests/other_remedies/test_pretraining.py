@@ -81,7 +81,7 @@ def test_pretraining_leaves_the_readout_alone(data):
     np.testing.assert_array_equal(reconstruct(stack, x, 0), x)
     one = stack[0].decode(stack[0].encode(x))
     np.testing.assert_allclose(reconstruct(stack, x, 1), one)
-    with pytest.raises(ValueError, match="no method 'magic'"):
+    with pytest.raises(ValueError, match="no method called 'magic'"):
         pretrain(network, x, method="magic")
 
 

@@ -10,8 +10,7 @@ from vglib.concept.epochs import LOSSES, OnePath, Training, score, training, wal
 from vglib.concept.speed import NIELSEN, LearningSpeed, TwoWays, learning_speed, two_ways
 from vglib.concept.surface import STEPS, WINDOW, Descent, descent, surface_loss
 from vglib.figures import GREY, ORANGE, PINK, Curve, Drawing, Panel, Space, space_axis, theory
-from vglib.lab import Lab, Still
-from vglib.lab.controls import Control, choice, depth, ladder, seed, slider, weight_scale, width
+from vglib.lab import Control, Lab, Still, controls
 from vglib.probe import Array
 from vglib.words import percent
 
@@ -65,7 +64,7 @@ def descent_lab() -> Lab:
     """Walk down the loss of a net with two weights, with a step of any size."""
 
     def weight(name: str, which: str) -> Control:
-        return slider(
+        return controls.slider(
             name, 2.5, -WINDOW, WINDOW, tooltip=f"Where the {which} weight starts.", step=0.1
         )
 
@@ -73,7 +72,7 @@ def descent_lab() -> Lab:
     return Lab(
         descent,
         draw_descent,
-        step=slider("step size", 0.9, 0.01, 10.0, tooltip=tooltip, log=True),
+        step=controls.slider("step size", 0.9, 0.01, 10.0, tooltip=tooltip, log=True),
         w1=weight("start w1", "first"),
         w2=weight("start w2", "second"),
         presets={
@@ -109,10 +108,10 @@ def learning_speed_lab() -> Lab:
     return Lab(
         learning_speed,
         draw_speed,
-        depth=depth(2, maximum=50),
-        weight_scale=weight_scale(),
-        width=width(30, maximum=100),
-        seed=seed(),
+        depth=controls.depth(2, maximum=50),
+        weight_scale=controls.weight_scale(),
+        width=controls.width(30, maximum=100),
+        seed=controls.seed(),
         presets={
             "Nielsen, 2 hidden layers": {},
             "Nielsen, 3 hidden layers": {"depth": 3},
@@ -136,10 +135,10 @@ def two_way_lab() -> Lab:
     return Lab(
         two_ways,
         draw_two_ways,
-        depth=depth(4, maximum=50),
-        weight_scale=weight_scale(),
-        width=width(100, maximum=100),
-        seed=seed(),
+        depth=controls.depth(4, maximum=50),
+        weight_scale=controls.weight_scale(),
+        width=controls.width(100, maximum=100),
+        seed=controls.seed(),
         presets={
             "4 hidden layers": {},
             "20 hidden layers": {"depth": 20},
@@ -175,17 +174,19 @@ def draw_training(run: Training) -> Drawing:
 
 def training_lab() -> Lab:
     """Train the same small net under another loss, step size, weight scale or depth."""
-    tooltip = "Passes through the data; 20 take about half a second."
+    tooltip = "Passes through the data."
     return Lab(
         training,
         draw_training,
         score=score,
-        depth=depth(4, maximum=6),
-        loss=choice("loss", "quadratic", list(LOSSES), "What the outputs are judged by."),
-        lr=slider("step size", 0.5, 0.01, 50, tooltip="The learning rate of plain SGD.", log=True),
-        weight_scale=weight_scale(),
-        epochs=ladder("epochs", 20, range(5, 41, 5), tooltip),
-        seed=seed(),
+        depth=controls.depth(4, maximum=6),
+        loss=controls.choice("loss", "quadratic", list(LOSSES), "What the outputs are judged by."),
+        lr=controls.slider(
+            "step size", 0.5, 0.01, 50, tooltip="The learning rate of plain SGD.", log=True
+        ),
+        weight_scale=controls.weight_scale(),
+        epochs=controls.ladder("epochs", 20, range(5, 41, 5), tooltip),
+        seed=controls.seed(),
         presets={
             "as it was": {},
             "cross-entropy": {"loss": "cross-entropy"},
@@ -206,14 +207,16 @@ def draw_one_path(run: OnePath) -> Drawing:
 
 def one_path_lab() -> Lab:
     """Train a net with one neuron in each of four hidden layers."""
-    tooltip = "Passes through the data; 60 take about a second."
+    tooltip = "Passes through the data."
     return Lab(
         walking_one_path,
         draw_one_path,
-        weight_scale=weight_scale(),
-        lr=slider("step size", 0.5, 0.05, 20, tooltip="The learning rate of plain SGD.", log=True),
-        epochs=ladder("epochs", 60, range(10, 61, 10), tooltip),
-        seed=seed(),
+        weight_scale=controls.weight_scale(),
+        lr=controls.slider(
+            "step size", 0.5, 0.05, 20, tooltip="The learning rate of plain SGD.", log=True
+        ),
+        epochs=controls.ladder("epochs", 60, range(10, 61, 10), tooltip),
+        seed=controls.seed(),
         presets={
             "as in the tutorial": {"seed": 0},
             "another draw": {"seed": 1},

@@ -7,8 +7,7 @@ import numpy as np
 
 from vglib import figures
 from vglib.figures import ASIDE, GREEN, GREY, ORANGE, PINK, SKY, Curve, Drawing, Panel, level, mark
-from vglib.lab import Lab
-from vglib.lab.controls import Control, choice, ladder, seed, slider, weight_scale
+from vglib.lab import Control, Lab, controls
 from vglib.lstm.adding import GUESS, LAG_UPDATES, NETS, Adding, learning_to_add
 from vglib.lstm.cells import Array
 from vglib.lstm.characters import CHARACTER_STEPS, Characters, entropies, learning_letters
@@ -25,7 +24,7 @@ CLIPS = {"0.1": 0.1, "0.25": 0.25, "1": 1.0, "no clipping": inf}
 def _steps(maximum: int) -> Control:
     stops = [*range(1, 51), *range(52, 101, 2), *range(105, 201, 5), *range(210, 1001, 10)]
     tooltip = "T, how many steps of time the gradient goes back: the depth of a recurrent net."
-    return ladder("depth in time T", 100, [s for s in stops if s <= maximum], tooltip)
+    return controls.ladder("depth in time T", 100, [s for s in stops if s <= maximum], tooltip)
 
 
 def _ends(logs: Sequence[Array]) -> tuple[float, float]:
@@ -57,12 +56,14 @@ def recurrence_lab() -> Lab:
     return Lab(
         recurrence,
         draw_recurrence,
-        weight_scale=weight_scale(0.9),
+        weight_scale=controls.weight_scale(0.9),
         depth=_steps(500),
-        activation=choice("activation", "linear", activations, "What the sum goes through."),
-        matrix=choice("matrix", "Gaussian", MATRICES, "W_h; the weight scale is its ρ."),
-        noise=slider("noise", 0.5, 0, 2, tooltip=tooltip, step=0.05),
-        seed=seed(),
+        activation=controls.choice(
+            "activation", "linear", activations, "What the sum goes through."
+        ),
+        matrix=controls.choice("matrix", "Gaussian", MATRICES, "W_h; the weight scale is its ρ."),
+        noise=controls.slider("noise", 0.5, 0, 2, tooltip=tooltip, step=0.05),
+        seed=controls.seed(),
         presets={
             "linear, ρ = 0.9": {},
             "linear, ρ = 1.1": {"weight_scale": 1.1},
@@ -105,12 +106,16 @@ def forget_lab() -> Lab:
     return Lab(
         lstm_path,
         draw_path,
-        forget_bias=slider("forget bias b", 0.0, -3, 8, tooltip=tooltip, step=0.1),
+        forget_bias=controls.slider("forget bias b", 0.0, -3, 8, tooltip=tooltip, step=0.1),
         depth=_steps(300),
-        weight_scale=weight_scale(),
-        wiring=choice("wiring", "LSTM", list(WIRINGS), "Which parts of the cell are there."),
-        inputs=slider("inputs", 1.0, 0, 2, tooltip="Size of the 64 random inputs.", step=0.05),
-        seed=seed(),
+        weight_scale=controls.weight_scale(),
+        wiring=controls.choice(
+            "wiring", "LSTM", list(WIRINGS), "Which parts of the cell are there."
+        ),
+        inputs=controls.slider(
+            "inputs", 1.0, 0, 2, tooltip="Size of the 64 random inputs.", step=0.05
+        ),
+        seed=controls.seed(),
         presets={
             "b = 0": {},
             "b = 1": {"forget_bias": 1.0},
@@ -143,10 +148,10 @@ def cells_lab() -> Lab:
     return Lab(
         three_cells,
         draw_three_cells,
-        bias=slider("bias b", 1.0, -3, 8, tooltip=tooltip, step=0.1),
+        bias=controls.slider("bias b", 1.0, -3, 8, tooltip=tooltip, step=0.1),
         depth=_steps(300),
-        weight_scale=weight_scale(),
-        seed=seed(),
+        weight_scale=controls.weight_scale(),
+        seed=controls.seed(),
         presets={
             "as torch makes them": {"bias": 0.0},
             "b = 2": {"bias": 2.0},
@@ -175,9 +180,11 @@ def lag_lab() -> Lab:
     return Lab(
         learning_to_add,
         draw_adding,
-        length=ladder("depth in time T", 10, [5, 8, 10, 15, 20, 30, 40], "Steps of a sequence."),
-        net=choice("net", "tanh RNN", list(NETS), "16 units of this kind."),
-        seed=seed(),
+        length=controls.ladder(
+            "depth in time T", 10, [5, 8, 10, 15, 20, 30, 40], "Steps of a sequence."
+        ),
+        net=controls.choice("net", "tanh RNN", list(NETS), "16 units of this kind."),
+        seed=controls.seed(),
         presets={
             "tanh, T = 5": {"length": 5},
             "tanh, T = 10": {},
@@ -209,10 +216,10 @@ def truncation_lab() -> Lab:
     return Lab(
         learning_the_lag,
         draw_truncation,
-        window=ladder("window", 5, list(range(2, 31)), "Steps the gradient goes back."),
-        lag=ladder("lag", 5, list(range(1, 9)), "How many steps ago the answer came."),
-        cell=choice("cell", "LSTM", list(STREAM_CELLS), "16 units of this kind."),
-        seed=seed(),
+        window=controls.ladder("window", 5, list(range(2, 31)), "Steps the gradient goes back."),
+        lag=controls.ladder("lag", 5, list(range(1, 9)), "How many steps ago the answer came."),
+        cell=controls.choice("cell", "LSTM", list(STREAM_CELLS), "16 units of this kind."),
+        seed=controls.seed(),
         presets={
             "window 5, lag 5": {},
             "window 6, lag 5": {"window": 6},
@@ -243,10 +250,16 @@ def character_lab() -> Lab:
     return Lab(
         lambda clip, **rest: learning_letters(clip=CLIPS[clip], **rest),
         draw_characters,
-        clip=choice("clip at", "no clipping", list(CLIPS), "The largest gradient norm allowed."),
-        window=ladder("window", 25, [2, 3, 5, 10, 15, 25, 40], "Steps the gradient goes back."),
-        lr=slider("step size", 10.0, 0.3, 30, tooltip="The learning rate of SGD.", log=True),
-        seed=seed(),
+        clip=controls.choice(
+            "clip at", "no clipping", list(CLIPS), "The largest gradient norm allowed."
+        ),
+        window=controls.ladder(
+            "window", 25, [2, 3, 5, 10, 15, 25, 40], "Steps the gradient goes back."
+        ),
+        lr=controls.slider(
+            "step size", 10.0, 0.3, 30, tooltip="The learning rate of SGD.", log=True
+        ),
+        seed=controls.seed(),
         presets={
             "no clipping": {},
             "clipped at 0.25": {"clip": "0.25"},

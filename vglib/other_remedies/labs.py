@@ -1,7 +1,6 @@
 """Labs of chapter 10."""
 
 from vglib.lab import Lab, Still, controls
-from vglib.lab.controls import choice, ladder, slider
 from vglib.other_remedies import drawings
 from vglib.other_remedies.bowl import bowl
 from vglib.other_remedies.descent import OPTIMISERS
@@ -27,14 +26,16 @@ def pretraining_lab() -> Lab:
     return Lab(
         pretraining,
         drawings.draw_pretraining,
-        layers=ladder("layers pretrained", 0, range(9), "So many, from the input on; at most all."),
-        epochs=ladder("epochs on the labels", 20, range(41), "Of fine-tuning."),
-        afterwards=choice("then", "keep", AFTERWARDS, then),
+        layers=controls.ladder(
+            "layers pretrained", 0, range(9), "So many, from the input on; at most all."
+        ),
+        epochs=controls.ladder("epochs on the labels", 20, range(41), "Of fine-tuning."),
+        afterwards=controls.choice("then", "keep", AFTERWARDS, then),
         depth=controls.depth(4, 8),
-        init=choice("drawn from", "N(0, 1/n)", INITS, "The weights at the start."),
+        init=controls.choice("drawn from", "N(0, 1/n)", INITS, "The weights at the start."),
         weight_scale=controls.weight_scale(),
-        method=choice("method", "autoencoder", METHODS, "How a layer is trained."),
-        pretraining_epochs=ladder(
+        method=controls.choice("method", "autoencoder", METHODS, "How a layer is trained."),
+        pretraining_epochs=controls.ladder(
             "epochs of pretraining", 6, range(11), "For each layer, without labels."
         ),
         seed=controls.seed(),
@@ -59,9 +60,9 @@ def rbm_lab() -> Lab:
     return Lab(
         learning,
         drawings.draw_learning,
-        k=ladder("k", 1, KS, "Steps of sampling before the negative phase."),
-        hidden=ladder("hidden units", 6, range(1, 7), "There are 9 visible ones."),
-        weight_scale=slider("weight scale", 0.1, 0.05, 20.0, tooltip=scale, log=True),
+        k=controls.ladder("k", 1, KS, "Steps of sampling before the negative phase."),
+        hidden=controls.ladder("hidden units", 6, range(1, 7), "There are 9 visible ones."),
+        weight_scale=controls.slider("weight scale", 0.1, 0.05, 20.0, tooltip=scale, log=True),
         seed=controls.seed(),
         presets={
             "CD-1": {},
@@ -81,11 +82,11 @@ def step_lab() -> Lab:
     return Lab(
         updates,
         drawings.draw_step,
-        optimiser=choice("optimiser", "SGD", OPTIMISERS, "Who makes the step."),
+        optimiser=controls.choice("optimiser", "SGD", OPTIMISERS, "Who makes the step."),
         depth=controls.depth(10, 100),
         weight_scale=controls.weight_scale(),
-        activation=choice("activation", "sigmoid", tuple(BEND), "Of the hidden layers."),
-        lr=slider("step size", 0.01, 1e-4, 1, tooltip="The learning rate.", log=True),
+        activation=controls.choice("activation", "sigmoid", tuple(BEND), "Of the hidden layers."),
+        lr=controls.slider("step size", 0.01, 1e-4, 1, tooltip="The learning rate.", log=True),
         seed=controls.seed(),
         presets={
             "SGD, ten sigmoid layers": {},
@@ -106,8 +107,10 @@ def reach_lab() -> Lab:
         drawings.draw_reach,
         depth=controls.depth(10, 20),
         weight_scale=controls.weight_scale(),
-        optimiser=choice("optimiser", "Adam", OPTIMISERS[1:], "What is compared with SGD."),
-        log_eps=slider("log₁₀ ε", -8.0, -30.0, -2.0, tooltip=guard, step=1.0),
+        optimiser=controls.choice(
+            "optimiser", "Adam", OPTIMISERS[1:], "What is compared with SGD."
+        ),
+        log_eps=controls.slider("log₁₀ ε", -8.0, -30.0, -2.0, tooltip=guard, step=1.0),
         seed=controls.seed(),
         presets={
             "four layers: Adam carries": {"depth": 4},
@@ -125,14 +128,14 @@ def schedule_lab() -> Lab:
     return Lab(
         scheduling,
         drawings.draw_schedule,
-        schedule=choice(
+        schedule=controls.choice(
             "schedule", "warm-up", SCHEDULES, "How the step size goes over the training."
         ),
-        lr=slider("peak", 0.25, 1e-3, 1, tooltip="The largest step size.", log=True),
-        warm=ladder("warm-up steps", 30, warm_ups, "Steps up to the peak."),
+        lr=controls.slider("peak", 0.25, 1e-3, 1, tooltip="The largest step size.", log=True),
+        warm=controls.ladder("warm-up steps", 30, warm_ups, "Steps up to the peak."),
         depth=controls.depth(6, 20),
         weight_scale=controls.weight_scale(1.5),
-        optimiser=choice("optimiser", "SGD", OPTIMISERS, "Who makes the step."),
+        optimiser=controls.choice("optimiser", "SGD", OPTIMISERS, "Who makes the step."),
         seed=controls.seed(),
         presets={
             "warm-up saves it": {},
@@ -152,9 +155,9 @@ def bowl_lab() -> Lab:
     return Lab(
         bowl,
         drawings.draw_bowl,
-        mean=slider("mean of x", 0.0, -10, 10, tooltip="Of the input.", step=0.5),
-        std=slider("std of x", 1.0, 0.1, 100, tooltip=std, log=True),
-        lr=slider("step size", 0.09, 1e-5, 2, tooltip="The learning rate.", log=True),
+        mean=controls.slider("mean of x", 0.0, -10, 10, tooltip="Of the input.", step=0.5),
+        std=controls.slider("std of x", 1.0, 0.1, 100, tooltip=std, log=True),
+        lr=controls.slider("step size", 0.09, 1e-5, 2, tooltip="The learning rate.", log=True),
         standardise=controls.toggle("standardise", False, "Give (x - mean)/std to the fit."),
         presets={
             "mean 0, std 1": {},
@@ -175,13 +178,13 @@ def scaling_lab() -> Lab:
     return Lab(
         rescaling,
         drawings.draw_scaled,
-        input_scale=slider("input scale", 1.0, 0.001, 1000, tooltip=inputs, log=True),
-        offset=slider("input mean", 0.0, 0.0, 10.0, tooltip=mean, step=0.25),
-        label_scale=slider("label scale", 1.0, 0.001, 1000, tooltip=targets, log=True),
-        activation=choice("activation", "tanh", tuple(BEND), "Of the hidden layers."),
+        input_scale=controls.slider("input scale", 1.0, 0.001, 1000, tooltip=inputs, log=True),
+        offset=controls.slider("input mean", 0.0, 0.0, 10.0, tooltip=mean, step=0.25),
+        label_scale=controls.slider("label scale", 1.0, 0.001, 1000, tooltip=targets, log=True),
+        activation=controls.choice("activation", "tanh", tuple(BEND), "Of the hidden layers."),
         depth=controls.depth(3, 30),
         weight_scale=controls.weight_scale(),
-        lr=slider("step size", 0.5, 1e-6, 3, tooltip="The learning rate.", log=True),
+        lr=controls.slider("step size", 0.5, 1e-6, 3, tooltip="The learning rate.", log=True),
         seed=controls.seed(),
         presets={
             "standardised": {},
@@ -211,12 +214,12 @@ def tournament_lab() -> Lab:
     return Lab(
         trying,
         drawings.draw_trial,
-        net=choice("sick net", "deep sigmoid", list(SICK_NETS), "Which net is to learn."),
-        first=choice("measure", NOTHING, names, "What is tried."),
-        second=choice("and", NOTHING, names, "What is tried along with it."),
+        net=controls.choice("sick net", "deep sigmoid", list(SICK_NETS), "Which net is to learn."),
+        first=controls.choice("measure", NOTHING, names, "What is tried."),
+        second=controls.choice("and", NOTHING, names, "What is tried along with it."),
         depth=controls.depth(10, 20),
         weight_scale=controls.weight_scale(),
-        lr_factor=slider("step size ×", 1.0, 0.1, 10.0, tooltip=factor, log=True),
+        lr_factor=controls.slider("step size ×", 1.0, 0.1, 10.0, tooltip=factor, log=True),
         seed=controls.seed(),
         presets={
             "deep sigmoid, nothing": {},

@@ -7,7 +7,6 @@ import numpy as np
 from vglib import figures
 from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, Curve, Drawing, Panel, mark, theory
 from vglib.lab import Control, Lab, controls
-from vglib.lab.controls import choice, ladder, slider
 from vglib.networks import INITIALIZATIONS
 from vglib.probe import Array
 from vglib.relu_family import born_dead, dead_units, gauges, portrait, race
@@ -19,7 +18,7 @@ PRE_ACTIVATION = "pre-activation z"
 
 
 def _activation(options: tuple[str, ...] = portrait.FAMILY) -> Control:
-    return choice("activation", "relu", options, "The function after each weighted sum.")
+    return controls.choice("activation", "relu", options, "The function after each weighted sum.")
 
 
 def draw_portrait(seen: portrait.Portrait) -> Drawing:
@@ -44,7 +43,7 @@ def portrait_lab() -> Lab:
         portrait.portrait,
         draw_portrait,
         activation=_activation(),
-        spread=slider("spread of z", 1.0, 0.05, 20.0, tooltip=tooltip, log=True),
+        spread=controls.slider("spread of z", 1.0, 0.05, 20.0, tooltip=tooltip, log=True),
         presets={
             "ReLU": {},
             "sigmoid, the rival": {"activation": "sigmoid"},
@@ -74,8 +73,8 @@ def noise_lab() -> Lab:
     return Lab(
         portrait.noise,
         draw_noise,
-        middle=slider("mean slope", 11 / 48, 0.0, 0.5, tooltip=middle, step=0.01),
-        width=slider("range", 5 / 24, 0.0, 1.0, tooltip=width, step=0.01),
+        middle=controls.slider("mean slope", 11 / 48, 0.0, 0.5, tooltip=middle, step=0.01),
+        width=controls.slider("range", 5 / 24, 0.0, 1.0, tooltip=width, step=0.01),
         seed=controls.seed(),
         presets={
             "no range": {"width": 0.0},
@@ -148,7 +147,7 @@ def gauges_lab() -> Lab:
         draw_gauges,
         depth=controls.depth(maximum=200),
         weight_scale=controls.weight_scale(),
-        init=choice("init", "torch", [*INITIALIZATIONS], "How the weights are drawn."),
+        init=controls.choice("init", "torch", [*INITIALIZATIONS], "How the weights are drawn."),
         biases=controls.toggle("biases", False, "Random biases of torch's size, or all 0."),
         activation=_activation(),
         seed=controls.seed(),
@@ -190,8 +189,10 @@ def dying_lab() -> Lab:
     return Lab(
         dead_units.dying,
         draw_dying,
-        lr=slider("learning rate", 1.0, 0.001, 3.0, tooltip="Size of a step.", log=True),
-        optimizer=choice("optimiser", "SGD", [*dead_units.OPTIMIZERS], "The rule of a step."),
+        lr=controls.slider("learning rate", 1.0, 0.001, 3.0, tooltip="Size of a step.", log=True),
+        optimizer=controls.choice(
+            "optimiser", "SGD", [*dead_units.OPTIMIZERS], "The rule of a step."
+        ),
         activation=_activation(RESPONDING),
         depth=controls.depth(2, maximum=10),
         weight_scale=controls.weight_scale(),
@@ -220,10 +221,10 @@ def knock_lab() -> Lab:
         dead_units.knock,
         draw_knock,
         activation=_activation(RESPONDING),
-        margin=slider("margin", 1.0, 0.1, 10.0, tooltip=tooltip, log=True),
+        margin=controls.slider("margin", 1.0, 0.1, 10.0, tooltip=tooltip, log=True),
         depth=controls.depth(2, maximum=10),
         weight_scale=controls.weight_scale(),
-        lr=slider("learning rate", 0.3, 0.01, 1.0, tooltip="Size of a step.", log=True),
+        lr=controls.slider("learning rate", 0.3, 0.01, 1.0, tooltip="Size of a step.", log=True),
         seed=controls.seed(),
         presets={
             "ReLU": {},
@@ -251,7 +252,7 @@ def born_dead_lab() -> Lab:
     return Lab(
         born_dead.counting,
         draw_born_dead,
-        width=ladder("width", 3, range(1, 13), "Units in each hidden layer."),
+        width=controls.ladder("width", 3, range(1, 13), "Units in each hidden layer."),
         depth=controls.depth(9, maximum=200),
         weight_scale=controls.weight_scale(),
         seed=controls.seed(),
@@ -283,7 +284,7 @@ def race_lab() -> Lab:
         draw_race,
         depth=controls.depth(2, maximum=10),
         weight_scale=controls.weight_scale(),
-        lr=slider("learning rate", 0.1, 0.01, 1.0, tooltip="Size of a step.", log=True),
+        lr=controls.slider("learning rate", 0.1, 0.01, 1.0, tooltip="Size of a step.", log=True),
         seed=controls.seed(),
         presets={"one layer": {"depth": 1}, "two layers": {}, "four layers": {"depth": 4}},
     )
@@ -304,9 +305,9 @@ def ranking_lab() -> Lab:
     return Lab(
         race.ranking,
         draw_ranking,
-        images=ladder("test images", 360, sizes, "n"),
-        gap=slider("true gap (points)", 0.5, 0.05, 3.0, tooltip=gap, log=True),
-        level=slider("level (%)", 97.5, 90.0, 98.0, tooltip=level, step=0.1),
+        images=controls.ladder("test images", 360, sizes, "n"),
+        gap=controls.slider("true gap (points)", 0.5, 0.05, 3.0, tooltip=gap, log=True),
+        level=controls.slider("level (%)", 97.5, 90.0, 98.0, tooltip=level, step=0.1),
         presets={
             "digits, half a point": {},
             "MNIST, one row of the table": {"images": 10000, "gap": 0.1, "level": 97.9},

@@ -7,7 +7,6 @@ import numpy as np
 from vglib import figures
 from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, Curve, Drawing, Panel, mark, theory
 from vglib.lab import Control, Lab, controls
-from vglib.lab.controls import choice, ladder, slider
 from vglib.probe import Array
 from vglib.sigmoid import cost, hidden, signs, twins, unit, variance, walk
 
@@ -18,7 +17,7 @@ PRE_ACTIVATION = "pre-activation z"
 
 
 def _step_size(value: float, low: float, high: float) -> Control:
-    return slider("step size", value, low, high, tooltip="The learning rate.", log=True)
+    return controls.slider("step size", value, low, high, tooltip="The learning rate.", log=True)
 
 
 def _test_accuracy(curves: list[Curve], steps: int) -> Panel:
@@ -51,8 +50,8 @@ def curves_lab() -> Lab:
     return Lab(
         unit.curves,
         draw_curves,
-        activation=choice("function", "sigmoid", ["sigmoid", "tanh"], "Which curve."),
-        z=slider("z", 2.0, -8, 8, tooltip="The pre-activation.", step=0.02),
+        activation=controls.choice("function", "sigmoid", ["sigmoid", "tanh"], "Which curve."),
+        z=controls.slider("z", 2.0, -8, 8, tooltip="The pre-activation.", step=0.02),
         presets={
             "steepest": {"z": 0.0},
             "the famous 2": {},
@@ -85,9 +84,9 @@ def one_sign_lab() -> Lab:
     return Lab(
         signs.counting,
         draw_one_sign,
-        batch=ladder("batch size", 1, sizes, "Samples that a gradient is averaged over."),
-        layer=ladder("layer", 3, [2, 3, 4], "Whose weights: hidden 2 or 3, or readout 4."),
-        steps=ladder("training steps", 0, lengths, "Steps of SGD before the count."),
+        batch=controls.ladder("batch size", 1, sizes, "Samples that a gradient is averaged over."),
+        layer=controls.ladder("layer", 3, [2, 3, 4], "Whose weights: hidden 2 or 3, or readout 4."),
+        steps=controls.ladder("training steps", 0, lengths, "Steps of SGD before the count."),
         seed=controls.seed(),
         presets={
             "one sample": {},
@@ -137,10 +136,10 @@ def zigzag_lab() -> Lab:
     return Lab(
         walk.walk,
         draw_walk,
-        inputs=choice("inputs", "sigmoid", [*walk.INPUTS], "What feeds the two weights."),
-        batch=ladder("batch size", 1, [1, 2, 5, 10, 50, 500], "Samples in a step."),
+        inputs=controls.choice("inputs", "sigmoid", [*walk.INPUTS], "What feeds the two weights."),
+        batch=controls.ladder("batch size", 1, [1, 2, 5, 10, 50, 500], "Samples in a step."),
         lr=_step_size(0.5, 0.05, 20),
-        goal=choice("goal", goals[0], goals, "Where the weights go."),
+        goal=controls.choice("goal", goals[0], goals, "Where the weights go."),
         seed=controls.seed(),
         presets={
             "sigmoid, sample by sample": {},
@@ -210,7 +209,7 @@ def forward_lab() -> Lab:
         draw_forward,
         depth=controls.depth(10),
         weight_scale=controls.weight_scale(),
-        init=choice("init", "N(0, 1)", [*variance.INITS], "How weights are drawn."),
+        init=controls.choice("init", "N(0, 1)", [*variance.INITS], "How weights are drawn."),
         width=controls.width(500),
         seed=controls.seed(),
         presets={
@@ -240,7 +239,7 @@ def output_lab() -> Lab:
     return Lab(
         unit.output_neuron,
         draw_output,
-        z=slider("start z", 6.0, -8, 8, tooltip="Where the output starts.", step=0.1),
+        z=controls.slider("start z", 6.0, -8, 8, tooltip="Where the output starts.", step=0.1),
         lr=_step_size(0.5, 0.01, 5),
         presets={
             "wrong and saturated": {},
@@ -275,8 +274,8 @@ def cost_lab() -> Lab:
         cost.timing,
         draw_cost,
         repeatable=False,
-        width=ladder("width", 100, [32, 64, 100, 128, 256, 512, 1024], "Units a layer."),
-        batch=ladder("batch size", 128, [16, 32, 64, 128, 256], "Samples in a batch."),
+        width=controls.ladder("width", 100, [32, 64, 100, 128, 256, 512, 1024], "Units a layer."),
+        batch=controls.ladder("batch size", 128, [16, 32, 64, 128, 256], "Samples in a batch."),
         seed=controls.seed(),
         presets={
             "small layer": {"width": 32, "batch": 64},
@@ -303,7 +302,7 @@ def hidden_lab() -> Lab:
     return Lab(
         hidden.training,
         draw_hidden,
-        kind=choice("net", "plain", hidden.KINDS, "What stands around the sigmoids."),
+        kind=controls.choice("net", "plain", hidden.KINDS, "What stands around the sigmoids."),
         depth=controls.depth(20, 30),
         lr=_step_size(0.2, 0.02, 2),
         seed=controls.seed(),
