@@ -14,6 +14,7 @@ import importlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import nan
 from pathlib import Path
 from statistics import median, quantiles
@@ -96,7 +97,7 @@ MATPLOTLIB_SOURCE = """
 import matplotlib.pyplot as plt
 import numpy as np
 from ipywidgets import FloatLogSlider, interact
-from vglib.start_here.experiments import gradient_flow
+from vglib.start_here.flow import gradient_flow
 
 def show(weight_scale):
     flow = gradient_flow(depth=20, weight_scale=weight_scale)
@@ -254,6 +255,27 @@ def _kernel_share(where: tuple[str, str, str, str], depth: int) -> str:
     )
 
 
+def _kernel_alone(chapter: str, name: str) -> str:
+    """Say how long a move of a lab's first slider keeps the kernel busy, and with what."""
+    with one_thread():
+        lab = getattr(importlib.import_module(f"vglib.{chapter}.labs"), name)()
+        kinds = ((n, w) for n, w in lab.widgets.items() if type(w).__name__ == "SelectionSlider")
+        control, widget = next(kinds)
+        stops = [value for _, value in widget.options]
+        # Each stop once: what a lab has computed it may know.
+        ahead = [*stops[widget.index + 1 :], *reversed(stops[: widget.index])][:KERNEL_MOVES]
+        python = cProfile.Profile()
+        whole = []
+        for number, stop in enumerate(ahead):
+            move = partial(lab.set, **{control: stop})
+            whole.append(1000 * time_of(move if number % 2 else partial(python.runcall, move)))
+    return (
+        f"A move of `{name}`, control {control}, keeps the kernel busy for {median(whole):.0f} ms; "
+        f"by function, its own time {own_time(python, 6)}. The rest is the way there and back, "
+        "plotly, and the browser's painting, which has no graphics card here."
+    )
+
+
 def _every_lab(browser: Path) -> Part:
     """Press a key on the first slider of each lab that answers; judge each chapter's slowest."""
     part = Part()
@@ -274,6 +296,8 @@ def _every_lab(browser: Path) -> Part:
                 slowest = max(times, key=lambda name: times[name][which])
                 what = f"{word} repaint, slowest of {len(times)} labs of {chapter}: `{slowest}`"
                 part.rows.append(within(what, times[slowest][which], limit, "ms"))
+        slow = [name for name, (first, last) in times.items() if first > FIRST or last > LAST]
+        part.notes += [_kernel_alone(chapter, name) for name in slow]
         shown = ", ".join(f"`{n}` {_answer(found)}" for n, found in answers.items())
         part.notes.append(f"Labs of {chapter}, key press to first and last repaint: {shown}.")
         progress(part.notes[-1])

@@ -1,11 +1,12 @@
 """Computing a Trace, against the bare matrix products that it needs."""
 
+from __future__ import annotations
+
 import cProfile
 import time
 from collections.abc import Callable
 from functools import partial
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from benchmarks.report import Part, Row, progress, within
 from benchmarks.timing import own_time, time_of
 from vglib.networks import MLP, mlp
 from vglib.probe import trace
+from vglib.training import one_thread
 
 DEPTHS = (10, 30, 100, 300, 1000)
 ACTIVATIONS = {"relu": "he", "tanh": "glorot", "sigmoid": "glorot"}
@@ -31,8 +33,9 @@ SECONDS = 6.0
 REPEATS = (3, 60)
 
 
+@one_thread()
 def measure() -> Part:
-    """Time trace and floor in turn and compare each pair."""
+    """Time trace and floor in turn and compare each pair, on one thread as a kernel does."""
     part = Part()
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(BATCH, N_IN, generator=generator, dtype=torch.float64)
@@ -42,7 +45,7 @@ def measure() -> Part:
         for depth in DEPTHS:
             progress(f"trace, {activation}, depth {depth}")
             network = mlp(depth, WIDTH, n_in=N_IN, activation=activation, init=init)
-            products = min((bare_products(network, by) for by in (True, False)), key=time_of)
+            products = bare_products(network, generator)
             timed[depth] = in_turn(products, partial(trace, network, x, y, cross_entropy))
         part.rows += _rows(activation, timed)
         if _ratio(timed[100]) > BAR:
@@ -50,17 +53,14 @@ def measure() -> Part:
     return part
 
 
-def bare_products(network: MLP, by_numpy: bool) -> Callable[[], None]:
-    """Return a function that does the matrix products of a trace, by NumPy or torch, and no more.
+def bare_products(network: MLP, generator: torch.Generator) -> Callable[[], None]:
+    """Return a function that does the matrix products of a trace and nothing else.
 
     For each layer h W^T forward, delta^T h for the weights, and delta W for the layer below.
     """
-    generator = torch.Generator().manual_seed(0)
-    weights: list[Any] = [w.detach() for w in network.weights]
-    inputs: list[Any] = [_normal(BATCH, w.shape[1], generator) for w in weights]
-    deltas: list[Any] = [_normal(BATCH, w.shape[0], generator) for w in weights]
-    if by_numpy:
-        weights, inputs, deltas = ([a.numpy() for a in s] for s in (weights, inputs, deltas))
+    weights = [w.detach() for w in network.weights]
+    inputs = [_normal(BATCH, w.shape[1], generator) for w in weights]
+    deltas = [_normal(BATCH, w.shape[0], generator) for w in weights]
 
     @torch.no_grad()
     def products() -> None:

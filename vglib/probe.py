@@ -112,7 +112,7 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     pres: list[Tensor] = []
     acts: list[Tensor] = [x]
     for weight, bias, phi in zip(weights, biases, activations, strict=True):
-        pres.append(_product(acts[-1], weight.T).add_(bias))
+        pres.append((acts[-1] @ weight.T).add_(bias))
         acts.append(phi.function(pres[-1]))
     value, unit = _loss_and_gradient(loss, acts[-1], y)
 
@@ -125,10 +125,10 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
         # Where the forward pass has overflowed there is no gradient to carry further down.
         if isnan(log_delta[i]):
             break
-        log_dw[i] = delta.log + log_norm(_product(delta.unit.T, acts[i]))
+        log_dw[i] = delta.log + log_norm(delta.unit.T @ acts[i])
         log_db[i] = delta.log + log_norm(delta.unit.sum(0))
         if i:
-            delta = Scaled(_product(delta.unit, weights[i]), delta.log)
+            delta = Scaled(delta.unit @ weights[i], delta.log)
     return Trace(
         names=_mlp_names(network),
         loss=value,
@@ -139,13 +139,6 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
         log_bias_grad=log_db,
         weight_norm=np.array([norm(w) for w in weights]),
     )
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """Return the matrix product; on a processor NumPy takes a third less time for it than torch."""
-    if left.device.type != "cpu" or left.dtype != torch.float64:
-        return left @ right
-    return torch.from_numpy(left.numpy() @ right.numpy())
 
 
 @dataclass(frozen=True)

@@ -67,16 +67,18 @@ export class Figure {
     });
   }
 
-  // Whether a change only moves the points of a plain line, or an axis by which they are drawn.
+  // Whether a change only moves the points of a plain line, or an axis by which they are drawn. The
+  // legend, which names what is there, can wait until the rest.
   isMove([index, path, value]) {
     if (index < 0) return value && /^[xy]axis\d*\.(range|dtick)$/.test(path);
     const trace = this.data[index];
+    if (path === "showlegend") return true;
     return (
       (path === "x" || path === "y") &&
       trace.type === "scatter" &&
       !trace.mode.includes("text") &&
       (trace.line?.shape ?? "linear") === "linear" &&
-      value?.length === trace[path]?.length
+      value?.length !== undefined
     );
   }
 
@@ -105,15 +107,21 @@ export class Figure {
     }
     if (!group) return !places.length;
     const lines = group.querySelectorAll(".lines > .js-line");
-    const points = group.querySelectorAll(".points > path");
+    const points = [...group.querySelectorAll(".points > path")];
     const wantsLine = trace.mode.includes("lines") && path !== "";
     const wantsPoints = trace.mode.includes("markers") ? places.length : 0;
-    if (wantsLine !== lines.length > 0 || wantsPoints !== points.length) return false;
+    if ((wantsLine && !lines.length) || (wantsPoints && !points.length)) return false;
     lines.forEach((line, i) => {
-      line.setAttribute("d", i ? "M0,0" : path);
+      line.setAttribute("d", i || !wantsLine ? "M0,0" : path);
     });
+    // New points look like the last, so one is kept, out of sight, where there is none to show: the
+    // curve of a training that begins anew is back in a moment.
+    while (points.length > Math.max(1, wantsPoints)) points.pop().remove();
+    while (points.length < wantsPoints) {
+      points.push(points.at(-1).parentNode.appendChild(points.at(-1).cloneNode()));
+    }
     points.forEach((point, i) => {
-      point.setAttribute("transform", `translate(${places[i]})`);
+      point.setAttribute("transform", `translate(${wantsPoints ? places[i] : [-FAR, -FAR]})`);
     });
     return true;
   }
