@@ -29,7 +29,7 @@ CORE: dict[str, set[str]] = {
     "learn": {"numpy", "vglib.scaled"},
     "probe": {
         *("numpy", "torch"),
-        *("vglib.checks", "vglib.networks", "vglib.results", "vglib.scaled"),
+        *("vglib.networks", "vglib.results", "vglib.scaled"),
     },
     "backprop": {
         *("numpy", "scipy", "torch"),

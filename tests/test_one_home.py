@@ -102,20 +102,3 @@ def test_a_panel_takes_the_logarithms():
     assert {
         file: drawn_by_hand(text) for file, text in drawings.items() if drawn_by_hand(text)
     } == {}
-
-
-def private_names(text: str) -> list[str]:
-    """Attributes with a leading underscore of anything but `self` and `cls`; `_repr_*_`, the
-    protocol by which IPython shows an object, is public."""
-    found = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Attribute) and re.match(r"_(?!_|repr_\w+_$)", node.attr):
-            owner = node.value.id if isinstance(node.value, ast.Name) else ""
-            if owner not in ("self", "cls"):
-                found.append(ast.unparse(node))
-    return found
-
-
-def test_nobody_touches_what_is_private_elsewhere():
-    assert private_names("figure._layout_obj; self._x; a._repr_html_()") == ["figure._layout_obj"]
-    assert {file: private_names(text) for file, text in FILES.items() if private_names(text)} == {}

@@ -562,7 +562,7 @@ def test_a_network_without_layers_is_refused(network: nn.Module) -> None:
 @pytest.mark.parametrize("build", [lambda n: n, sequential], ids=["mlp", "any module"])
 def test_a_loss_that_is_no_scalar_is_refused(build: Callable) -> None:
     network, x, y = CASES[0].build()
-    with pytest.raises(ValueError, match=r"shape .*\(5,\).*scalar"):
+    with pytest.raises(ValueError, match=r"shape \(5,\).*scalar"):
         trace(build(network), x, y, lambda o, y: F.cross_entropy(o, y, reduction="none"))
 
 

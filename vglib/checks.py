@@ -7,7 +7,10 @@ from numbers import Integral
 def require(name: str, value: object, ok: object, allowed: str) -> None:
     """Raise ValueError, "depth is -1; it must be at least 1.", unless `ok`."""
     if not ok:
-        raise ValueError(f"{name} is {value!r}; it must be {allowed}.")
+        # NumPy's own way to show a number names its type, and an array fills the page.
+        shown = repr(value.tolist() if hasattr(value, "tolist") else value)
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        raise ValueError(f"{name} is {shown}; it must be {allowed}.")
 
 
 def one_of(noun: str, name: object, known: Iterable[object]) -> None:

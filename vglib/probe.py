@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vglib.checks import require
 from vglib.networks import MLP
 from vglib.results import result
 from vglib.scaled import Scaled, log_norm, norm
@@ -90,8 +89,9 @@ def trace(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     `loss(output, y)` must return a scalar. Raises ValueError if it does not, or if the network has
     no layer.
     """
-    take = _trace_mlp if type(network) is MLP else _trace_any
-    return take(network, x, y, loss)  # type: ignore[arg-type]
+    if type(network) is MLP:
+        return _trace_mlp(network, x, y, loss)
+    return _trace_any(network, x, y, loss)
 
 
 def layer_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -219,8 +219,9 @@ def _unique(names: list[str]) -> tuple[str, ...]:
 
 
 def _scalar(value: Tensor) -> Tensor:
-    shape = tuple(value.shape)
-    require("the shape of the loss", shape, not shape, "(), a scalar: average over the batch")
+    if shape := tuple(value.shape):
+        said = f"The loss has shape {shape}"
+        raise ValueError(f"{said}; it must be a scalar: average over the batch.")
     return value
 
 

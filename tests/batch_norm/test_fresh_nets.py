@@ -3,6 +3,7 @@ from math import asin, log, pi, sqrt
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from vglib.activations import ACTIVATIONS
 from vglib.batch_norm.fresh_nets import (
@@ -75,9 +76,11 @@ def test_the_scale_of_the_weights_drops_out():
     assert five.normed.log_weight_grad[3] == pytest.approx(
         one.normed.log_weight_grad[3] - log(5), abs=0.02
     )
-    z = np.random.default_rng(0).standard_normal((64, 50))
-    same, scaled = (standardise(c * z, "batch")[0] for c in (1.0, 10.0))
-    np.testing.assert_allclose(same, scaled, atol=1e-3)
+    z = torch.from_numpy(np.random.default_rng(0).standard_normal((64, 50)))
+    same, scaled = (F.batch_norm(c * z, None, None, training=True) for c in (1.0, 10.0))
+    torch.testing.assert_close(same, scaled, atol=1e-3, rtol=0)
+    for c, theirs in ((1.0, same), (10.0, scaled)):
+        np.testing.assert_allclose(standardise(c * z.numpy(), "batch")[0], theirs, atol=1e-9)
     assert scaled_gradient(10.0) == pytest.approx(0.1, rel=1e-3)
 
 

@@ -38,8 +38,8 @@ def test_the_hand_written_descent_is_fit(loss):
     [
         ({"lr": 0.0}, "lr is 0.0"),
         ({"lr": float("nan")}, "lr is nan"),
-        ({"epochs": 0}, "whole numbers from 1 on"),
-        ({"batch": 0}, "whole numbers from 1 on"),
+        ({"epochs": 0}, "a whole number from 1 on"),
+        ({"batch": 0}, "a whole number from 1 on"),
     ],
 )
 def test_a_descent_that_cannot_be_is_refused(change, says):

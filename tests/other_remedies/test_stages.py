@@ -20,7 +20,7 @@ def test_the_cached_nets_stay_as_they_are():
     np.testing.assert_array_equal(first.accuracy, again.accuracy)
     np.testing.assert_array_equal(first.accuracy[:4], other.accuracy)
     np.testing.assert_array_equal(first.log_delta, again.log_delta)
-    module._Tuning.cache_clear()
+    module._tuning.cache_clear()
     np.testing.assert_array_equal(last(pretraining(epochs=7)).accuracy, first.accuracy)
 
 
@@ -103,7 +103,7 @@ def test_the_net_is_watched_layer_by_layer_and_epoch_by_epoch():
 def test_an_epoch_that_is_interrupted_leaves_no_trace(monkeypatch):
     values = {"depth": 2, "layers": 0, "epochs": 2, "seed": 9}
     whole = last(pretraining(**values)).accuracy
-    module._Tuning.cache_clear()
+    module._tuning.cache_clear()
     descend = module.greedy.descend
 
     def interrupted(network, *arguments, **options):

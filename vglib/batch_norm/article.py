@@ -92,7 +92,7 @@ def placing(lr: float = 0.1, steps: int = 40, seed: int = 0) -> Iterator[Places]
 
 
 def folded(model: nn.Module) -> nn.Sequential:
-    """Return a copy in evaluation with every batch norm right behind a linear layer folded into it.
+    """Return a chain of layers in evaluation, each batch norm folded into the layer before it.
 
     s = gamma / sqrt(running_var + eps); W' = s W, row by row; b' = s (b - running_mean) + beta.
     """

@@ -145,8 +145,8 @@ def build(
 def flow(net: NormedNet, x: Tensor, y: Tensor) -> Flow:
     """Run forward and backward (cross-entropy) with delta carried as (unit array, ln before it).
 
-    With g = dL/dh_l: delta_l = norm_backward(gamma phi'(a_l) g), dL/dW_l = delta_l^T h_(l-1), and
-    g of the layer before is delta_l W_l.
+    With g = dL/dh_l: delta_l = standardise_backward(gamma phi'(a_l) g),
+    dL/dW_l = delta_l^T h_(l-1), and g of the layer before is delta_l W_l.
     """
     weights, phi, normed = [w.numpy() for w in net.weights], net.activation, net.kind != "none"
     h, seen = x.numpy(), []

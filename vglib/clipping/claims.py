@@ -24,9 +24,6 @@ TEXTBOOK = np.array([0.9, 100.0])
 _exact = partial(Claim, exact=True, seeds=1)
 
 
-# Verdicts that hang on a limit: `words` take what was found as {}, or in per cent as {share}.
-
-
 def _cliff_ratio(seed: int) -> float:
     found = cliff.cliff(b=-1.8 + float(np.random.default_rng(seed).uniform(0, 0.02)))
     return found.clipped.best / found.plain.best

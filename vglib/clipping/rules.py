@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 from torch.nn.functional import cross_entropy
 
 from vglib.backprop import Flat
+from vglib.checks import one_of
 from vglib.data import digits
 from vglib.networks import mlp
 from vglib.probe import Array
@@ -172,7 +173,8 @@ def scopes(
         after = np.array([log_norm(p) for p in clipped])
         cosines = np.array([cosine(p, q) for p, q in zip(parts, clipped, strict=True)])
         return Scopes(rule, threshold, before, after, cosines)
-    ends = {"whole norm": [], "two groups": [-1], "each layer": range(1, len(parts))}[rule]
-    groups = np.split(before, ends)
+    ends = {"whole norm": [], "two groups": [-1], "each layer": range(1, len(parts))}
+    one_of("rule", rule, [*ends, "each entry"])
+    groups = np.split(before, ends[rule])
     cut = [logs + min(0.0, log(threshold) - _log_length(logs)) for logs in groups]
     return Scopes(rule, threshold, before, np.concatenate(cut), np.ones(len(parts)))

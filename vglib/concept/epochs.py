@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from vglib.backprop import Flat
-from vglib.checks import one_of, require
+from vglib.checks import one_of, require, whole
 from vglib.concept.speed import sigmoid_net
 from vglib.data import Dataset, digits
 from vglib.losses import nielsen_cross_entropy, quadratic
@@ -16,7 +17,9 @@ from vglib.results import at_its_end, last, result
 from vglib.scaled import log_norm, norm
 from vglib.words import count, factor, percent
 
-LOSSES: Mapping[str, Loss] = {"quadratic": quadratic, "cross-entropy": nielsen_cross_entropy}
+LOSSES: Mapping[str, Loss] = MappingProxyType(
+    {"quadratic": quadratic, "cross-entropy": nielsen_cross_entropy}
+)
 
 
 @result
@@ -165,8 +168,8 @@ def descend(
     net. Raises ValueError for lr that is not positive and finite, or epochs or batch below 1.
     """
     require("lr", lr, isfinite(lr) and lr > 0, "a positive finite number")
-    if min(epochs, batch) < 1:
-        raise ValueError("epochs and batch must be whole numbers from 1 on.")
+    for name, number in (("epochs", epochs), ("batch", batch)):
+        require(name, number, whole(number, 1), "a whole number from 1 on")
     x, y = net.rows(data.x_train.numpy()), data.y_train.numpy()
     generator = torch.Generator().manual_seed(seed)
     for epoch in range(1, epochs + 1):

@@ -28,7 +28,7 @@ def log_norm_variance(phi: Function, depth: int, width: int) -> float:
     Raises ValueError for depth < 1 or width < 1.
     Source: Hanin & Nica 2020, theorem 1.
     """
-    for name, number in (("The number of layers", depth), ("width", width)):
+    for name, number in (("depth", depth), ("width", width)):
         require(name, number, number >= 1, "at least 1")
     return depth / width * (square_ratio(phi, 1.0) - 1)
 

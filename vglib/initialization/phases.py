@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from vglib import theory
-from vglib.activations import ACTIVATIONS
+from vglib.activations import ACTIVATIONS, get_activation
 from vglib.initialization.mean_field import depth_scale
 from vglib.initialization.schemes import LARGE_Q, SMALL_Q, normal_inputs
 from vglib.networks import mlp
@@ -123,7 +123,7 @@ def phase_point(
 
     8 random inputs, cross-entropy at a readout of 10 outputs with weights N(0, sigma_w^2 / n).
     """
-    phi = ACTIVATIONS[activation]
+    phi = get_activation(activation)
     q = theory.q_fixed_point(phi.phi, sigma_w, sigma_b)
     settled = SMALL_Q < q < LARGE_Q
     mean_square = float(theory.gaussian_mean(lambda z: phi.phi(z) ** 2, q)) if settled else 1.0

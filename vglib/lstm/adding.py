@@ -5,6 +5,7 @@ from math import inf
 
 import numpy as np
 
+from vglib.checks import one_of
 from vglib.lstm.cells import Array, backward, make_cell
 from vglib.lstm.learner import Learner
 from vglib.results import at_its_end, kept, result
@@ -91,7 +92,9 @@ def learning_to_add(
     Without `updates` there are at most 300, and fewer for long sequences, to take half a second.
     Yields what is there so far.
     """
-    updates = updates or min(LAG_UPDATES, LAG_BUDGET // length)
+    one_of("net", net, NETS)
+    if updates is None:
+        updates = min(LAG_UPDATES, LAG_BUDGET // length)
     kind, bias, lr = NETS[net]
     generator = np.random.default_rng([seed, 5])
     cell = make_cell(kind, 2, ADDING_UNITS, keep_bias=bias, generator=generator)

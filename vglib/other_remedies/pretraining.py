@@ -124,13 +124,16 @@ def learning(
 
 
 def learn_to_copy(layer: Layer, x: Array, **options: Any) -> Array:
-    """Train one layer by `learning`, which may raise; return its error, at first and by epoch."""
+    """Train one layer in place to copy its input; return its error, at first and by epoch.
+
+    Raises ValueError as `learning` does, whose `options` these are.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         return np.array([layer.error(x), *(one.error(x) for one in learning(layer, x, **options))])
 
 
 def learn_by_contrast(layer: Layer, x: Array, **options: Any) -> Array:
-    """Train one layer by `learning` as an RBM; return its errors as a copier, as above."""
+    """Train one layer in place as an RBM; return its errors as `learn_to_copy` does."""
     return learn_to_copy(layer, x, method="RBM", **options)
 
 

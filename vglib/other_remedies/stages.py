@@ -113,7 +113,7 @@ def pretraining(
         if len(stack) < done:
             so_far = replace(start, layers=len(stack), afterwards="")
             yield _stage(so_far, plain, planned, epochs)
-    stage, tuning = _stage(start, plain, planned, epochs), _Tuning(start)
+    stage, tuning = _stage(start, plain, planned, epochs), _tuning(start)
     while True:
         yield replace(stage, accuracy=_padded(tuning.accuracies, planned))
         if len(tuning.accuracies) > planned:
@@ -188,7 +188,6 @@ def _begun(start: Start) -> tuple[MLP, list[Layer]]:
     return network, stack
 
 
-@lru_cache(maxsize=64)
 class _Tuning:
     """The fine-tuning of a start, as far as anybody has asked: `accuracies` from epoch 0 on."""
 
@@ -201,6 +200,9 @@ class _Tuning:
         network, number = deepcopy(self.network), len(self.accuracies)
         (found,) = greedy.descend(network, self.data, epochs=1, seed=self.seed, first_epoch=number)
         self.network, self.accuracies = network, [*self.accuracies, float(found)]
+
+
+_tuning = lru_cache(maxsize=64)(_Tuning)
 
 
 def _pictures(stack: Sequence[Layer], method: str) -> Array:

@@ -2,25 +2,29 @@
 
 from collections.abc import Mapping
 from math import sqrt
+from types import MappingProxyType
 
 import numpy as np
 
+from vglib.checks import one_of
 from vglib.data import digits
-from vglib.residuals.stack import FORMS, SIGMA_W, Array, Labels, Stack, normal_numbers
+from vglib.residuals.stack import SIGMA_W, Array, Labels, Stack, normal_numbers
 
 BATCH = 32
 N_IN, N_OUT = 64, 10
 
-FORMULA: Mapping[str, str] = {
-    "plain": "h' = φ(W h)",
-    "residual": "h' = h + α φ(W h)",
-    "pre-activation": "h' = h + α W φ(h)",
-    "pre-activation with BN": "h' = h + α W φ(BN(h))",
-    "ReLU after the sum": "h' = φ(h + α W φ(h))",
-    "highway": "h' = (1 − T) h + T φ(W h), T = α",
-    "ReZero": "h' = h + a φ(W h), a = 0 at the start",
-    "deep supervision": "h' = φ(W h), and a loss, weighed α, at every layer",
-}
+FORMULA: Mapping[str, str] = MappingProxyType(
+    {
+        "plain": "h' = φ(W h)",
+        "residual": "h' = h + α φ(W h)",
+        "pre-activation": "h' = h + α W φ(h)",
+        "pre-activation with BN": "h' = h + α W φ(BN(h))",
+        "ReLU after the sum": "h' = φ(h + α W φ(h))",
+        "highway": "h' = (1 − T) h + T φ(W h), T = α",
+        "ReZero": "h' = h + a φ(W h), a = 0 at the start",
+        "deep supervision": "h' = φ(W h), and a loss, weighed α, at every layer",
+    }
+)
 KINDS = tuple(FORMULA)
 
 
@@ -35,8 +39,9 @@ def build(
     kind: str, depth: int, width: int, alpha: float, weight_scale: float, activation: str, seed: int
 ) -> Stack:
     """Build the blocks of a net of one kind; weights N(0, 1/n), N(0, 2/n) for ReLU, times scale."""
-    # A kind whose form is not "layer" has it in its name.
-    form = next((form for form in FORMS if form in kind), "layer")
+    one_of("kind of block", kind, KINDS)
+    forms = {"pre-activation with BN": "pre-activation", "ReLU after the sum": "after the sum"}
+    form = "pre-activation" if kind == "pre-activation" else forms.get(kind, "layer")
     (a, b), norm = mixture(kind, alpha), kind == "pre-activation with BN"
     weights, turned = normal_numbers(depth, width, seed)
     gain = SIGMA_W[activation] * weight_scale / sqrt(width)

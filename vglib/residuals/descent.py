@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import zip_longest
 from math import inf, isfinite, log, sqrt
 
+from vglib.checks import one_of
 from vglib.residuals.blocks import build, digit_arrays
 from vglib.residuals.flow import Flow, measure
 from vglib.residuals.net import WIDTH, Net, Training, lab_steps, training
@@ -62,6 +63,7 @@ def curing(
     steps: int | None = None,
 ) -> Iterator[Cured]:
     """Train with a cure on digits: cross-entropy, SGD with momentum 0.9, batch 32, 60 steps."""
+    one_of("cure", cure, CURES)
     taken, note = lab_steps(depth, steps)
     alpha = 1 / sqrt(depth) if cure == CURES[3] else 1.0
     stack = build("residual", depth, WIDTH, alpha, weight_scale, "relu", seed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import log, pi, sqrt
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from vglib.results import result
 from vglib.words import count, power_of_ten
 
 # The block and the activation of each.
-GROWTHS: Mapping[str, tuple[str, str]] = {
-    "ReLU": ("pre-activation", "relu"),
-    "tanh": ("pre-activation", "tanh"),
-    "BN and ReLU": ("pre-activation with BN", "relu"),
-}
+GROWTHS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "ReLU": ("pre-activation", "relu"),
+        "tanh": ("pre-activation", "tanh"),
+        "BN and ReLU": ("pre-activation with BN", "relu"),
+    }
+)
 TANH_C = 8 / (3 * sqrt(2 * pi))
 BN_EXPONENT = pi / (pi - 1)
 

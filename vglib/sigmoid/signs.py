@@ -14,7 +14,7 @@ from vglib.backprop import Flat
 from vglib.data import digits
 from vglib.networks import MLP, mlp
 from vglib.probe import Array
-from vglib.results import at_its_end, result
+from vglib.results import at_its_end, frozen, result
 from vglib.sigmoid.net import descend
 from vglib.words import percent
 
@@ -35,9 +35,6 @@ def one_sign_share(gradient: Tensor) -> Tensor:
     return (up ^ down).sum(-1).double() / (up | down).sum(-1)
 
 
-# A slider that changes the batch alone need not send the images through the nets again. None of
-# these is trained on: `_training` goes on with copies.
-@lru_cache(maxsize=16)
 def parts(network: MLP, layer: int) -> tuple[Array, Array]:
     """Return each training image's delta_l (images, units) and h_(l-1) (images, weights)."""
     data = digits()
@@ -49,6 +46,12 @@ def parts(network: MLP, layer: int) -> tuple[Array, Array]:
     loss = F.cross_entropy(h, data.y_train, reduction="sum")
     (delta,) = torch.autograd.grad(loss, pres[layer - 1])
     return delta.numpy(), inputs[layer - 1].detach().numpy()
+
+
+# A slider that changes the batch alone need not send the images through the nets again.
+@lru_cache(maxsize=16)
+def _parts(network: MLP, layer: int, taken: int) -> tuple[Array, Array]:
+    return frozen(parts(network, layer))
 
 
 @lru_cache(maxsize=4)
@@ -116,7 +119,7 @@ def counting(batch: int = 1, layer: int = 3, steps: int = 0, seed: int = 0) -> I
     for taken, nets in _training(steps, seed):
         shares, chosen, positive = {}, {}, {}
         for name, network in zip(NETS, nets, strict=True):
-            delta, h = parts(network, layer)
+            delta, h = _parts(network, layer, taken)
             gradients = [np.matmul(delta[rows].swapaxes(1, 2), h[rows]) for rows in draws]
             means = [one_sign_share(torch.from_numpy(g)).mean() for g in gradients]
             shares[name], chosen[name] = np.array(means), float(means[at])

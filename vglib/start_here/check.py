@@ -2,8 +2,9 @@
 
 from math import sqrt
 
+from vglib.activations import get_activation
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
-from vglib.start_here.game import critical_scale
+from vglib.theory import critical_sigma_w
 
 guess = ChoiceExercise(
     "my_guess",
@@ -16,6 +17,12 @@ guess = ChoiceExercise(
         "C": f"0.5^19 = {0.5**19:.2g}. Nothing that shrinks by a factor each layer shrinks slowly.",
     },
 )
+
+
+def _critical(activation: str) -> float:
+    phi = get_activation(activation)
+    return critical_sigma_w(phi.phi, phi.dphi, 0.0)
+
 
 share = FunctionExercise(
     "share",
@@ -49,7 +56,7 @@ verdict = FunctionExercise(
 relu_scale = NumberExercise(
     "relu_scale",
     "give a number for ReLU.",
-    expected=lambda: critical_scale("relu"),
+    expected=lambda: _critical("relu"),
     rtol=0.03,
     near={
         1.0: "At 1 each layer halves the squared gradient.",
@@ -62,7 +69,7 @@ relu_scale = NumberExercise(
 tanh_scale = NumberExercise(
     "tanh_scale",
     "give a number for tanh.",
-    expected=lambda: critical_scale("tanh"),
+    expected=lambda: _critical("tanh"),
     rtol=0.03,
     near={5 / 3: "That is the gain many libraries recommend; try it in the lab at depth 100."},
     hint="Near 0 tanh is the identity: which scale suits the identity?",
@@ -72,7 +79,7 @@ tanh_scale = NumberExercise(
 sigmoid_scale = NumberExercise(
     "sigmoid_scale",
     "give a number for the sigmoid.",
-    expected=lambda: critical_scale("sigmoid"),
+    expected=lambda: _critical("sigmoid"),
     rtol=0.03,
     near={
         4.0: "4 makes up for the slope 1/4 at its best point, but most units are not there.",

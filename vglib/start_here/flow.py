@@ -7,6 +7,7 @@ import numpy as np
 from torch.nn.functional import cross_entropy
 
 from vglib.activations import get_activation
+from vglib.checks import require, whole
 from vglib.data import digits
 from vglib.networks import mlp, sigma_w
 from vglib.probe import Array, Trace, trace
@@ -97,6 +98,7 @@ def gradient_flow(
     Where more than `budget` multiply-adds would be needed, the width is narrowed and the verdict
     says so. Raises ValueError for an argument out of range. Source: Schoenholz et al. 2017.
     """
+    require("depth", depth, whole(depth, 1), "a whole number from 1 on")
     note, widest = "", int((budget / (3 * BATCH * depth)) ** 0.5)
     if width > widest:
         note = f" (Width {width} would take long at depth {depth}; this is width {widest}.)"
