@@ -10,6 +10,8 @@ def test_what_an_argument_must_be_is_one_sentence():
         require("depth", -1, False, "at least 1")
     with pytest.raises(ValueError, match=r"^name is 'x'; it must be one of a, b\.$"):
         require("name", "x", (), "one of a, b")
+    with pytest.raises(ValueError, match="float64'>; it must be a number"):
+        require("q", np.float64, False, "a number")
     with pytest.raises(ValueError, match=r"^q is -1\.0; it must be 0 or positive\.$"):
         require("q", np.float64(-1), False, "0 or positive")
     with pytest.raises(

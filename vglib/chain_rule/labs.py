@@ -31,8 +31,8 @@ def _sizes(seen: chain.Chain) -> Panel:
         "hovertemplate": "10^%{y:.2f}",
     }
 
-    def line(name: str, y: float, color: str) -> Curve:
-        style = {"text": ["", f" {name}"], "textposition": "middle right", "cliponaxis": False}
+    def line(name: str, y: float, color: str, place: str) -> Curve:
+        style = {"text": ["", name], "textposition": f"{place} left", "cliponaxis": False}
         return level(name, y, ends, color, mode="lines+text", style=style)
 
     top = Curve("size", places, sizes, mode="markers")
@@ -40,8 +40,11 @@ def _sizes(seen: chain.Chain) -> Panel:
     # Under the axis no line runs through a number.
     labels = [f"{name}<br><b>{value:.3g}</b>" for name, value in zip(names, values, strict=True)]
     title, x_title = "|w s′(z)|: each factor, and their product", "neuron (1 is nearest the input)"
-    content: list[Any] = [bars, top, line("1", 1.0, ORANGE), line("1/4", 0.25, GREEN)]
+    lines = [line("1", 1.0, ORANGE, "top"), line("1/4", 0.25, GREEN, "bottom")]
+    content: list[Any] = [bars, top, *lines]
     axes: dict[str, Any] = {"x_range": ends, "x_ticks": dict(zip(places, labels, strict=True))}
+    # Where the panel is narrow, plotly would turn them on end.
+    axes["x_axis"] = {"tickangle": 0, "tickfont": {"size": 13}}
     return Panel(title, content, x_title, "log", y_range=(FLOOR, 1.5), **axes)
 
 

@@ -90,8 +90,8 @@ class Lab(_OnPage):
             found = experiment(**self.values)
             self.result = last(found) if isinstance(found, Iterator) else found
             self._drawn = draw(self.result)
-        self._view = live.Figure(self._shown(self._drawn), self.verdict)
-        self._build_widgets()
+            self._view = live.Figure(self._shown(self._drawn), self.verdict)
+            self._build_widgets()
 
     @property
     def verdict(self) -> str:
@@ -308,8 +308,9 @@ class Still(_OnPage):
     """A drawing without controls, shown on the page as a lab's figure is, under one sentence."""
 
     def __init__(self, drawing: Drawing, words: str) -> None:
-        self._view = live.Figure(drawing, words)
-        self._box = _box([self._view])
+        with fair_weather():
+            self._view = live.Figure(drawing, words)
+            self._box = _box([self._view])
         live.replace_earlier(self._box)
 
     def __repr__(self) -> str:

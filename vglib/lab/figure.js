@@ -6,6 +6,8 @@
 const SETTLE = 200;
 // Lines of pixels that far outside a panel are cut, since a drawing in the browser has its limits.
 const FAR = 1e5;
+// Pixels of a line of a title.
+const LINE = 23;
 const CONFIG = {
   displaylogo: false,
   responsive: false,
@@ -208,7 +210,8 @@ export class Figure {
       const size = this.templates.light.layout.xaxis.title.font.size;
       const below = wrapped(axis.title.text, size, room + 2 * layout.margin.r);
       axis.title.text = below.join("<br>");
-      more.below = Math.max(more.below, 20 * (below.length - 1));
+      const ticks = (axis.ticktext ?? []).map((text) => `${text}`.split("<br>").length);
+      more.below = Math.max(more.below, LINE * (below.length + Math.max(1, ...ticks) - 2));
       const title = layout.annotations?.find(
         (note) => note.xref === `${axis.anchor.replace("y", "x")} domain`,
       );
@@ -216,7 +219,7 @@ export class Figure {
       const above = wrapped(title.text, title.font.size, room + layout.margin.r);
       title.text = above.join("<br>");
       title.align = "left";
-      more.above = Math.max(more.above, 20 * (above.length - 1));
+      more.above = Math.max(more.above, LINE * (above.length - 1));
     }
     return more;
   }
