@@ -236,9 +236,8 @@ def _kernel_share(where: tuple[str, str, str, str], depth: int) -> str:
     """
     chapter, name, topic, experiment = where
     with one_thread():
-        labs = importlib.import_module(f"vglib.{chapter}.labs")
         compute = getattr(importlib.import_module(f"vglib.{chapter}.{topic}"), experiment)
-        lab = getattr(labs, name)().set(depth=depth)
+        lab = discover.labs()[f"{chapter}.{name}"]().set(depth=depth)
         scales = [0.9, 1.1] * (KERNEL_MOVES // 2)
         whole, alone = [], []
         for scale in scales:
@@ -258,7 +257,7 @@ def _kernel_share(where: tuple[str, str, str, str], depth: int) -> str:
 def _kernel_alone(chapter: str, name: str) -> str:
     """Say how long a move of a lab's first slider keeps the kernel busy, and with what."""
     with one_thread():
-        lab = getattr(importlib.import_module(f"vglib.{chapter}.labs"), name)()
+        lab = discover.labs()[f"{chapter}.{name}"]()
         kinds = ((n, w) for n, w in lab.widgets.items() if type(w).__name__ == "SelectionSlider")
         control, widget = next(kinds)
         stops = [value for _, value in widget.options]

