@@ -110,8 +110,14 @@ def test_a_held_key_ends_at_rest_and_hover_and_zoom_work_afterwards(lab):
     lab.move_by_keyboard("weight_scale")
     lab.check_with_twin()
     assert lab.box.evaluate(RANGE) == zoomed
-    page.mouse.dblclick(point["x"] + 40, point["y"])
-    wait_for(lambda: lab.box.evaluate(RANGE) == whole, 5, "the whole axis")
+
+    def zoom_back() -> bool:
+        page.mouse.dblclick(point["x"] + 40, point["y"])
+        page.wait_for_timeout(1000)
+        return lab.box.evaluate(RANGE) == whole
+
+    # On a busy machine the two clicks may come too far apart; whoever clicks does it once more.
+    wait_for(zoom_back, 20, "the whole axis")
 
 
 def test_presets_step_by_keyboard(lab):

@@ -11,6 +11,7 @@ const LINE = 23;
 const CONFIG = {
   displaylogo: false,
   responsive: false,
+  doubleClickDelay: 500, // milliseconds; plotly's 300 are too few for slow hands and busy machines
   modeBarButtonsToRemove: ["sendChartToCloud", "sendDataToCloud", "lasso2d", "select2d"],
 };
 
