@@ -2,6 +2,7 @@ import importlib
 import math
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools import discover
-from vglib.claim import Claim, Ruling, Tolerance, above, below, table
+from vglib.claim import (
+    Claim,
+    Fact,
+    Ruling,
+    Tolerance,
+    holds,
+    holds_only_if,
+    refuted,
+    ruled,
+    table,
+)
 
 TOY = Claim(
     id="small-weights-always-shrink",
@@ -24,7 +35,7 @@ TOY = Claim(
     tolerance=Tolerance.absolute(0.01),
     rival=1.0,
     rival_says="always",
-    verdict=lambda p: f"refuted: |w| < 1 in {100 * p:.0f}% of draws" if p < 0.99 else "holds",
+    ruling=refuted("|w| < 1 in {percent} of draws", below=0.99),
     correction="|w| < 1 with probability 0.6827.",
 )
 BOUND = replace(
@@ -34,7 +45,7 @@ BOUND = replace(
     measure=lambda seed: 500.0 + seed,
     tolerance=Tolerance.at_least(),
     rival=1.0,
-    verdict=lambda r: "holds only if the net is deep" if r > 100 else "refuted: it is small",
+    ruling=holds_only_if("the net is deep", above=100, otherwise="refuted: it is small"),
 )
 
 
@@ -127,18 +138,122 @@ def test_a_malformed_claim_is_refused(change, says):
 
 
 @pytest.mark.parametrize(
-    "verdict", ["holds", "holds.", "holds: yes", "holds only if x", "refuted: x"]
+    ("text", "word"),
+    [
+        ("holds", "holds"),
+        ("holds: yes", "holds"),
+        ("holds only if x", "holds only if"),
+        ("refuted: x", "refuted"),
+    ],
 )
-def test_a_verdict_that_begins_well(verdict):
-    assert replace(TOY, verdict=lambda m: verdict).judge([0.68]).verdict == verdict
+def test_a_ruling_that_begins_well(text, word):
+    assert ruled(text) == word
 
 
 @pytest.mark.parametrize(
-    "verdict", ["", "it holds", "holdsx", "holds only when x", "refuted", "Holds"]
+    "text",
+    ["", "it holds", "holdsx", "holds.", "holds only when x", "refuted", "refuted:x", "Holds"],
 )
-def test_a_verdict_that_begins_badly(verdict):
+def test_a_ruling_that_begins_badly(text):
     with pytest.raises(ValueError, match="begin it with"):
-        replace(TOY, verdict=lambda m: verdict).judge([0.68])
+        ruled(text)
+    with pytest.raises(ValueError, match="begin it with"):
+        refuted("x", above=1, otherwise=text)
+
+
+def test_a_ruling_that_cannot_come_out_otherwise_is_none():
+    for limits in ({}, {"above": 2, "below": 1}, {"above": math.nan}, {"above": -math.inf}):
+        with pytest.raises(ValueError, match="is no ruling; give a limit"):
+            refuted("it is so", **limits)
+    for make in (partial(holds, otherwise="holds: so"), partial(refuted, otherwise="refuted: y")):
+        with pytest.raises(ValueError, match="say another in otherwise"):
+            make("x", above=1)
+
+
+def test_rulings_by_a_limit():
+    high = refuted("{x:.2g}, or {percent}, {points:+.0f} points", above=0.5, otherwise="holds: {x}")
+    assert high.of(0.75) == "refuted: 0.75, or 75%, +75 points"
+    assert high.of(0.25) == "holds: 0.25"
+    between = holds(above=0.5, below=2)
+    assert [between.of(x) for x in (0.5, 2)] == ["holds", "holds"]
+    assert between.of(3) == "refuted: it is 3"
+    power = holds_only_if("x is {x:.1f}", below=0, show=math.exp)
+    assert power.of(-1) == "holds only if x is 0.4"
+    assert power.of(1) == "holds"
+
+
+def test_no_sentence_is_upheld_by_a_number_that_was_not_expected():
+    still = "open: what was measured, 1, is not what the correction predicts"
+    assert TOY.judge([1.0]).verdict == still
+    assert TOY.judge([0.5]).verdict == "refuted: |w| < 1 in 50% of draws"
+    assert TOY.judge([math.nan]).verdict.startswith("open: what was measured, nan, is not")
+    assert BOUND.judge([500.0]).verdict == "holds only if the net is deep"
+    upheld = replace(TOY, ruling=holds(above=0.5, otherwise="refuted: no"))
+    assert upheld.judge([0.68]).verdict == "holds"
+    assert upheld.judge([0.6]).verdict.startswith("open: ")
+
+
+GRID = replace(
+    TOY,
+    id="no-rate-will-do",
+    prediction=0.8,
+    measure=lambda seed, lr, steps: (0.1 + 0.8 * (lr == 0.1)) * (steps > 1) + 0.001 * seed,
+    tolerance=Tolerance.at_least(),
+    rival=0.2,
+    ruling=refuted("{percent}", above=0.5),
+    over={"lr": (0.01, 0.1, 1.0), "steps": (1, 100, 1000)},
+)
+
+
+def test_a_claim_about_a_rate_rules_on_the_best_of_its_grid_and_shows_all_of_it():
+    ruling = GRID.trial()
+    assert len(GRID.points) == len(ruling.grid) == 9
+    assert ruling.verdict == "refuted: 90%"
+    assert ruling.values == pytest.approx([0.9, 0.901, 0.902, 0.903, 0.904])
+    assert ({"lr": 0.01, "steps": 100}, pytest.approx(0.102)) in ruling.grid
+    assert (
+        "0.902, median of 5 seeds (0.9 to 0.904), the best of 0.002 at lr 0.01, steps 1; "
+        in (ruling.row()["measured"])
+    )
+    assert replace(GRID, best="smallest").trial().median == 0.002
+    lost = [[math.nan], [0.6], *([0.1],) * 7]
+    assert GRID.judge(*lost).median == 0.6
+    assert replace(GRID, best="smallest").judge(*lost).median == 0.1
+
+
+@pytest.mark.parametrize("values", [(0.1, 1.0), (0.1, 0.2, 0.3), (0.1,)])
+def test_a_grid_that_is_too_narrow_is_refused(values):
+    with pytest.raises(ValueError, match="take three, a factor of ten apart"):
+        replace(GRID, over={"lr": values})
+
+
+def test_a_grid_wants_measurements_at_each_of_its_points():
+    with pytest.raises(ValueError, match="nothing measured"):
+        GRID.judge([0.9])
+
+
+FACT = Fact(
+    id="the-largest-slope",
+    source="a textbook",
+    place="section 2, paragraph 3",
+    says="s' is at most 1/4.",
+    setup="s'(0)",
+    prediction=0.25,
+    measure=lambda seed: 0.25,
+    tolerance=Tolerance.absolute(1e-9),
+    exact=True,
+)
+
+
+def test_a_fact_is_checked_and_shown_as_such():
+    assert repr(FACT.trial()) == (
+        "the-largest-slope: fact: it is so\n  predicted  0.25 ± 1e-09\n  measured   0.25: agrees"
+    )
+    assert FACT.judge([0.3]).verdict == "fact: it is NOT so"
+    lines = FACT.trial()._repr_markdown_().splitlines()
+    assert "| source | a textbook, section 2, paragraph 3 |" in lines
+    assert not [line for line in lines if "rival" in line or "correction" in line]
+    assert repr(FACT) == "Fact(the-largest-slope: s' is at most 1/4.)"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +323,8 @@ def test_the_text_of_a_ruling():
         "  rival      1 (always): rejected"
     )
     assert repr(TOY.judge([1.0])) == (
-        "small-weights-always-shrink: holds\n"
+        "small-weights-always-shrink: "
+        "open: what was measured, 1, is not what the correction predicts\n"
         "  predicted  0.6827 ± 0.01\n"
         "  measured   1: DISAGREES\n"
         "  rival      1 (always): NOT REJECTED"
@@ -283,15 +399,37 @@ def test_the_registry_refuses_a_module_without_its_number(package: Path):
 
 
 ALL = [claim for claims in discover.claims().values() for claim in claims]
+TRIED = [claim for claim in ALL if isinstance(claim, Claim)]
 
 
-def hold(claim: Claim) -> Ruling:
+def accepted(claim: Claim) -> list[float]:
+    """The prediction, and the ends of what agrees with it."""
+    at, amount = claim.predicted, claim.tolerance.amount
+    slack = amount * (abs(at) if claim.tolerance.kind == "relative" else 1)
+    ends = {"factor": (at / (amount or 1), at * amount), "at_least": (), "at_most": ()}
+    return [at, *ends.get(claim.tolerance.kind, (at - slack, at + slack))]
+
+
+@pytest.mark.parametrize("claim", TRIED, ids=lambda c: c.id)
+def test_prediction_rival_and_ruling_do_not_contradict_each_other(claim):
+    """What agrees with the prediction gives the declared ruling, and the rival another."""
+    word = claim.ruling.word
+    assert [ruled(claim.ruling.of(x)) for x in accepted(claim)] == [word] * len(accepted(claim))
+    if claim.same:
+        assert ruled(claim.ruling.of(claim.rival)) == word, "the reason in `same` is not needed"
+    else:
+        assert ruled(claim.ruling.of(claim.rival)) != word
+
+
+def hold(claim: Fact) -> Ruling:
     ruling = claim.trial()
     assert ruling.agrees, repr(ruling)
     assert ruling.rival_rejected, repr(ruling)
     assert claim.exact or len(ruling.values) >= 5
-    assert not claim.with_rival().judge(ruling.values).agrees
-    assert ruling.verdict.startswith(("holds", "refuted: "))
+    if isinstance(claim, Claim):
+        other = claim.with_rival()
+        assert not other.tolerance.accepts(ruling.median, other.predicted)
+        assert ruled(ruling.verdict) == claim.ruling.word
     return ruling
 
 
@@ -304,13 +442,3 @@ def test_a_fast_claim_of_the_course(claim):
 @pytest.mark.parametrize("claim", [c for c in ALL if c.slow], ids=lambda c: c.id)
 def test_a_slow_claim_of_the_course(claim):
     hold(claim)
-
-
-def test_verdicts_by_a_limit():
-    high = above(0.5, "refuted: {x:.2g}, or {percent}, {points:+.0f} points", "holds only if {x}")
-    assert high(0.75) == "refuted: 0.75, or 75%, +75 points"
-    assert high(0.5) == "holds only if 0.5"
-    assert above(1, "refuted: {x}")(math.nan) == "holds"
-    low = below(0.5, "refuted: {x:.2g}")
-    assert low(0.25) == "refuted: 0.25"
-    assert low(0.5) == low(math.nan) == "holds"

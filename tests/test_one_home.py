@@ -29,7 +29,7 @@ HOMES = {
     "networks": ("MLP", "INITIALIZATIONS"),
     "probe": ("Trace", "trace"),
     "exercise": ("FunctionExercise", "NumberExercise", "ChoiceExercise"),
-    "claim": ("Claim", "Tolerance", "Ruling", "above", "below"),
+    "claim": ("Claim", "Fact", "Tolerance", "Ruling", "Verdict", "holds_only_if", "refuted"),
 }
 
 # What the code of a second home would hold, and the only files that may.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tools import try_claims
-from vglib.claim import Claim, Tolerance
+from vglib.claim import Claim, Tolerance, holds, refuted
 
 
 def claim(prediction: float) -> Claim:
@@ -19,7 +19,7 @@ def claim(prediction: float) -> Claim:
         tolerance=Tolerance.absolute(0.1),
         rival=prediction + 9,
         rival_says="a number far off",
-        verdict=lambda m: "holds",
+        ruling=holds(below=prediction + 5),
         correction="they do",
         slow=True,
     )
@@ -98,7 +98,7 @@ def test_base_seeds_that_overlap_share_their_runs(toy, monkeypatch):
 
     monkeypatch.setattr(try_claims, "spread", count)
     assert try_claims.main(["--fast", "--base-seeds", "1", "1", "3"]) == 1
-    assert [seed for _, seed in asked] == [1, 2, 3, 4, 5, 6, 7]
+    assert [seed for _, seed, _ in asked] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_named_claims_are_printed_and_stored_nowhere(toy, capsys):
@@ -122,3 +122,24 @@ def test_an_unknown_claim_is_one_sentence(toy, capsys):
     toy(2.0)
     assert try_claims.main(["no-such"]) == 2
     assert "There is no claim 'no-such'" in capsys.readouterr().err
+
+
+def test_a_grid_is_measured_at_each_of_its_points(toy, monkeypatch, capsys):
+    page = toy(2.0)
+    grid = {"lr": (0.1, 1.0, 10.0)}
+    gridded = replace(claim(102.0), measure=lambda seed, lr: seed + 10 * lr, over=grid)
+    monkeypatch.setattr(try_claims.discover, "claims", lambda: {"toys": (gridded,)})
+    assert try_claims.main(["--jobs", "1"]) == 0
+    (row,) = rows(page)
+    assert row["from seed 0"] == (
+        "102, median of 5 seeds (100 to 104), the best of 3 at lr 0.1; 12 at lr 1; 102 at lr 10: "
+        "agrees, rival rejected"
+    )
+
+
+def test_a_ruling_that_is_not_the_declared_one_fails(toy, monkeypatch, capsys):
+    toy(2.0)
+    turned = replace(claim(2.0), ruling=refuted("no", above=3))
+    monkeypatch.setattr(try_claims.discover, "claims", lambda: {"toys": (turned,)})
+    assert try_claims.main(["--jobs", "1"]) == 1
+    assert "FAILED from seed 0: a-toy: holds" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import get_type_hints
 
-from vglib.claim import Claim
+from vglib.claim import Fact
 from vglib.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +47,7 @@ def labs() -> dict[str, Callable[[], Lab]]:
     }
 
 
-def claims(package: str = "vglib") -> dict[str, tuple[Claim, ...]]:
+def claims(package: str = "vglib") -> dict[str, tuple[Fact, ...]]:
     """Return the `CLAIMS` of every chapter, by its name, ordered by its `CHAPTER`.
 
     Raises ValueError where two claims share an id, or a chapter's module lacks what it must hold.

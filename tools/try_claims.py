@@ -6,7 +6,8 @@
 
 The two pages are in benchmarks/. A claim of n seeds is measured at b, b + 1, ..., b + n - 1 for
 each base seed b (0 unless others are named), and judged at each of them apart.
-Exits with 1 if a measurement misses its prediction or does not reject its rival at any of them.
+Exits with 1 if at any of them a measurement misses its prediction, does not reject its rival, or
+gives another ruling than the claim declares.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from typing import NamedTuple
 
 from tools import discover
 from tools.spread import spread
-from vglib.claim import Claim, Ruling, table
+from vglib.claim import Claim, Fact, Ruling, ruled, table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,64 +39,83 @@ class Outcome(NamedTuple):
 
     @property
     def failed(self) -> dict[int, Ruling]:
-        """The rulings that do not agree or do not reject the rival, by base seed."""
-        return {b: r for b, r in self.rulings.items() if not (r.agrees and r.rival_rejected)}
+        """The rulings that are not as the claim declares them, by base seed."""
+        return {base: ruling for base, ruling in self.rulings.items() if not as_declared(ruling)}
 
     def row(self) -> dict[str, str]:
         """Give the outcome as a row of the page's table, with a column for each base seed."""
         first, *_ = self.rulings.values()
         claim, measured = first.claim, {}
         for base, ruling in self.rulings.items():
-            rejected = "rejected" if ruling.rival_rejected else "NOT REJECTED"
-            measured[f"from seed {base}"] = f"{ruling.row()['measured']}, rival {rejected}"
+            rejected = ", rival rejected" if ruling.rival_rejected else ", rival NOT REJECTED"
+            known = rejected if isinstance(claim, Claim) else ""
+            measured[f"from seed {base}"] = f"{ruling.row()['measured']}{known}"
         return {
             "claim": claim.id,
             "chapter": self.chapter,
             "says": claim.says,
             "predicted": first.row()["predicted"],
-            "rival": f"{claim.rival:.4g} ({claim.rival_says})",
+            "rival": first.row().get("rival", "").rpartition(":")[0],
             **measured,
             "verdict": first.verdict,
             "seconds": f"{self.seconds:.1f}",
         }
 
 
-def measure(claim_id: str, seed: int) -> tuple[str, int, float, float]:
-    """Measure one claim at one seed; return id, seed, value and seconds of one core."""
+def as_declared(ruling: Ruling) -> bool:
+    """Say whether a trial came out as its claim declares."""
+    if not (ruling.agrees and ruling.rival_rejected):
+        return False
+    claim = ruling.claim
+    return not isinstance(claim, Claim) or ruled(ruling.verdict) == claim.ruling.word
+
+
+def measure(claim_id: str, seed: int, place: int) -> tuple[str, int, int, float, float]:
+    """Measure one claim at one seed and one place of its grid.
+
+    Returns id, seed, place, value and seconds of one core.
+    """
     # A claim holds functions that cannot travel to another process, so its name does.
     claim = next(c for _, c in claims() if c.id == claim_id)
     # Not the clock on the wall: runs share the cores with one another, and with who knows what.
     start = time.process_time()
-    return claim_id, seed, float(claim.measure(seed)), time.process_time() - start
+    value = float(claim.measure(seed, **claim.points[place]))
+    return claim_id, seed, place, value, time.process_time() - start
 
 
-def claims() -> list[tuple[str, Claim]]:
+def claims() -> list[tuple[str, Fact]]:
     """List every claim of the course with its chapter."""
     return [(chapter, claim) for chapter, found in discover.claims().items() for claim in found]
 
 
 def try_all(
-    chosen: Sequence[tuple[str, Claim]], bases: Sequence[int] = (0,), jobs: int = -1
+    chosen: Sequence[tuple[str, Fact]], bases: Sequence[int] = (0,), jobs: int = -1
 ) -> list[Outcome]:
     """Try every claim, given with its chapter, over its seeds from each base seed."""
 
-    def seeds(claim: Claim, base: int) -> range:
+    def seeds(claim: Fact, base: int) -> range:
         return range(base, base + (1 if claim.exact else claim.seeds))
 
     # A set of a dict's keys: base seeds that overlap share a run, and the order stays.
-    runs = dict.fromkeys((c.id, s) for _, c in chosen for base in bases for s in seeds(c, base))
-    values: dict[tuple[str, int], float] = {}
+    runs = dict.fromkeys(
+        (c.id, seed, place)
+        for _, c in chosen
+        for base in bases
+        for seed in seeds(c, base)
+        for place in range(len(c.points))
+    )
+    values: dict[tuple[str, int, int], float] = {}
     seconds: dict[str, float] = defaultdict(float)
-    for claim_id, seed, value, taken in spread(measure, list(runs), jobs):
-        values[claim_id, seed] = value
+    for claim_id, seed, place, value, taken in spread(measure, list(runs), jobs):
+        values[claim_id, seed, place] = value
         seconds[claim_id] += taken
+
+    def judged(claim: Fact, base: int) -> Ruling:
+        places = range(len(claim.points))
+        return claim.judge(*([values[claim.id, s, p] for s in seeds(claim, base)] for p in places))
+
     return [
-        Outcome(
-            chapter,
-            {base: c.judge(values[c.id, s] for s in seeds(c, base)) for base in bases},
-            seconds[c.id],
-        )
-        for chapter, c in chosen
+        Outcome(ch, {base: judged(c, base) for base in bases}, seconds[c.id]) for ch, c in chosen
     ]
 
 

@@ -1,20 +1,23 @@
-"""What a claim on trial is: a statement, a measurement, and a verdict that follows from it.
+"""What a claim on trial is: a statement, a measurement, and a ruling that follows from it.
 
-A chapter's `claims.py` holds `CHAPTER`, its number, and `CLAIMS`, a tuple of `Claim`.
+A chapter's `claims.py` holds `CHAPTER`, its number, and `CLAIMS`, a tuple of `Claim` and `Fact`.
 """
 
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from html import escape
-from typing import Literal
+from itertools import product
+from typing import Literal, cast
 
 import numpy as np
 
 from vglib.words import percent
 
 Kind = Literal["absolute", "relative", "factor", "at_least", "at_most"]
+Word = Literal["holds", "holds only if", "refuted"]
 
 
 @dataclass(frozen=True)
@@ -88,19 +91,66 @@ class Tolerance:
         }[self.kind]
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class Claim:
-    """A statement that a learner meets elsewhere, with what is true and how that is measured.
+@dataclass(frozen=True)
+class Verdict:
+    """What a median says of the source's sentence; made by `holds`, `holds_only_if`, `refuted`.
 
-    `id` is in kebab-case; `source` says who claims it, `says` quotes it fairly; `setup` names data,
-    loss, initialisation, biases, optimiser, batch and steps; `correction` is the true statement.
-    `prediction` is what the correction predicts, a number or a function that computes it;
-    `measure(seed)` is compared with it by its median over `seeds` seeds (one for an `exact` closed
-    form). `rival` is a value that somebody might believe (`rival_says` why), which the measurement
-    must reject; for a bound the rival lies on its other side, and claims that side.
-    `verdict(median)` judges what the source says and begins with `holds`, `holds only if` or
-    `refuted:`. `slow` claims train networks and are run apart.
-    Raises ValueError where a field is empty or malformed, or the rival is too near.
+    From `above` to `below` it is the ruling that the claim declares, `word` with `words`; beyond
+    either it is `otherwise`. In both {x} is the median (or `show` of it),
+    {percent} the same as a share, {points} a hundred times it.
+    Raises ValueError where no median could give another ruling, or `otherwise` is none.
+    """
+
+    word: Word
+    words: str = ""
+    _: KW_ONLY
+    above: float = -math.inf
+    below: float = math.inf
+    otherwise: str = "holds"
+    show: Callable[[float], float] = float
+
+    def __post_init__(self) -> None:
+        if not self.above < self.below or (math.isinf(self.above) and math.isinf(self.below)):
+            said = f"{self.word!r} above {self.above} and below {self.below} is no ruling"
+            raise ValueError(f"{said}; give a limit that a median can miss.")
+        if ruled(self.otherwise) == self.word:
+            raise ValueError(f"Either way the ruling is {self.word!r}; say another in otherwise.")
+
+    def of(self, median: float) -> str:
+        """Return the ruling: `holds`, `holds: ...`, `holds only if ...` or `refuted: ...`."""
+        joint = " " if self.word == "holds only if" else ": "
+        declared = f"{self.word}{joint}{self.words}" if self.words else self.word
+        x = self.show(median)
+        chosen = declared if self.above <= median <= self.below else self.otherwise
+        return chosen.format(x=x, percent=percent(x), points=100 * x)
+
+
+holds = partial(Verdict, "holds", otherwise="refuted: it is {x:.3g}")
+holds_only_if = partial(Verdict, "holds only if")
+refuted = partial(Verdict, "refuted")
+
+
+def ruled(text: str) -> Word:
+    """Return the word that a ruling begins with; ValueError where it begins with none."""
+    found = re.match(r"(holds only if(?= )|holds(?=:|$)|refuted(?=: ))", text)
+    if not found:
+        said = f"{text!r} is no ruling"
+        raise ValueError(f"{said}; begin it with 'holds', 'holds only if' or 'refuted:'.")
+    return cast(Word, found[0])
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Fact:
+    """A statement that is checked, not tried: nothing that anybody believes would be otherwise.
+
+    `id` is in kebab-case; `source` says who states it, `place` where (section and paragraph of a
+    document), `says` quotes it with every condition that it makes; `setup` names data, loss,
+    initialisation, biases, optimiser, batch and steps. `prediction` is a number or a function that
+    computes it; `measure(seed)` is compared with it by its median over `seeds` seeds (one for an
+    `exact` closed form). Statements about what a rate, a budget or a remedy can do name in `over`
+    the values that `measure(seed, name=value)` is tried with; `best` of their medians counts.
+    `slow` ones train networks and are run apart.
+    Raises ValueError where a field is empty or malformed.
     """
 
     id: str
@@ -108,12 +158,11 @@ class Claim:
     says: str
     setup: str
     prediction: float | Callable[[], float]
-    measure: Callable[[int], float]
+    measure: Callable[..., float]
     tolerance: Tolerance
-    rival: float
-    rival_says: str
-    verdict: Callable[[float], str]
-    correction: str
+    place: str = ""
+    over: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    best: Literal["largest", "smallest"] = "largest"
     seeds: int = 5
     slow: bool = False
     exact: bool = False
@@ -121,57 +170,125 @@ class Claim:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.id):
             raise ValueError(f"The claim id {self.id!r} is not in kebab-case; write it like-this.")
-        for name in ("source", "says", "setup", "rival_says", "correction"):
-            if not getattr(self, name).strip():
+        for name, value in vars(self).items():
+            if isinstance(value, str) and not value.strip() and name not in {"place", "same"}:
                 raise ValueError(f"Claim {self.id} has an empty {name}; fill it in.")
         if self.seeds < (1 if self.exact else 5):
             raise ValueError(f"Claim {self.id} has {self.seeds} seeds; take 5, or say exact=True.")
-        if not callable(self.prediction):
-            self._check_rival(self.prediction)
+        for name, values in self.over.items():
+            if len(values) < 3 or max(values) < 100 * min(values):
+                said = f"goes over {name} = {', '.join(map(str, values))}"
+                raise ValueError(f"Claim {self.id} {said}; take three, a factor of ten apart.")
 
     @property
     def predicted(self) -> float:
-        """The number that the correction predicts; ValueError where the rival is too near to it."""
-        if not callable(self.prediction):
-            return float(self.prediction)
-        predicted = float(self.prediction())
-        self._check_rival(predicted)
-        return predicted
+        """The number that is predicted."""
+        return float(self.prediction() if callable(self.prediction) else self.prediction)
+
+    @property
+    def points(self) -> list[dict[str, float]]:
+        """The points of the grid of `over`, as arguments of `measure`; a single {} without one."""
+        return [dict(zip(self.over, some, strict=True)) for some in product(*self.over.values())]
 
     def trial(self, seeds: int | Sequence[int] | None = None) -> "Ruling":
         """Measure once a seed (a count, or the seeds themselves) and judge the outcome."""
         if seeds is None:
             seeds = 1 if self.exact else self.seeds
         chosen = range(seeds) if isinstance(seeds, int) else seeds
-        return self.judge(self.measure(seed) for seed in chosen)
+        return self.judge(*([self.measure(s, **point) for s in chosen] for point in self.points))
 
-    def judge(self, values: Iterable[float]) -> "Ruling":
-        """Judge measurements that were made before; ValueError without any."""
-        measured = tuple(float(value) for value in values)
-        if not measured:
+    def judge(self, *values: Iterable[float]) -> "Ruling":
+        """Judge measurements that were made before, those of each point of the grid by themselves.
+
+        Raises ValueError where a point has none.
+        """
+        measured = [tuple(float(value) for value in some) for some in values]
+        if len(measured) != len(self.points) or not all(measured):
             raise ValueError(f"Claim {self.id} has nothing measured; give at least one seed.")
-        median = float(np.median(measured))
-        verdict = self.verdict(median)
-        if not re.match(r"holds(\b(?! only)|\b only if )|refuted: ", verdict):
-            begin = "begin it with 'holds', 'holds only if' or 'refuted:'"
-            raise ValueError(f"Claim {self.id} has the verdict {verdict!r}; {begin}.")
-        predicted = self.predicted
+        medians = [float(np.median(some)) for some in measured]
+        sign = 1 if self.best == "largest" else -1
+        # A median that is not a number is the worst of all.
+        chosen = max(
+            range(len(medians)),
+            key=lambda i: -math.inf if math.isnan(medians[i]) else sign * medians[i],
+        )
+        predicted, median = self.predicted, medians[chosen]
+        return Ruling(
+            claim=self,
+            predicted=predicted,
+            values=measured[chosen],
+            median=median,
+            grid=tuple(zip(self.points, medians, strict=True)),
+            agrees=self.tolerance.accepts(median, predicted),
+            rival_rejected=self._rejects_rival(median),
+            verdict=self._verdict(median, predicted),
+        )
+
+    def row(self) -> dict[str, str]:
+        """Give what is claimed as a row of a table, without measuring."""
+        said = {"claim": self.id, "source": self.where, "says": self.says}
+        return said | ({"correction": self.correction} if isinstance(self, Claim) else {})
+
+    @property
+    def where(self) -> str:
+        """The source, with the place in it."""
+        return f"{self.source}, {self.place}" if self.place else self.source
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id}: {self.says})"
+
+    def _rejects_rival(self, median: float) -> bool:
+        return True
+
+    def _verdict(self, median: float, predicted: float) -> str:
         agrees = self.tolerance.accepts(median, predicted)
-        rejected = not self.tolerance.opposite().accepts(median, self.rival)
-        return Ruling(self, predicted, measured, median, agrees, rejected, verdict)
+        return "fact: it is so" if agrees else "fact: it is NOT so"
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Claim(Fact):
+    """A statement on trial: somebody believes it, or something else.
+
+    `correction` is the true statement and `prediction` what it predicts. `rival` is a value that
+    somebody might believe (`rival_says` why), which the measurement must reject; for a bound the
+    rival lies on its other side, and claims that side. `ruling` judges what the source says; at the
+    prediction it is the one declared and at the rival another, or `same` says why it is not.
+    Raises ValueError as `Fact`, where the rival is too near, or where rulings and numbers
+    contradict one another.
+    """
+
+    rival: float
+    rival_says: str
+    ruling: Verdict
+    correction: str
+    same: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not callable(self.prediction):
+            self._check_rival(self.prediction)
+
+    @property
+    def predicted(self) -> float:
+        """The number that the correction predicts; ValueError where the rival is too near to it."""
+        predicted = super().predicted
+        self._check_rival(predicted)
+        return predicted
 
     def with_rival(self) -> "Claim":
         """Put the rival in the prediction's place, in a claim whose trial must not agree."""
         other = self.tolerance.opposite()
         return replace(self, prediction=self.rival, tolerance=other, rival=self.predicted)
 
-    def row(self) -> dict[str, str]:
-        """Give what is claimed as a row of a table, without measuring."""
-        said = {"claim": self.id, "source": self.source, "says": self.says}
-        return said | {"correction": self.correction}
+    def _rejects_rival(self, median: float) -> bool:
+        return not self.tolerance.opposite().accepts(median, self.rival)
 
-    def __repr__(self) -> str:
-        return f"Claim({self.id}: {self.says})"
+    def _verdict(self, median: float, predicted: float) -> str:
+        ruling = self.ruling.of(median)
+        # No sentence is upheld by a number that the court itself did not expect.
+        if ruled(ruling) != "refuted" and not self.tolerance.accepts(median, predicted):
+            return f"open: what was measured, {median:.3g}, is not what the correction predicts"
+        return ruling
 
     def _check_rival(self, predicted: float) -> None:
         if math.isnan(predicted) or math.isnan(self.rival):
@@ -189,14 +306,16 @@ class Claim:
 class Ruling:
     """The outcome of a trial: what was measured, whether it agrees, and the verdict.
 
-    `values: (n,)` one a seed. `agrees`: the median is within the tolerance of `predicted`;
-    `rival_rejected`: it is not within the tolerance of the rival.
+    `values: (n,)` one a seed, at the best point of the `grid`, which has a median for each of its
+    points. `agrees`: the median is within the tolerance of `predicted`; `rival_rejected`: it is
+    not within the tolerance of the rival.
     """
 
-    claim: Claim
+    claim: Fact
     predicted: float
     values: tuple[float, ...]
     median: float
+    grid: tuple[tuple[Mapping[str, float], float], ...]
     agrees: bool
     rival_rejected: bool
     verdict: str
@@ -209,52 +328,46 @@ class Ruling:
 
     def row(self) -> dict[str, str]:
         """Give the outcome as a row of a table: plain text, fit for `table` and for JSON."""
+        claim = self.claim
         agrees = "agrees" if self.agrees else "DISAGREES"
-        rejected = "rejected" if self.rival_rejected else "NOT REJECTED"
-        return {
-            "claim": self.claim.id,
-            "source": self.claim.source,
-            "says": self.claim.says,
-            "predicted": self.claim.tolerance.describe(self.predicted),
+        row = {
+            "claim": claim.id,
+            "source": claim.where,
+            "says": claim.says,
+            "predicted": claim.tolerance.describe(self.predicted),
             "measured": f"{self._measured()}: {agrees}",
-            "rival": f"{self.claim.rival:.4g} ({self.claim.rival_says}): {rejected}",
-            "verdict": self.verdict,
-            "correction": self.claim.correction,
         }
+        if isinstance(claim, Claim):
+            rejected = "rejected" if self.rival_rejected else "NOT REJECTED"
+            row["rival"] = f"{claim.rival:.4g} ({claim.rival_says}): {rejected}"
+        row["verdict"] = self.verdict
+        return row | ({"correction": claim.correction} if isinstance(claim, Claim) else {})
 
     def __repr__(self) -> str:
         row = self.row()
-        lines = [f"  {key:<9}  {row[key]}" for key in ("predicted", "measured", "rival")]
+        shown = ("predicted", "measured", "rival")
+        lines = [f"  {key:<9}  {row[key]}" for key in shown if key in row]
         return "\n".join([f"{row['claim']}: {row['verdict']}", *lines])
 
     def _repr_markdown_(self) -> str:
         rows = {**self.row(), "setup": self.claim.setup}
         order = ("source", "says", "setup", "predicted", "measured", "rival", "verdict")
-        lines = [f"| {key} | {_cell(rows[key])} |" for key in (*order, "correction")]
+        shown = [key for key in (*order, "correction") if key in rows]
+        lines = [f"| {key} | {_cell(rows[key])} |" for key in shown]
         return "\n".join([f"| claim | {_cell(self.claim.id)} |", "|:--|:--|", *lines])
 
     def _measured(self) -> str:
         text, (low, high) = f"{self.median:.3g}", self.ends
-        if len(self.values) == 1:
-            return text
-        return f"{text}, median of {len(self.values)} seeds ({low:.3g} to {high:.3g})"
+        if len(self.values) > 1:
+            text += f", median of {len(self.values)} seeds ({low:.3g} to {high:.3g})"
+        if len(self.grid) > 1:
+            tried = (f"{median:.3g} at {_point(point)}" for point, median in self.grid)
+            text += f", the best of {'; '.join(tried)}"
+        return text
 
 
-def above(limit: float, words: str, otherwise: str = "holds") -> Callable[[float], str]:
-    """Make a verdict: `words` for a median above the limit, else `otherwise`.
-
-    In both {x} is the median, {percent} the same as a share, {points} a hundred times it.
-    """
-    return lambda x: _filled(words if x > limit else otherwise, x)
-
-
-def below(limit: float, words: str, otherwise: str = "holds") -> Callable[[float], str]:
-    """Make a verdict as `above` does, with `words` for a median below the limit."""
-    return lambda x: _filled(words if x < limit else otherwise, x)
-
-
-def _filled(words: str, x: float) -> str:
-    return words.format(x=x, percent=percent(x), points=100 * x)
+def _point(point: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in point.items())
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:

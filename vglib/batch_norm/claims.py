@@ -4,7 +4,7 @@ from functools import partial
 
 from vglib.batch_norm import article, circles, first_steps, fresh_nets, in_training, one_unit
 from vglib.batch_norm.fresh_nets import batch_factor, factors, first_to_last, wide_factor
-from vglib.claim import Claim, Tolerance, above, below
+from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 
 CHAPTER = 6
 
@@ -31,10 +31,9 @@ NORMALISES_WEIGHTS = Claim(
     tolerance=Tolerance.relative(1e-3),
     rival=1.0,
     rival_says="standardised weights: W and 10 W are one",
-    verdict=below(
-        0.5,
-        "refuted: W stays as it is; for 10 W the output is the same and the gradient {x:.4f} of "
-        "what it was",
+    ruling=refuted(
+        "W stays as it is; for 10 W the output is the same and the gradient {x:.4f} of what it was",
+        below=0.5,
     ),
     correction="It standardises each pre-activation over the batch. The output no longer depends "
     "on the scale c of W, and the gradient by W goes with 1/c. Standardising W is weight "
@@ -54,10 +53,10 @@ STANDARD_NORMAL = Claim(
     tolerance=Tolerance.relative(0.05),
     rival=3.0,
     rival_says="a normal distribution",
-    verdict=below(
-        2.5,
-        "holds only if 'normal' is struck out: mean 0 and variance 1, but E u⁴ is {x:.2f} and a "
+    ruling=holds_only_if(
+        "'normal' is struck out: mean 0 and variance 1, but E u⁴ is {x:.2f} and a "
         "normal distribution has 3",
+        below=2.5,
     ),
     correction="Only the mean and the variance are set, and gamma and beta may set them again. A "
     "shift and a scale leave the shape as it is.",
@@ -74,10 +73,8 @@ CANNOT_VANISH = Claim(
     tolerance=Tolerance.relative(0.025),
     rival=1.0,
     rival_says="neither vanishing nor exploding",
-    verdict=above(
-        1.1,
-        "holds only if explosion is no problem: each layer multiplies the squared gradient by "
-        "{x:.2f}",
+    ruling=holds_only_if(
+        "explosion is no problem: each layer multiplies the squared gradient by {x:.2f}", above=1.1
     ),
     correction="At the start batch norm multiplies ||delta||^2 by E phi'^2 / Var phi, which is at "
     "least 1 for every activation, and pi/(pi-1) = 1.467 for ReLU: it explodes with depth.",
@@ -94,7 +91,7 @@ SMALL_BATCH = Claim(
     tolerance=Tolerance.relative(0.06),
     rival=wide_factor("relu"),
     rival_says="pi/(pi-1), the value for a large batch",
-    verdict=above(1.6, "holds only if the batch is large, as the paper says; at 8 it is {x:.2f}"),
+    ruling=holds_only_if("the batch is large, as the paper says; at 8 it is {x:.2f}", above=1.6),
     correction="A small batch adds the spread of its own variance: at B = 8 the closed form gives "
     "1.79, at 32 it gives 1.52.",
 )
@@ -110,8 +107,8 @@ LINEAR = Claim(
     tolerance=Tolerance.relative(0.04),
     rival=1.0,
     rival_says="slope 1, factor 1",
-    verdict=above(
-        1.1, "refuted: without any activation each layer multiplies the squared gradient by {x:.2f}"
+    ruling=refuted(
+        "without any activation each layer multiplies the squared gradient by {x:.2f}", above=1.1
     ),
     correction="Batch norm alone gives (B-2)/(B-3) for a batch of B (Yang et al. 2019).",
 )
@@ -128,10 +125,10 @@ USUALLY_ENOUGH = Claim(
     tolerance=Tolerance.factor(1.6),
     rival=1.0,
     rival_says="no explosion",
-    verdict=above(
-        100,
-        "holds only if the net is shallow: at 50 layers layer 1 gets {x:,.0f} times the gradient "
+    ruling=holds_only_if(
+        "the net is shallow: at 50 layers layer 1 gets {x:,.0f} times the gradient "
         "of layer 50, and without batch norm it gets less than once",
+        above=100,
     ),
     correction="In a deep plain net batch norm is what explodes. It is enough in shallow nets, and "
     "together with skip connections (chapter 07).",
@@ -144,9 +141,7 @@ DEEP_TRAINS = untrained(
     setup="digits, ReLU with batch norm, 50 layers of 50, He's weights, cross-entropy, SGD, batch "
     "64, lr 0.5, 300 steps; test accuracy",
     measure=lambda seed: fifty("batch", lr=0.5, seed=seed).accuracy,
-    verdict=below(
-        0.5, "holds only if the net is shallow: 50 layers are at {x:.0%} after 300 steps"
-    ),
+    ruling=holds_only_if("the net is shallow: 50 layers are at {x:.0%} after 300 steps", below=0.5),
     correction="Vanilla nets with batch norm are not trainable at large depth (Yang et al. 2019); "
     "skip connections make them so.",
 )
@@ -158,7 +153,7 @@ LEVEL_IS_ENOUGH = untrained(
     setup="digits, ReLU with layer norm (a factor of 1 per layer), 50 layers of 50, He's weights, "
     "cross-entropy, SGD, batch 64, lr 0.05, 300 steps; test accuracy",
     measure=lambda seed: fifty("layer", lr=0.05, seed=seed).accuracy,
-    verdict=below(0.5, "refuted: with a level gradient 50 layers are at {x:.0%} after 300 steps"),
+    ruling=refuted("with a level gradient 50 layers are at {x:.0%} after 300 steps", below=0.5),
     correction="The signal must keep apart what is different: with layer norm and ReLU all images "
     "become alike, with batch norm all become equally unlike.",
 )
@@ -174,9 +169,7 @@ ONE_STEP = bounded(
     measure=lambda seed: float(first_steps.first_steps(1.0, 1, 40, seed=seed).spreads[-1]),
     rival=1000.0,
     rival_says="about what it was before the step",
-    verdict=below(
-        200, "refuted: one step at lr 1 takes the spread from over a thousand to {x:.0f}"
-    ),
+    ruling=refuted("one step at lr 1 takes the spread from over a thousand to {x:.0f}", below=200),
     correction="The layer with the largest gradient takes the largest step, at a right angle to "
     "its weights: they grow, and the next gradient goes with one over their size.",
 )
@@ -191,11 +184,10 @@ SLOWER = bounded(
     measure=article.folding_error,
     rival=1e-3,
     rival_says="folding changes the outputs",
-    verdict=lambda error: (
-        f"holds only if it is left in place: folded into the layer before it, nothing is left to "
-        f"compute, and no output changes by more than {error:.1g}"
-        if error <= 1e-5
-        else "holds"
+    ruling=holds_only_if(
+        "it is left in place: folded into the layer before it, nothing is left to compute, and no "
+        "output changes by more than {x:.1g}",
+        below=1e-5,
     ),
     correction="In evaluation batch norm is a fixed scale and shift, which the linear layer before "
     "it can take over, or the one after it.",
@@ -216,11 +208,11 @@ BEFORE_OR_AFTER = Claim(
     tolerance=Tolerance.absolute(0.03),
     rival=-0.1,
     rival_says="the usual place, before, is better by ten points",
-    verdict=lambda gap: (
-        f"holds: both places work, and after minus before is {100 * gap:+.1f} points of test "
-        "accuracy"
-        if abs(gap) < 0.03
-        else "holds only if a few points do not matter"
+    ruling=holds(
+        "both places work, and after minus before is {points:+.1f} points of test accuracy",
+        above=-0.03,
+        below=0.03,
+        otherwise="holds only if a few points do not matter",
     ),
     correction="Both work. Early in training, in this shallow net, after is ahead by about a "
     "point, and either is ahead of no batch norm by several.",
@@ -236,7 +228,7 @@ REPLACES = bounded(
     measure=lambda seed: circles.two_circles("batch norm", 2, seed).accuracy,
     rival=0.95,
     rival_says="what ReLU reaches",
-    verdict=below(0.65, "refuted: {x:.0%} of the points, which is guessing"),
+    ruling=refuted("{x:.0%} of the points, which is guessing", below=0.65),
     correction="In evaluation batch norm is affine, and affine layers in a row are one affine "
     "layer, whatever their number.",
 )
@@ -250,7 +242,7 @@ LAYER_NORM = bounded(
     measure=lambda seed: in_training.rescue("layer", seed=seed, records=1).accuracy,
     rival=0.8,
     rival_says="what batch norm reaches",
-    verdict=below(0.3, "refuted: with sigmoids layer norm is at {x:.0%}, and batch norm learns"),
+    ruling=refuted("with sigmoids layer norm is at {x:.0%}, and batch norm learns", below=0.3),
     correction="Only a mean over the batch removes what all samples share. With ReLU that costs "
     "batch norm an explosion; with sigmoids it is what rescues.",
 )
@@ -266,8 +258,10 @@ SIGMOIDS = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="guessing, what the net without it does",
-    verdict=above(
-        0.6, "holds: 20 sigmoid layers reach {x:.0%} in 60 steps", "refuted: they do not learn"
+    ruling=holds(
+        "20 sigmoid layers reach {x:.0%} in 60 steps",
+        above=0.6,
+        otherwise="refuted: they do not learn",
     ),
     correction="It holds here. The factor per layer is near 1 for sigmoids, and 1.47 for ReLU.",
 )
@@ -282,9 +276,8 @@ ANY_BATCH = bounded(
     measure=lambda seed: float(in_training.broken(2, seed=seed).running[-1]),
     rival=0.75,
     rival_says="what layer norm reaches at batch 2",
-    verdict=below(
-        0.55,
-        "refuted: with batches of 2 batch norm is at {x:.0%}, where layer norm is well past 70%",
+    ruling=refuted(
+        "with batches of 2 batch norm is at {x:.0%}, where layer norm is well past 70%", below=0.55
     ),
     correction="Of two samples batch norm tells only which is larger. Use a larger batch, or a "
     "norm over the units.",

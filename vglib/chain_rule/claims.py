@@ -11,11 +11,10 @@ from scipy.special import erf
 from vglib import theory
 from vglib.chain_rule import chain, differences, width, window
 from vglib.chain_rule.chain import SIGMOID
-from vglib.claim import Claim, Tolerance
+from vglib.claim import Claim, Tolerance, holds_only_if, refuted
 from vglib.losses import quadratic
 from vglib.networks import mlp
 from vglib.probe import trace
-from vglib.words import percent
 
 CHAPTER = 2
 ONE_CHAIN = "one sigmoid neuron, w and b ~ N(0, 1), incoming a = 0.5"
@@ -61,7 +60,7 @@ CLAIMS = (
         tolerance=Tolerance.absolute(0.005),
         rival=1.0,
         rival_says="always",
-        verdict=lambda p: "holds" if p > 0.99 else f"refuted: true of {percent(p)} of weights",
+        ruling=refuted("true of {percent} of weights", below=0.99),
         correction="P(|w| < 1) = erf(1/sqrt 2); about one weight in three is larger.",
     ),
     Claim(
@@ -74,7 +73,7 @@ CLAIMS = (
         tolerance=Tolerance.absolute(0.005),
         rival=0.0,
         rival_says="no factor exceeds 1/4",
-        verdict=lambda p: "holds" if p < 0.001 else f"refuted: {percent(p)} exceed 1/4",
+        ruling=refuted("{percent} exceed 1/4", above=0.001),
         correction="One factor in five exceeds 1/4; the product falls typically, not surely.",
     ),
     _exact(
@@ -87,7 +86,12 @@ CLAIMS = (
         tolerance=Tolerance.absolute(1e-12),
         rival=0.5,
         rival_says="mistakes s(0) for s'(0)",
-        verdict=lambda m: "holds only if 'at most' is meant: at z = 0 it is 1/4",
+        ruling=holds_only_if(
+            "'at most' is meant: at z = 0 it is 1/4",
+            above=0.2499,
+            below=0.2501,
+            otherwise="refuted: it reaches {x:.3g}",
+        ),
         correction="s'(z) <= 1/4, with equality at z = 0 alone.",
     ),
     Claim(
@@ -100,7 +104,7 @@ CLAIMS = (
         tolerance=Tolerance.relative(0.02),
         rival=0.25,
         rival_says="the largest slope times a weight of 1",
-        verdict=lambda m: "holds" if m > 0.24 else f"refuted: the mean is {m:.3f}",
+        ruling=refuted("the mean is {x:.3f}", below=0.24),
         correction="E|w| E s'(z) = 0.798 x 0.207 = 0.165 for independent normals.",
     ),
     _exact(
@@ -113,7 +117,7 @@ CLAIMS = (
         tolerance=Tolerance.absolute(0.1),
         rival=1.0,
         rival_says="any |w| above 1",
-        verdict=lambda w: "holds" if w < 1.1 else f"refuted: |w| must reach {w:.3g}",
+        ruling=refuted("|w| must reach {x:.3g}", above=1.1),
         correction="|w s'| >= 1 needs |w| >= 4, and then only on an interval of inputs.",
     ),
     _exact(
@@ -126,7 +130,7 @@ CLAIMS = (
         tolerance=Tolerance.absolute(0.005),
         rival=1.0,
         rival_says="all of a sigmoid's output range",
-        verdict=lambda m: f"refuted: at best on an interval {m:.3f} wide",
+        ruling=refuted("at best on an interval {x:.3f} wide", below=0.95),
         correction="The interval is at most 0.4477 wide (at |w| = 6.9) and narrows for larger w.",
     ),
     Claim(
@@ -139,7 +143,7 @@ CLAIMS = (
         tolerance=Tolerance.at_most(),
         rival=4.0,
         rival_says="16 times the slope 1/4",
-        verdict=lambda m: f"refuted: a typical factor is {m:.1g}",
+        ruling=refuted("a typical factor is {x:.1g}", below=1),
         correction="In a chain large weights saturate the neuron: the typical factor falls again.",
     ),
     _exact(
@@ -152,7 +156,7 @@ CLAIMS = (
         tolerance=Tolerance.absolute(0.01),
         rival=-3.0,
         rival_says="three factors fewer in layer 1",
-        verdict=lambda m: f"refuted: layer 1 has {m:.3g} factors more than layer 4",
+        ruling=refuted("layer 1 has {x:.3g} factors more than layer 4", above=0),
         correction="The nearer to the input, the more factors.",
     ),
     Claim(
@@ -165,11 +169,8 @@ CLAIMS = (
         tolerance=Tolerance.relative(0.05),
         rival=0.25,
         rival_says="a quarter or less a layer",
-        verdict=lambda m: (
-            "holds only if layers are narrow: at width 300 it grows "
-            f"{m:.2f}-fold a layer in ‖∂L/∂z‖²"
-            if m > 1
-            else "holds"
+        ruling=holds_only_if(
+            "layers are narrow: at width 300 it grows {x:.2f}-fold a layer in ‖∂L/∂z‖²", above=1
         ),
         correction="Layers below about 105 units vanish, wider ones explode.",
     ),
@@ -183,7 +184,7 @@ CLAIMS = (
         tolerance=Tolerance.relative(0.1),
         rival=16.0,
         rival_says="every slope is 1/4",
-        verdict=lambda m: f"refuted: it turns at width {m:.0f}",
+        ruling=refuted("it turns at width {x:.0f}", above=20),
         correction="chi = n E s'(z)^2 passes 1 near n = 105, since most units are saturated.",
     ),
     Claim(
@@ -196,9 +197,7 @@ CLAIMS = (
         tolerance=Tolerance.relative(0.08),
         rival=1.0,
         rival_says="the identity's slope, squared",
-        verdict=lambda m: (
-            "holds" if m < 1.2 else f"refuted: ‖∂L/∂z‖² grows {m:.2f}-fold a layer with slope 1"
-        ),
+        ruling=refuted("‖∂L/∂z‖² grows {x:.2f}-fold a layer with slope 1", above=1.2),
         correction="It is diag(phi'(z)) W; without W initialisation would not matter.",
     ),
     _exact(
@@ -211,7 +210,7 @@ CLAIMS = (
         tolerance=Tolerance.absolute(1e-9),
         rival=0.0,
         rival_says="a very small epsilon",
-        verdict=lambda m: f"refuted: it is {m:.0f}",
+        ruling=refuted("it is {x:.0f}", above=1),
         correction="d(z - y)^2/dz = 2(z - y): it grows with w.",
     ),
     Claim(
@@ -224,7 +223,7 @@ CLAIMS = (
         tolerance=Tolerance.at_most(),
         rival=1e-2,
         rival_says="a per cent or more",
-        verdict=lambda m: f"refuted: both agree to {m:.0g}",
+        ruling=refuted("both agree to {x:.0g}", below=1e-3),
         correction="Backpropagation is exact; the small number is the true derivative.",
     ),
     _exact(
@@ -237,7 +236,7 @@ CLAIMS = (
         tolerance=Tolerance.absolute(0.5),
         rival=float(round(-log(5e-324) / log(4))),
         rival_says="float64's depth",
-        verdict=lambda n: f"refuted: in float32 it is 0 at n = {n:.0f}",
+        ruling=refuted("in float32 it is 0 at n = {x:.0f}", below=100),
         correction="0 from n = 13 in float16, 75 in float32 and 538 in float64.",
     ),
 )

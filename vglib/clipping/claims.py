@@ -6,7 +6,7 @@ from math import exp, log
 import numpy as np
 import torch
 
-from vglib.claim import Claim, Tolerance, above, below
+from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 from vglib.clipping import cliff, critic, deep, penalties, recurrent, rules
 
 CHAPTER = 9
@@ -58,10 +58,10 @@ WALL = _exact(
     tolerance=Tolerance.relative(1e-6),
     rival=exp(cliff.measured_wall(3.0, 30)),
     rival_says="the same with w = 3, where each step multiplies by 3/4",
-    verdict=above(
-        100,
-        "holds: on the wall the gradient is {x:.0f}, and grows with T like (5/4)^T",
-        "refuted: there is no wall",
+    ruling=holds(
+        "on the wall the gradient is {x:.0f}, and grows with T like (5/4)^T",
+        above=100,
+        otherwise="refuted: there is no wall",
     ),
     correction="With w > 4 each time step multiplies the gradient on the line b = -w/2 by w/4, and "
     "the wall is as steep as (w/4)^T.",
@@ -79,10 +79,10 @@ CLIFF_SAVED = Claim(
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="clipping changes nothing",
-    verdict=below(
-        0.9,
-        "holds: clipped, the loss comes down to {percent} of the plain descent's",
-        "refuted: both end alike",
+    ruling=holds(
+        "clipped, the loss comes down to {percent} of the plain descent's",
+        below=0.9,
+        otherwise="refuted: both end alike",
     ),
     correction="True of descent that meets the wall; whether it does depends on start and step.",
 )
@@ -98,10 +98,10 @@ VALUE_TURNS = _exact(
     tolerance=Tolerance.absolute(1e-6),
     rival=1.0,
     rival_says="the direction is kept, as clipping by norm does",
-    verdict=below(
-        0.99,
-        "holds only if the direction does not matter: the clipped gradient has the cosine {x:.3f} "
+    ruling=holds_only_if(
+        "the direction does not matter: the clipped gradient has the cosine {x:.3f} "
         "with the true one",
+        below=0.99,
     ),
     correction="Clipping by value turns the gradient, here by 42 degrees; clipping by norm "
     "(clipnorm, clip_grad_norm_) shortens it and keeps its direction.",
@@ -118,10 +118,9 @@ SIGNS = Claim(
     tolerance=Tolerance.absolute(0.01),
     rival=1.0,
     rival_says="no turn at all",
-    verdict=below(
-        0.95,
-        "holds only if few entries are clipped; a small threshold leaves only signs, with the "
-        "cosine {x:.2f}",
+    ruling=holds_only_if(
+        "few entries are clipped; a small threshold leaves only signs, with the cosine {x:.2f}",
+        below=0.95,
     ),
     correction="A small threshold makes all entries equally large. What is left is the sign of "
     "each, and its cosine with g is E|g| / sqrt(E g^2): 0.80 for a bell curve, less with heavy "
@@ -139,10 +138,10 @@ PREVENTS = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="the threshold",
-    verdict=above(
-        2,
-        "holds only if 'gradient' means the step: before clipping the norm still reaches {x:.0f} "
+    ruling=holds_only_if(
+        "'gradient' means the step: before clipping the norm still reaches {x:.0f} "
         "times the threshold",
+        above=2,
     ),
     correction="Clipping bounds the step. The network still multiplies its gradient as before.",
 )
@@ -158,8 +157,8 @@ TOO_SMALL = _exact(
     tolerance=Tolerance.relative(1e-9),
     rival=1.0,
     rival_says="it is brought up to the threshold",
-    verdict=below(
-        1e-7, "refuted: min(1, c/||g||) is 1 for a small gradient, and {x:.2g} stays {x:.2g}"
+    ruling=refuted(
+        "min(1, c/||g||) is 1 for a small gradient, and {x:.2g} stays {x:.2g}", below=1e-7
     ),
     correction="The factor is never above 1. Clipping has no effect at all on what is small.",
 )
@@ -175,7 +174,7 @@ DEEP_SIGMOID = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.8,
     rival_says="what twenty residual sigmoid layers reach in as many steps (chapter 03)",
-    verdict=below(0.2, "refuted: {percent} of the test images, which is guessing"),
+    ruling=refuted("{percent} of the test images, which is guessing", below=0.2),
     correction="Clipping is for explosion. A net that vanishes never meets the threshold.",
 )
 
@@ -191,7 +190,7 @@ BY_DECAY = Claim(
     tolerance=Tolerance.at_most(),
     rival=200.0,
     rival_says="it survives all 200 steps, as it does when clipped",
-    verdict=below(200, "refuted: with decay 0.01 the net is lost at step {x:g}"),
+    ruling=refuted("with decay 0.01 the net is lost at step {x:g}", below=199),
     correction="Decay takes the share lr times lambda off a weight in each step, here 1 in 10,000; "
     "the explosion is over in a few steps.",
     seeds=7,
@@ -208,10 +207,10 @@ BIG_WEIGHTS = Claim(
     tolerance=Tolerance.relative(0.05),
     rival=10.0,
     rival_says="ten times as large",
-    verdict=below(
-        2,
-        "refuted: when the gradient peaks the weights' norm is {x:.3f} of its start; it becomes "
+    ruling=refuted(
+        "when the gradient peaks the weights' norm is {x:.3f} of its start; it becomes "
         "large in the step after",
+        below=2,
     ),
     correction="Huge weights are what the explosion leaves behind, not what announces it.",
     seeds=7,
@@ -227,7 +226,7 @@ STRONG_DECAY = Claim(
     tolerance=Tolerance.at_least(),
     rival=1 / 6,
     rival_says="what always answering 1 gives, and about what clipping reaches here",
-    verdict=above(0.3, "refuted: a decay that holds the net holds it at 0, with a loss of {x:.2f}"),
+    ruling=refuted("a decay that holds the net holds it at 0, with a loss of {x:.2f}", above=0.3),
     correction="A decay strong enough to stop the explosion takes nearly a third of every "
     "weight in each step, and nothing can be learned against it.",
 )
@@ -243,10 +242,10 @@ RESCUE = Claim(
     tolerance=Tolerance.at_most(),
     rival=1 / 6,
     rival_says="always answering 1",
-    verdict=below(
-        0.13,
-        "holds: it learns, with a loss of {x:.3f} where always answering 1 has 0.167",
-        "holds only if surviving is enough: it learns nothing",
+    ruling=holds(
+        "it learns, with a loss of {x:.3f} where always answering 1 has 0.167",
+        below=0.13,
+        otherwise="holds only if surviving is enough: it learns nothing",
     ),
     correction="It keeps the net alive. How fast it learns is another matter: with 50 time steps "
     "it stays alive as well, and after 200 steps does no better than always answering 1.",
@@ -264,7 +263,7 @@ PASCANUS_RULE = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.2,
     rival_says="only one of the five works, so that the threshold needs a careful search",
-    verdict=above(0.5, "holds: {percent} of the thresholds work", "refuted: few work"),
+    ruling=holds("{percent} of the thresholds work", above=0.5, otherwise="refuted: few work"),
     correction="The threshold is forgiving. Look at the norms of a run, then choose.",
 )
 
@@ -279,10 +278,9 @@ L2_LOSS = Claim(
     tolerance=Tolerance.absolute(1e-12),
     rival=1.0,
     rival_says="the same",
-    verdict=below(
-        0.9,
-        "holds only if you mind the factor: its gradient is {x:g} of the formula's, and alpha is "
-        "left to you",
+    ruling=holds_only_if(
+        "you mind the factor: its gradient is {x:g} of the formula's, and alpha is left to you",
+        below=0.9,
     ),
     correction="tf.nn.l2_loss is sum(w^2)/2: half of the squared norm, without alpha. Its gradient "
     "is w, not 2w.",
@@ -299,7 +297,7 @@ L2_THRESHOLD = _exact(
     tolerance=Tolerance.relative(1e-3),
     rival=1.0,
     rival_says="a threshold would stop it",
-    verdict=above(2, "refuted: a goal five times as far gives weights {x:.2g} times as large"),
+    ruling=refuted("a goal five times as far gives weights {x:.2g} times as large", above=2),
     correction="L2 pulls in proportion, it has no threshold. The limit on a norm is max-norm.",
 )
 
@@ -315,10 +313,9 @@ WGAN = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="the slope that the Lipschitz condition allows",
-    verdict=above(
-        2,
-        "refuted: with its gradients clipped the critic's slope reaches {x:.2g}; WGAN clips the "
-        "weights",
+    ruling=refuted(
+        "with its gradients clipped the critic's slope reaches {x:.2g}; WGAN clips the weights",
+        above=2,
     ),
     correction="WGAN clips weights, which bounds the slope; WGAN-GP penalises the gradient by the "
     "input. Clipping the gradient by the weights bounds a step and no slope.",
@@ -335,11 +332,8 @@ WEIGHT_CLIPPING = Claim(
     tolerance=Tolerance.absolute(0.7),
     rival=0.0,
     rival_says="slope 1, as the condition wants it",
-    verdict=lambda slope: (
-        f"holds only if any constant will do: the slope is bounded, by {exp(slope):.2g} in place "
-        "of 1"
-        if slope > 1
-        else "holds"
+    ruling=holds_only_if(
+        "any constant will do: the slope is bounded, by {x:.2g} in place of 1", above=1, show=exp
     ),
     correction="With n units a layer and weights within ±c the steepest slope is c (cn)^depth: a "
     "product over the layers, which vanishes or explodes with the depth.",
@@ -356,13 +350,11 @@ PENALTY_SLOPE = Claim(
     tolerance=Tolerance.relative(0.12),
     rival=1.5,
     rival_says="hardly held",
-    verdict=lambda ratio: (
-        f"holds only if a little more than 1 is allowed: real minus fake is {ratio:.2f} of the "
-        "true distance"
-        if 1.02 < ratio < 1.5
-        else "holds"
-        if 0.95 < ratio <= 1.02
-        else f"refuted: real minus fake is {ratio:.2f} of the true distance"
+    ruling=holds_only_if(
+        "a little more than 1 is allowed: real minus fake is {x:.2f} of the true distance",
+        above=1.01,
+        below=1.4,
+        otherwise="refuted: real minus fake is {x:.2f} of the true distance",
     ),
     correction="A penalty is no limit. At the optimum the slope is 1 + distance/(2 lambda).",
 )
@@ -378,9 +370,7 @@ NAN = Claim(
     tolerance=Tolerance.absolute(0.5),
     rival=30.0,
     rival_says="it never happens",
-    verdict=below(
-        30, "refuted: the forward pass overflows before clipping has a say, at step {x:g}"
-    ),
+    ruling=refuted("the forward pass overflows before clipping has a say, at step {x:g}", below=29),
     correction="Clipping comes after the forward and the backward pass. It keeps finite numbers "
     "from growing, and repairs none that has already overflowed.",
 )

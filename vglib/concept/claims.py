@@ -1,6 +1,6 @@
 """Claims on trial in chapter 01."""
 
-from vglib.claim import Claim, Tolerance, above, below
+from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 from vglib.concept import speed
 from vglib.concept.epochs import best_accuracy, factor_per_iteration, gradient_from_step, train
 from vglib.concept.speed import NIELSEN, factor_nielsen, median_ratio
@@ -30,10 +30,10 @@ OVER_ITERATIONS = Claim(
     tolerance=Tolerance.absolute(0.01),
     rival=factor_nielsen(),
     rival_says="per iteration what theory says of a layer",
-    verdict=above(
-        0.9,
-        "refuted: from one iteration to the next the gradient changes by a factor {x:.4f}; "
+    ruling=refuted(
+        "from one iteration to the next the gradient changes by a factor {x:.4f}; "
         f"from one layer to the one before, by {factor_nielsen():.2f}",
+        above=0.9,
     ),
     correction="The exponential is over the layers, at one iteration; not over the iterations.",
 )
@@ -48,7 +48,7 @@ EACH_STEP = Claim(
     tolerance=Tolerance.relative(0.12),
     rival=0.01,
     rival_says="very small at every step",
-    verdict=above(0.1, "holds only if a step is a layer and many follow: each keeps {x:.2f}"),
+    ruling=holds_only_if("a step is a layer and many follow: each keeps {x:.2f}", above=0.1),
     correction="Each layer keeps a share, here a fifth; it is their product that becomes small.",
 )
 
@@ -63,10 +63,9 @@ FOURTH_IS_SLOW = Claim(
     tolerance=Tolerance.factor(1.7),
     rival=0.01,
     rival_says="layer 4 is a hundred times slower",
-    verdict=above(
-        10,
-        "holds only if layers are counted from the output: from the input, layer 4 is {x:.0f} "
-        "times faster",
+    ruling=holds_only_if(
+        "layers are counted from the output: from the input, layer 4 is {x:.0f} times faster",
+        above=10,
     ),
     correction="Counted from the input, layer 1 is the slow one, by two orders of magnitude.",
 )
@@ -81,10 +80,11 @@ NIELSENS_SPEEDS = Claim(
     tolerance=Tolerance.factor(1.3),
     rival=64.0,
     rival_says="4^3, the sigmoid's largest slope once a layer",
-    verdict=lambda ratio: (
-        f"holds: his one run has the ratio {NIELSENS_RUN:.0f}, a typical one {ratio:.0f}"
-        if 1 / 1.7 < ratio / NIELSENS_RUN < 1.7
-        else f"refuted: {ratio:.0f}"
+    ruling=holds(
+        f"his one run has the ratio {NIELSENS_RUN:.0f}, a typical one {{x:.0f}}",
+        above=NIELSENS_RUN / 1.4,
+        below=NIELSENS_RUN * 1.7,
+        otherwise="refuted: {x:.0f}",
     ),
     correction="The ratio follows from chi = 0.042 without a fitted number: chi^(-3/2) = 116.",
 )
@@ -99,7 +99,9 @@ ALWAYS_IN_ORDER = Claim(
     tolerance=Tolerance.absolute(0.05),
     rival=1 / 24,
     rival_says="any order of four is as likely as another",
-    verdict=lambda share: f"{'holds' if share > 0.9 else 'refuted'}: in {share:.0%} of the nets",
+    ruling=holds(
+        "in {percent} of the nets", above=0.9, otherwise="refuted: in {percent} of the nets"
+    ),
     correction="At the start of this net, always; not for every activation and weight scale.",
 )
 
@@ -115,10 +117,8 @@ ROOT_CAUSE = Claim(
     tolerance=Tolerance.relative(1e-6),
     rival=factor_nielsen() ** -3,
     rival_says="without backpropagation layer 1 would see what layer 4 sees",
-    verdict=lambda ratio: (
-        f"refuted: without backpropagation the gradient is the same (ratio {ratio:.6f})"
-        if abs(ratio - 1) < 0.01
-        else "holds"
+    ruling=refuted(
+        "without backpropagation the gradient is the same (ratio {x:.6f})", above=0.99, below=1.01
     ),
     correction="Backpropagation is exact. The slope itself is small: a product of Jacobians.",
 )
@@ -135,11 +135,11 @@ RATE_CHANGES_GRADIENT = Claim(
     tolerance=Tolerance.relative(1e-6),
     rival=40.0,
     rival_says="the gradient grows as the learning rate does",
-    verdict=lambda ratio: (
-        "refuted: at a given point the gradient is the same at both rates; the rate decides only "
-        "how far the step goes, and so where the next gradient is taken"
-        if abs(ratio - 1) < 0.01
-        else "holds"
+    ruling=refuted(
+        "at a given point the gradient is the same at both rates; the rate decides only how far "
+        "the step goes, and so where the next gradient is taken",
+        above=0.99,
+        below=1.01,
     ),
     correction="The gradient at a point does not contain the learning rate.",
 )
@@ -155,10 +155,10 @@ STAY_NEAR_START = Claim(
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="as far as its own length, as in a net that learns",
-    verdict=lambda moved: (
-        f"holds only if the step is small for this loss: moved by {moved:.0%} here"
-        if moved < 0.1
-        else f"refuted: moved by {moved:.0%}"
+    ruling=holds_only_if(
+        "the step is small for this loss: moved by {percent} here",
+        below=0.1,
+        otherwise="refuted: moved by {percent}",
     ),
     correction="True of this training; with 40 times the step the same net moves and learns.",
 )
@@ -173,10 +173,9 @@ CANNOT_LEARN = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.2,
     rival_says="it stays near guessing, as at lr 0.5",
-    verdict=above(
-        0.5,
-        "holds only if the step is too small: the same net, loss and start with 40 times the step "
-        "reach {x:.0%}",
+    ruling=holds_only_if(
+        "the step is too small: the same net, loss and start with 40 times the step reach {x:.0%}",
+        above=0.5,
     ),
     correction="A small gradient is a slow layer. Whether the net learns is a matter of gradient, "
     "step size and time.",
@@ -193,9 +192,8 @@ A_LARGER_STEP = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.9,
     rival_says="some step size suits six layers, as one suits four",
-    verdict=below(
-        0.5,
-        "holds only if the net is shallow: with six layers the best of five rates reaches {x:.0%}",
+    ruling=holds_only_if(
+        "the net is shallow: with six layers the best of five rates reaches {x:.0%}", below=0.5
     ),
     correction="True of four layers, not of six. What helps there is another ratio between the "
     "layers: the same six layers with 4 times the weights reach 95%.",
@@ -213,8 +211,8 @@ BACKWARD_ONLY = Claim(
     tolerance=Tolerance.factor(1.4),
     rival=1.0,
     rival_says="forward nothing is lost",
-    verdict=below(
-        0.5, "refuted: forward, layer 4 keeps {x:.4f} of layer 1's differences between images"
+    ruling=refuted(
+        "forward, layer 4 keeps {x:.4f} of layer 1's differences between images", below=0.5
     ),
     correction="One Jacobian rules both ways: differences forward and gradients backward shrink "
     "by the same sqrt(chi) a layer.",

@@ -8,7 +8,7 @@ from torch import nn
 
 from vglib import theory
 from vglib.activations import ACTIVATIONS
-from vglib.claim import Claim, Tolerance, above, below
+from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 from vglib.initialization.fluctuation import log_norm_variance, log_norms_of_real_nets
 from vglib.initialization.isometry import jacobian_spread, linear_learning, singular_values
 from vglib.initialization.learning import change_of_flow, learning_speed, train_grid
@@ -69,10 +69,10 @@ UNIT_NORMAL = Claim(
     tolerance=Tolerance.relative(0.08),
     rival=1 / 16,
     rival_says="the square of 1/4",
-    verdict=above(
-        1,
-        "refuted: at width 300 each layer multiplies the squared gradient by {x:.2f}",
-        "holds only if the net is narrow",
+    ruling=refuted(
+        "at width 300 each layer multiplies the squared gradient by {x:.2f}",
+        above=1,
+        otherwise="holds only if the net is narrow",
     ),
     correction="What counts is fan_in times the variance of the weights. With N(0, 1) it is the "
     "fan_in, and a sigmoid net wider than about 105 explodes.",
@@ -91,11 +91,10 @@ GLOROT_KEEPS = Claim(
     tolerance=Tolerance.relative(0.06),
     rival=1.0,
     rival_says="the variance is kept",
-    verdict=lambda factor: (
-        "holds"
-        if abs(factor - 1) < 0.05
-        else "holds only if neighbouring layers are about equally wide: here each pair of layers "
-        f"keeps {factor:.2f} of the variance"
+    ruling=holds_only_if(
+        "neighbouring layers are about equally wide: here each pair of layers keeps {x:.2f} of the "
+        "variance",
+        below=0.95,
     ),
     correction="Glorot's variance satisfies neither condition unless n_in = n_out; widths that "
     "change by a factor r cost 4r/(1+r)^2 a pair.",
@@ -112,7 +111,7 @@ RELU_GLOROT = Claim(
     tolerance=Tolerance.relative(0.08),
     rival=1.0,
     rival_says="nothing is lost",
-    verdict=below(0.9, "refuted: Glorot with ReLU keeps {x:.2f} of the squared gradient per layer"),
+    ruling=refuted("Glorot with ReLU keeps {x:.2f} of the squared gradient per layer", below=0.9),
     correction="ReLU halves the mean square, so it needs He's factor of two; after 20 layers the "
     "difference is a factor of a million.",
 )
@@ -127,11 +126,7 @@ TORCH_DEFAULT = Claim(
     tolerance=Tolerance.relative(0.02),
     rival=2.0,
     rival_says="He's n Var w",
-    verdict=lambda n_var: (
-        f"refuted: n Var w is {n_var:.4f}, {2 / n_var:.1f} times below He's 2"
-        if n_var < 1
-        else "holds"
-    ),
+    ruling=refuted("n Var w is {x:.4f}, where He's is 2", below=1),
     correction="It calls kaiming_uniform_ with a = sqrt(5), which gives U(±1/sqrt(n)): variance "
     "1/(3n).",
 )
@@ -149,7 +144,7 @@ QUARTER = Claim(
     tolerance=Tolerance.relative(0.4),
     rival=0.25,
     rival_says="it settles at 0.25",
-    verdict=below(0.1, "refuted: in layer 60 the mean of z² is {x:.4f}, about 1/(2·60) = 0.0083"),
+    ruling=refuted("in layer 60 the mean of z² is {x:.4f}, about 1/(2·60) = 0.0083", below=0.1),
     correction="At sigma_w = 1 the only fixed point is 0, reached slowly: q is about 1/(2L) after "
     "L layers.",
 )
@@ -165,10 +160,8 @@ FIVE_THIRDS = Claim(
     tolerance=Tolerance.relative(0.04),
     rival=1.0,
     rival_says="critical",
-    verdict=above(
-        1.1,
-        "holds only if the signal alone counts: each layer multiplies the squared gradient by "
-        "{x:.2f}",
+    ruling=holds_only_if(
+        "the signal alone counts: each layer multiplies the squared gradient by {x:.2f}", above=1.1
     ),
     correction="At 5/3 the variance settles at a healthy size, but chi = 1.21: the gradient "
     "explodes. Without biases the critical gain is 1.",
@@ -185,8 +178,8 @@ SELU_GAIN = Claim(
     tolerance=Tolerance.factor(1.7),
     rival=1.0,
     rival_says="SELU's own fixed point",
-    verdict=below(
-        0.5, "refuted: with 3/4 the mean of z² falls to {x:.3f}; with gain 1 it stays at 1"
+    ruling=refuted(
+        "with 3/4 the mean of z² falls to {x:.3f}; with gain 1 it stays at 1", below=0.5
     ),
     correction="SELU normalises itself with variance 1/n, gain 1. The 3/4 trades this away for "
     "gradients that do not grow.",
@@ -202,7 +195,7 @@ ORDERED = Claim(
     tolerance=Tolerance.relative(0.08),
     rival=0.0,
     rival_says="σ_w = 1 keeps everything",
-    verdict=below(-0.2, "holds", "refuted: the gradient does not vanish"),
+    ruling=holds(below=-0.2, otherwise="refuted: the gradient does not vanish"),
     correction="It does, to a few per cent at width 400.",
 )
 
@@ -216,7 +209,7 @@ CHAOTIC = Claim(
     tolerance=Tolerance.relative(0.08),
     rival=log(4.0),
     rival_says="ln σ_w², as if tanh had slope 1 everywhere",
-    verdict=lambda slope: "holds" if 0.2 < slope < 0.5 else "refuted: the slope is another",
+    ruling=holds(above=0.2, below=0.5, otherwise="refuted: the slope is another"),
     correction="It does, to a few per cent at width 400.",
 )
 
@@ -232,8 +225,8 @@ REMEDY = Claim(
     tolerance=Tolerance.absolute(1e-6),
     rival=2.0**-50,
     rival_says="what 100 Gaussian layers leave, 2^(-L/2)",
-    verdict=above(
-        0.9, "refuted: a net without any nonlinearity keeps every singular value at {x:.6f}"
+    ruling=refuted(
+        "a net without any nonlinearity keeps every singular value at {x:.6f}", above=0.9
     ),
     correction="The sigmoid is nonlinear too. What counts is the size of the slopes and of the "
     "weights, and how evenly the weights treat the directions.",
@@ -250,7 +243,7 @@ ENOUGH = Claim(
     tolerance=Tolerance.absolute(0.5),
     rival=0.0,
     rival_says="a typical direction keeps its size",
-    verdict=below(-3, "holds only if the mean is meant: the median singular value is 10^{x:.1f}"),
+    ruling=holds_only_if("the mean is meant: the median singular value is 10^{x:.1f}", below=-3),
     correction="A mean of 1 may be made of a few large values and many tiny ones. Orthogonal "
     "weights keep nearly all directions.",
 )
@@ -266,8 +259,8 @@ RELU_ISOMETRY = Claim(
     tolerance=Tolerance.relative(0.15),
     rival=0.0,
     rival_says="an isometry",
-    verdict=above(
-        1, "holds only if the activation is nearly linear: with ReLU the spread is {x:.1f}"
+    ruling=holds_only_if(
+        "the activation is nearly linear: with ReLU the spread is {x:.1f}", above=1
     ),
     correction="ReLU shuts half of the units and spreads the spectrum by L, twice that with "
     "Gaussian weights. tanh near 0 can be isometric.",
@@ -284,11 +277,10 @@ WIDTH = Claim(
     tolerance=Tolerance.relative(0.3),
     rival=0.4,
     rival_says="2L/n, the linear net's",
-    verdict=above(
-        0.1,
-        "holds only if the width is far above five times the depth: here ln‖h‖² has variance "
-        "{x:.2f}",
+    ruling=holds_only_if(
+        "the width is far above five times the depth: here ln‖h‖² has variance {x:.2f}", above=0.1
     ),
+    same="a linear net's output wanders too, by less",
     correction="The mean is kept, but ln‖h‖² wanders with variance 5L/n in a ReLU net.",
 )
 
@@ -304,11 +296,12 @@ LASTS = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="a critical start stays critical",
-    verdict=lambda change: (
-        "holds: two hundred large steps change the ratio of the first layer's gradient to the "
-        f"last's by a factor of {exp(change):.0f}"
-        if change > 1
-        else "refuted: the flow is as it was"
+    ruling=holds(
+        "two hundred large steps change the ratio of the first layer's gradient to the last's by a "
+        "factor of {x:.0f}",
+        above=1,
+        otherwise="refuted: the flow is as it was",
+        show=exp,
     ),
     correction="True and worth keeping: initialisation is a promise about step 0 alone.",
 )
@@ -324,8 +317,8 @@ HALF_THE_BITS = Claim(
     tolerance=Tolerance.absolute(3),
     rival=7.0,
     rival_says="where float16 overflows",
-    verdict=above(
-        30, "holds only if it is float16: bfloat16 lasts until layer {x:.0f}, as float32 does"
+    ruling=holds_only_if(
+        "it is float16: bfloat16 lasts until layer {x:.0f}, as float32 does", above=30
     ),
     correction="bfloat16 has float32's exponent and fewer digits; float16 ends at 65504.",
 )
@@ -341,8 +334,10 @@ SPEEDS_UP = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="the start does not matter",
-    verdict=above(
-        1.5, "holds: torch's default needs {x:.1f} times as many epochs", "refuted: no faster"
+    ruling=holds(
+        "torch's default needs {x:.1f} times as many epochs",
+        above=1.5,
+        otherwise="refuted: no faster",
     ),
     correction="True for tanh. How much depends on the depth and on what one compares with.",
 )
@@ -358,7 +353,7 @@ SAXE = Claim(
     tolerance=Tolerance.factor(1.5),
     rival=3.0,
     rival_says="in proportion to the depth",
-    verdict=below(2, "refuted: 30 layers take {x:.2f} times the steps of 10"),
+    ruling=refuted("30 layers take {x:.2f} times the steps of 10", below=2),
     correction="From an orthogonal start the number of steps does not depend on the depth, with a "
     "learning rate in proportion to 1/L (Saxe, McClelland and Ganguli 2014).",
     slow=True,
@@ -376,10 +371,10 @@ TRAINABLE = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="the scale does not matter",
-    verdict=lambda gain: (
-        f"holds: the edge of chaos is ahead by {100 * gain:.0f} points"
-        if gain > 0.1
-        else "refuted: no advantage"
+    ruling=holds(
+        "the edge of chaos is ahead by {points:.0f} points",
+        above=0.1,
+        otherwise="refuted: no advantage",
     ),
     correction="The ordering holds. How deep still trains depends on steps and learning rate.",
     slow=True,

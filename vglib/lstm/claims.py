@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.linalg import matrix_power
 
-from vglib.claim import Claim, Tolerance, above, below
+from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 from vglib.lstm.adding import GUESS, adding
 from vglib.lstm.characters import characters
 from vglib.lstm.paths import carry_over, lstm_path
@@ -52,8 +52,8 @@ SMALL_RHO = Claim(
     tolerance=Tolerance.relative(1e-9),
     rival=0.9**89,
     rival_says="ρ^89",
-    verdict=above(
-        1, "holds only if T is long enough: after 89 steps the gradient has grown by {x:.2g}"
+    ruling=holds_only_if(
+        "T is long enough: after 89 steps the gradient has grown by {x:.2g}", above=1
     ),
     correction="Eigenvalues below 1 decide what happens in the end. A matrix whose eigenvectors "
     "are nearly parallel can grow for a long time first; below 1 in its largest *singular* value "
@@ -73,8 +73,8 @@ LARGE_RHO = Claim(
     tolerance=Tolerance.at_most(),
     rival=1.2,
     rival_says="ρ, which is the factor of a linear net",
-    verdict=below(
-        1, "holds only if the net is linear; with tanh and ρ = 1.2 a step multiplies by {x:.2f}"
+    ruling=holds_only_if(
+        "the net is linear; with tanh and ρ = 1.2 a step multiplies by {x:.2f}", below=1
     ),
     correction="For tanh ρ > 1 is necessary for an explosion at rest and not sufficient: the "
     "slopes of units that are at work are below 1 (Pascanu, Mikolov and Bengio 2013).",
@@ -92,8 +92,8 @@ WEIGHT_GRADIENT = Claim(
     tolerance=Tolerance.factor(1.6),
     rival=1e-20,
     rival_says="as small as what arrives at step 1",
-    verdict=above(
-        0.01, "refuted: ten times as many steps change the weight gradient by a factor of {x:.2f}"
+    ruling=refuted(
+        "ten times as many steps change the weight gradient by a factor of {x:.2f}", above=0.01
     ),
     correction="The weights are shared, so their gradient is a sum over the steps, and the recent "
     "ones keep it alive. What vanishes is the share of the distant past: the net learns, but not "
@@ -111,10 +111,8 @@ GATES = Claim(
     tolerance=Tolerance.absolute(1.5),
     rival=0.0,
     rival_says="nothing vanishes",
-    verdict=below(
-        -2,
-        "holds only if the forget gate is open; with all its gates at 1/2 the gradient is "
-        "10^{x:.0f}",
+    ruling=holds_only_if(
+        "the forget gate is open; with all its gates at 1/2 the gradient is 10^{x:.0f}", below=-2
     ),
     correction="The cell state is carried on by addition, c_t = f c_(t-1) + i g: a path along "
     "which the factor is f and nothing else. It helps as far as f is near 1; gates without that "
@@ -131,8 +129,8 @@ GATES_WITHOUT_MEMORY = Claim(
     tolerance=Tolerance.at_most(),
     rival=-22.0,
     rival_says="the LSTM with a forget bias of 0",
-    verdict=below(
-        -50, "refuted: with all gates in place and no additive path the gradient is 10^{x:.0f}"
+    ruling=refuted(
+        "with all gates in place and no additive path the gradient is 10^{x:.0f}", below=-50
     ),
     correction="Without the additive path an LSTM is a plain recurrent net with small factors.",
 )
@@ -148,10 +146,9 @@ PRODUCT_OF_GATES = Claim(
     tolerance=Tolerance.absolute(1.2),
     rival=100 * log10(1 / (1 + exp(-1.0))),
     rival_says="s(1)^100",
-    verdict=above(
-        -12,
-        "holds only if the gates are held still; in full the gradient is 10^{x:.1f}, and s(1)^100 "
-        "is 10^-13.6",
+    ruling=holds_only_if(
+        "the gates are held still; in full the gradient is 10^{x:.1f}, and s(1)^100 is 10^-13.6",
+        above=-12,
     ),
     correction="The product of the gates is the direct path. A second one runs c → h → gates → c "
     "at every step; together a step multiplies by about f + κ, not f.",
@@ -167,10 +164,10 @@ CAROUSEL = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="constant: every step multiplies by exactly 1",
-    verdict=above(
-        2,
-        "holds only if the path through h is cut, as the training rule of 1997 did; in full the "
+    ruling=holds_only_if(
+        "the path through h is cut, as the training rule of 1997 did; in full the "
         "gradient grows by {x:.0f}",
+        above=2,
     ),
     correction="The direct path is exactly 1 at any T. The full gradient has the path through h "
     "as well, and grows.",
@@ -186,7 +183,7 @@ EXPLODES = Claim(
     tolerance=Tolerance.absolute(1.0),
     rival=0.0,
     rival_says="never more than 1",
-    verdict=above(2, "refuted: through an open forget gate the gradient grows to 10^{x:.1f}"),
+    ruling=refuted("through an open forget gate the gradient grows to 10^{x:.1f}", above=2),
     correction="f + κ > 1 explodes. An LSTM is open to both failures, which is why it is trained "
     "with clipping (chapter 09).",
 )
@@ -203,10 +200,10 @@ REMEMBERS = Claim(
     tolerance=Tolerance.absolute(1e-12),
     rival=0.01,
     rival_says="a trace of what came before",
-    verdict=below(
-        1e-6,
-        "refuted: another sequence before changes the state by {x:g}; the memory is of earlier "
+    ruling=refuted(
+        "another sequence before changes the state by {x:g}; the memory is of earlier "
         "time steps of the same sequence",
+        below=1e-6,
     ),
     correction="The state remembers earlier time steps of its sequence and starts anew with the "
     "next. What remembers training are the weights, in any network.",
@@ -224,7 +221,7 @@ TRUNCATION = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="learned, as with window 10",
-    verdict=above(0.5, "refuted: one step short of the window needed, the error is {x:.2f}"),
+    ruling=refuted("one step short of the window needed, the error is {x:.2f}", above=0.5),
     correction="The state is carried on, the gradient is not: no gradient ever says that it "
     "would have paid to remember. What the state happens to hold can be read, but not improved.",
 )
@@ -243,10 +240,8 @@ CLIPPING = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="no difference",
-    verdict=above(
-        0.1,
-        "holds only if the steps are small; at a large one clipping is worth {x:.1f} bits a "
-        "character",
+    ruling=holds_only_if(
+        "the steps are small; at a large one clipping is worth {x:.1f} bits a character", above=0.1
     ),
     correction="A few gradients are many times longer than the typical one; clipping lets the "
     "step size fit the typical one.",
@@ -267,10 +262,11 @@ def _long_lag(
         tolerance=Tolerance.at_most() if learns else Tolerance.at_least(),
         rival=GUESS if learns else 0.01,
         rival_says="answering 1 each time" if learns else "learned",
-        verdict=lambda error: (
-            f"holds: the error is {error:.3g}, where answering 1 leaves 0.167"
-            if (error < limit) == learns
-            else f"refuted: the error is {error:.3g}"
+        ruling=holds(
+            "the error is {x:.3g}, where answering 1 leaves 0.167",
+            above=-inf if learns else limit,
+            below=limit if learns else inf,
+            otherwise="refuted: the error is {x:.3g}",
         ),
         correction=correction,
         slow=True,
@@ -315,10 +311,10 @@ FORGET_BIAS = Claim(
     tolerance=Tolerance.factor(1.8),
     rival=4.0,
     rival_says="several times faster, for a gradient that starts millions of times larger",
-    verdict=lambda gain: (
-        f"holds only if a little is enough: with b = 0 it takes {gain:.2f} times as many updates"
-        if gain < 2
-        else f"holds: with b = 0 it takes {gain:.1f} times as many updates"
+    ruling=holds_only_if(
+        "a little is enough: with b = 0 it takes {x:.2f} times as many updates",
+        below=2.5,
+        otherwise="holds: with b = 0 it takes {x:.1f} times as many updates",
     ),
     correction="It shortens the wait a little and not in every run: learning itself opens the "
     "gates, and Adam makes steps of one size out of gradients of any size.",

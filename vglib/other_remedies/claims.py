@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from vglib.claim import Claim, Tolerance, above, below
+from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 from vglib.other_remedies import article, pretraining
 from vglib.other_remedies.pretraining import finished, readout_accuracy, started
 from vglib.other_remedies.rbm import error_growth
@@ -47,11 +47,10 @@ EVENS_OUT = Claim(
     tolerance=Tolerance.at_most(),
     rival=80.0,
     rival_says="what the net has as drawn",
-    verdict=below(
-        10,
-        "holds: before the first label the gradient of layer 4 is only {x:.2g} times that of "
-        "layer 1",
-        "refuted: the layers differ as before",
+    ruling=holds(
+        "before the first label the gradient of layer 4 is only {x:.2g} times that of layer 1",
+        below=10,
+        otherwise="refuted: the layers differ as before",
     ),
     correction="True, and by way of the forward pass: a layer that can be run backwards to its "
     "input must pass differences on.",
@@ -68,10 +67,10 @@ TRAINS = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.15,
     rival_says="about what the same net reaches without",
-    verdict=above(
-        0.8,
-        "holds: {percent} of the test images, where guessing gives 10%",
-        "refuted: it does not train",
+    ruling=holds(
+        "{percent} of the test images, where guessing gives 10%",
+        above=0.8,
+        otherwise="refuted: it does not train",
     ),
     correction="It trains. So does the same net from larger weights; see the next claims.",
     slow=True,
@@ -88,7 +87,7 @@ NEEDED = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.15,
     rival_says="about what N(0, 1/n) reaches",
-    verdict=above(0.8, "refuted: from weights of another scale, {percent} without pretraining"),
+    ruling=refuted("from weights of another scale, {percent} without pretraining", above=0.8),
     correction="It needs weights that carry differences forward and gradients back. Pretraining "
     "finds such weights; a formula gives some for nothing.",
     slow=True,
@@ -106,10 +105,9 @@ GLOBAL = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="nothing lies lower than a global optimum",
-    verdict=above(
-        1,
-        "refuted: a start without pretraining ends lower; the pretrained loss is {x:.2g} times as "
-        "large",
+    ruling=refuted(
+        "a start without pretraining ends lower; the pretrained loss is {x:.2g} times as large",
+        above=1.001,
     ),
     correction="Each layer's own optimum is one of another loss, that of copying. Nothing is "
     "promised about the optimum of the whole.",
@@ -127,10 +125,9 @@ ONLY_SCALE = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="the same entries in another order are as good",
-    verdict=above(
-        0.1,
-        "holds only if you train long enough: at first the learned directions are worth {percent} "
-        "of the images",
+    ruling=holds_only_if(
+        "you train long enough: at first the learned directions are worth {percent} of the images",
+        above=0.1,
     ),
     correction="Scale decides whether the net trains. The directions decide how soon.",
 )
@@ -146,10 +143,8 @@ ONLY_FEATURES = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.15,
     rival_says="with the features gone, the net is stuck as before",
-    verdict=above(
-        0.8,
-        "holds only if speed is meant: with every feature destroyed the net still reaches "
-        "{percent}",
+    ruling=holds_only_if(
+        "speed is meant: with every feature destroyed the net still reaches {percent}", above=0.8
     ),
     correction="On these small images the features save epochs, and the size of the weights "
     "saves the training.",
@@ -168,10 +163,9 @@ LAYER_BY_LAYER = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.8,
     rival_says="about what the readout alone reaches once it is trained on the labels",
-    verdict=below(
-        0.3,
-        "holds only if the labels are left out: the stack knows the images, and names {percent} of "
-        "them",
+    ruling=holds_only_if(
+        "the labels are left out: the stack knows the images, and names {percent} of them",
+        below=0.3,
     ),
     correction="Layer by layer it learns a model of the images. Naming them takes labels and, in "
     "backpropagation through the whole net.",
@@ -202,10 +196,8 @@ CD_GRADIENT = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="as good at the end as at the start",
-    verdict=above(
-        5,
-        "holds only if the weights are small: the error of CD-1 grows {x:.0f} times while they "
-        "learn",
+    ruling=holds_only_if(
+        "the weights are small: the error of CD-1 grows {x:.0f} times while they learn", above=5
     ),
     correction="Its negative phase stops after k steps of sampling. While weights are small one "
     "step is nearly enough; large weights hold the sampling near the data.",
@@ -232,7 +224,7 @@ PREVENT = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.9,
     rival_says="what batch norm reaches in as many steps",
-    verdict=below(0.2, "refuted: {percent} of the test images, which is guessing"),
+    ruling=refuted("{percent} of the test images, which is guessing", below=0.2),
     correction="L2 adds a pull towards 0 and dropout adds noise. Neither brings a gradient back.",
 )
 
@@ -248,7 +240,7 @@ WORSE = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="no harm",
-    verdict=above(1.5, "refuted: with L2 the ratio between the layers ends {x:.0f} times as large"),
+    ruling=refuted("with L2 the ratio between the layers ends {x:.0f} times as large", above=1.5),
     correction="It shrinks the weights, and the weights are what carries the gradient back.",
     slow=True,
 )
@@ -264,7 +256,7 @@ EARLY = Claim(
     tolerance=Tolerance.absolute(0.05),
     rival=0.8,
     rival_says="it learns",
-    verdict=below(0.2, "refuted: it changes the accuracy by {points:+.0f} points"),
+    ruling=refuted("it changes the accuracy by {points:+.0f} points", below=0.2),
     correction="It is against overfitting. A net that does not learn is not helped by stopping.",
 )
 
@@ -280,10 +272,10 @@ WRONG_START = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="with the right scale it is 1",
-    verdict=above(
-        5,
-        "holds only if the design allows a right scale: with batch norm layer 1 gets {x:.0f} times "
+    ruling=holds_only_if(
+        "the design allows a right scale: with batch norm layer 1 gets {x:.0f} times "
         "the gradient of layer 20 at every scale",
+        above=5,
     ),
     correction="Initialisation is one cause. Depth, activation and design are others, and a step "
     "can break what a good start made.",
@@ -300,10 +292,10 @@ TOO_WIDE = Claim(
     tolerance=Tolerance.factor(1.7),
     rival=4.0**9,
     rival_says="each of nine layers sums 16 times as many terms",
-    verdict=below(
-        10,
-        "holds only if the weights are not scaled by the width: with N(0, 1/n) sixteen times the "
+    ruling=holds_only_if(
+        "the weights are not scaled by the width: with N(0, 1/n) sixteen times the "
         "width changes the ratio by a factor {x:.2f}",
+        below=10,
     ),
     correction="Variance 1/n makes the sum of n terms as large as one. Unscaled N(0, 1) weights do "
     "explode with the width (chapter 02).",
@@ -320,10 +312,10 @@ OVERFITTING = Claim(
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="it does not fall",
-    verdict=below(
-        0.5,
-        "refuted: the training loss falls to {percent} of its start; what stays high is the loss "
+    ruling=refuted(
+        "the training loss falls to {percent} of its start; what stays high is the loss "
         "on images that were not trained on",
+        below=0.5,
     ),
     correction="Overfitting is a low training error beside a high test error. A rising training "
     "error points to the optimisation: step, start, depth.",

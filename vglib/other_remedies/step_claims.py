@@ -1,11 +1,12 @@
 """Claims of chapter 10 on trial: the step, its optimisers and schedules, the scale of the data."""
 
 from dataclasses import replace
+from operator import neg
 
 import numpy as np
 import torch
 
-from vglib.claim import Claim, Tolerance, above, below
+from vglib.claim import Claim, Tolerance, holds_only_if, refuted
 from vglib.other_remedies import reach, schedules
 from vglib.other_remedies.bowl import bowl
 from vglib.other_remedies.capsules import capsule_gradient_error
@@ -34,10 +35,10 @@ CAPSULES = Claim(
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="backprop has no gradient to give here",
-    verdict=below(
-        1e-3,
-        "refuted: backprop goes through the routing, exact to {x:.1g}; the published CapsNet was "
+    ruling=refuted(
+        "backprop goes through the routing, exact to {x:.1g}; the published CapsNet was "
         "trained by it",
+        below=1e-3,
     ),
     correction="CapsNet (Sabour, Frosst and Hinton 2017) replaces pooling by routing and is "
     "trained by backprop, with Adam. That Hinton looks for something other than backprop is true, "
@@ -54,8 +55,8 @@ ADAM_SIZE = Claim(
     tolerance=Tolerance.relative(1e-6),
     rival=1.0,
     rival_says="lr, as with every larger gradient",
-    verdict=below(
-        0.9, "holds only if the gradient is far above eps: of 1e-9 it makes {x:.3g} of lr"
+    ruling=holds_only_if(
+        "the gradient is far above eps: of 1e-9 it makes {x:.3g} of lr", below=0.9
     ),
     correction="The first step is lr g/(|g| + eps): lr for |g| far above 1e-8, and lr g/eps, as "
     "small as the gradient, far below.",
@@ -81,7 +82,7 @@ ADAM_CURES = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.85,
     rival_says="what the same Adam reaches from four times these weights",
-    verdict=below(0.5, "refuted: {percent} of the test images, one or two digits of ten"),
+    ruling=refuted("{percent} of the test images, one or two digits of ten", below=0.5),
     correction="Adam gives every layer a step. In a net whose signal has collapsed hardly any of "
     "it depends on which image has which label.",
 )
@@ -100,7 +101,7 @@ ADAM_PATIENCE = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.85,
     rival_says="what 300 steps reach from four times these weights",
-    verdict=below(0.6, "refuted: five times as long and three step sizes reach {percent}"),
+    ruling=refuted("five times as long and three step sizes reach {percent}", below=0.6),
     correction="Four times the weights, or any remedy that keeps the signal, does in 300 steps "
     "what patience does not in 1500.",
     slow=True,
@@ -120,7 +121,7 @@ ADAM_CARRIES = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="no difference",
-    verdict=above(0.2, "refuted: with four layers Adam is {points:.0f} points ahead of SGD"),
+    ruling=refuted("with four layers Adam is {points:.0f} points ahead of SGD", above=0.2),
     correction="Where a few per cent of the gradient still know whose label is whose, Adam makes "
     "enough of them: it carries four or five layers where SGD carries three.",
 )
@@ -136,10 +137,8 @@ BLIND = Claim(
     tolerance=Tolerance.at_most(),
     rival=-0.5,
     rival_says="a third or more, as in a ReLU net at He's scale",
-    verdict=lambda part: (
-        f"refuted: one part in 10^{-part:.1f} of it depends on which image has which label"
-        if part < -2
-        else "holds"
+    ruling=refuted(
+        "one part in 10^{x:.1f} of it depends on which image has which label", below=-2, show=neg
     ),
     correction="The part that knows whose label is whose is as small as the relative spread of "
     "what the layer reads. Rescaling makes the whole gradient longer, its useless part too.",
@@ -156,10 +155,10 @@ SAME_STEP = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.5,
     rival_says="half, which is chance: the step depends on the labels altogether",
-    verdict=above(
-        0.8,
-        "holds only if moving is learning: {percent} of the weights would move the same way with "
+    ruling=holds_only_if(
+        "moving is learning: {percent} of the weights would move the same way with "
         "the labels shuffled",
+        above=0.8,
     ),
     correction="To move is not to learn. The first step is the same whichever image has which "
     "label.",
@@ -178,7 +177,7 @@ WARM_UP = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="no difference",
-    verdict=above(0.1, "refuted: with plain SGD it makes {points:.0f} points of difference"),
+    ruling=refuted("with plain SGD it makes {points:.0f} points of difference", above=0.1),
     correction="Any descent whose first steps meet more curvature than its step size allows "
     "gains from warm-up, and one that starts within its limit does not need it.",
 )
@@ -193,10 +192,8 @@ NO_WARM_UP = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.15,
     rival_says="guessing, as with the constant step size 0.25",
-    verdict=above(
-        0.4,
-        "holds only if you insist on the peak: a tenth of the step size, constant, reaches "
-        "{percent}",
+    ruling=holds_only_if(
+        "you insist on the peak: a tenth of the step size, constant, reaches {percent}", above=0.4
     ),
     correction="Warm-up buys a larger step size later on. A small constant one trains too, slower.",
 )
@@ -212,11 +209,12 @@ CONDITION = Claim(
     tolerance=Tolerance.relative(0.1),
     rival=100.0,
     rival_says="the square of mean over standard deviation",
-    verdict=above(
-        50,
-        "holds only if time does not matter: one direction is {x:.0f} times as flat as the other, "
+    ruling=holds_only_if(
+        "time does not matter: one direction is {x:.0f} times as flat as the other, "
         "and takes as many more steps",
+        above=50,
     ),
+    same="a hundred times as many steps would be a price as well",
     correction="The Hessian 2[[std^2 + mean^2, mean], [mean, 1]] has a condition number of about "
     "(mean/std)^4 for a large mean and std 1. Standardising makes it 1.",
 )
@@ -239,7 +237,7 @@ INPUTS = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="no difference, once the step size is tuned",
-    verdict=above(2, _LEFT + "standardised inputs"),
+    ruling=refuted(_LEFT + "standardised inputs", above=2),
     correction="A mean of five standard deviations saturates the first layer and makes one "
     "direction of the landscape far steeper than the rest. Standardise.",
 )
@@ -252,7 +250,7 @@ LABELS = replace(
     "loss in units of that of always answering the mean label, over that with labels of size 1",
     prediction=2.5,
     measure=lambda seed: _loss_ratio(0.0, 1000.0, seed),
-    verdict=above(2, _LEFT + "labels of size 1"),
+    ruling=refuted(_LEFT + "labels of size 1", above=2),
     correction="The gradient grows with the labels, and behind a bounded activation the readout "
     "has to grow a thousand times. Divide the labels by their standard deviation.",
 )

@@ -6,7 +6,7 @@ from math import exp, log, log10
 
 import torch
 
-from vglib.claim import Claim, Tolerance
+from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 from vglib.relu_family import born_dead, gauges, portrait, race
 from vglib.relu_family.dead_units import dead_share, off_at_start, zero_share
 
@@ -40,11 +40,7 @@ SLOPE_ONE = of_factor(
     measure=partial(_factor, 1.0),
     rival=1.0,
     rival_says="slope 1, so factor 1",
-    verdict=lambda f: (
-        f"refuted: each layer multiplies the squared gradient by {f:.3g}"
-        if abs(f - 1) > 0.05
-        else "holds"
-    ),
+    ruling=refuted("each layer multiplies the squared gradient by {x:.3g}", below=0.95),
     correction="Half of the paths are shut: the factor is chi = sigma_w^2 / 2, here 1/2.",
 )
 
@@ -57,11 +53,7 @@ EXPLODES = of_factor(
     measure=partial(_factor, 3**0.5),
     rival=1.0,
     rival_says="no explosion at any scale",
-    verdict=lambda f: (
-        f"refuted: at variance 3/n each layer multiplies the square by {f:.3g}"
-        if f > 1.05
-        else "holds"
-    ),
+    ruling=refuted("at variance 3/n each layer multiplies the square by {x:.3g}", above=1.05),
     correction="At variance 3/n the factor is 3/2. ReLU does not bound the gradient.",
 )
 
@@ -74,7 +66,7 @@ HE = of_factor(
     measure=partial(_factor, 2**0.5),
     rival=0.5,
     rival_says="Glorot's factor",
-    verdict=lambda f: "holds" if abs(f - 1) < 0.05 else f"refuted: the factor is {f:.3g}",
+    ruling=holds(above=0.95, below=1.05, otherwise="refuted: the factor is {x:.3g}"),
     correction="chi = 2/2 = 1 on average; a finite width wanders around it.",
 )
 
@@ -90,9 +82,7 @@ HEALTHY = Claim(
     tolerance=Tolerance.absolute(0.5),
     rival=0.0,
     rival_says="as even as ||dL/dW||, which changes by less than a factor of 3",
-    verdict=lambda d: (
-        f"refuted: ||dL/dW|| is even while ||dL/dz|| falls by {d:.2g} decades" if d > 2 else "holds"
-    ),
+    ruling=refuted("||dL/dW|| is even while ||dL/dz|| falls by {x:.2g} decades", above=2),
     correction="In a net of ReLUs without biases <W, dL/dW> is the same in every layer, sick or "
     "sound, and keeps ||dL/dW|| even. Look at ||dL/dz||.",
 )
@@ -108,10 +98,10 @@ BALANCE = bounded_above(
     measure=lambda seed: gauges.gauges(20, seed=seed).inner_unequal,
     rival=0.1,
     rival_says="equal by chance, within 10%",
-    verdict=lambda d: (
-        f"holds only if there are no biases (and then to {d:.0e})"
-        if d < 1e-8
-        else f"refuted: it differs by {d:.2g}"
+    ruling=holds_only_if(
+        "there are no biases (and then to {x:.0e})",
+        below=1.1e-8,
+        otherwise="refuted: it differs by {x:.2g}",
     ),
     correction="It follows from phi'(z) z = phi(z), which ReLU and its leaky kin satisfy. With "
     "biases <W, dL/dW> + <b, dL/db> takes the place of one side.",
@@ -128,10 +118,8 @@ STUCK = bounded_above(
     measure=lambda seed: float(gauges.train_deep("torch", False, 4, seed=seed).test_accuracy[-1]),
     rival=0.35,
     rival_says="the least that the same net reaches from He",
-    verdict=lambda a: (
-        f"holds only if the weights have He's scale: at torch's it stays at {a:.0%}"
-        if a < 0.2
-        else "holds"
+    ruling=holds_only_if(
+        "the weights have He's scale: at torch's it stays at {percent}", below=0.25
     ),
     correction="From He's scale the same net learns at once; from torch's it stays at chance.",
 )
@@ -146,7 +134,7 @@ LEAKY = Claim(
     tolerance=Tolerance.relative(1e-6),
     rival=0.1,
     rival_says="the article's smaller value",
-    verdict=lambda k: f"refuted: the original and torch use {k:g}" if k < 0.05 else "holds",
+    ruling=refuted("the original and torch use {x:g}", below=0.05),
     correction="Maas, Hannun & Ng 2013 and torch take 0.01; larger leaks are in use elsewhere; "
     "the learned one has a name of its own, PReLU.",
     exact=True,
@@ -162,7 +150,11 @@ SELU = Claim(
     tolerance=Tolerance.absolute(0.001),
     rival=1.0,
     rival_says="what keeps the signal keeps the gradient",
-    verdict=lambda c: f"holds only if the net is not deep: the square grows by {c - 1:.1%} a layer",
+    ruling=holds_only_if(
+        "the net is not deep: the square grows by {percent} a layer",
+        above=1.01,
+        show=lambda c: c - 1,
+    ),
     correction="The signal is kept exactly, the squared gradient grows by 7% a layer: 30 times "
     "over 50 layers, against none for He with ReLU.",
     exact=True,
@@ -180,7 +172,7 @@ RRELU = Claim(
     tolerance=Tolerance.relative(0.03),
     rival=0.0,
     rival_says="the mean slope is the same, so nothing is added",
-    verdict=lambda r: "holds" if r > 0.5 else "refuted: the noise costs nothing",
+    ruling=holds(above=0.5, otherwise="refuted: the noise costs nothing"),
     correction="The noise adds (range^2 / 12) sum w^2 z^2 over the negative units: a price on "
     "weights that lean on them.",
 )
@@ -195,11 +187,10 @@ NEGATIVE_HALF = bounded_above(
     measure=lambda seed: off_at_start("he", 2, seed),
     rival=0.5,
     rival_says="the share of zeros, which is one half",
-    verdict=lambda d: (
-        "holds only if the unit is off for all of the data: half of all outputs "
-        f"are zero, and {d:.0%} of the units are dead"
-        if d < 0.1
-        else "holds"
+    ruling=holds_only_if(
+        "the unit is off for all of the data: half of all outputs are zero, and {percent} of the "
+        "units are dead",
+        below=0.1,
     ),
     correction="A unit that is off for one image learns from the others. Only a unit that is off "
     "for all of them gets no gradient.",
@@ -216,7 +207,7 @@ HALF_ZERO = Claim(
     tolerance=Tolerance.absolute(0.04),
     rival=0.0,
     rival_says="a healthy net has no zeros",
-    verdict=lambda z: "holds" if abs(z - 0.5) < 0.05 else f"refuted: {z:.0%}",
+    ruling=holds(above=0.45, below=0.55, otherwise="refuted: {percent}"),
     correction="z is symmetric around 0, so half of the pairs are off. That is sparsity.",
 )
 
@@ -231,11 +222,7 @@ ARTEFACT = Claim(
     tolerance=Tolerance.absolute(0.1),
     rival=0.0,
     rival_says="it is the activation's fault, whatever the initialisation",
-    verdict=lambda d: (
-        f"holds only if torch's default is kept: He has {100 * d:.0f} points less"
-        if d > 0.2
-        else "holds"
-    ),
+    ruling=holds_only_if("torch's default is kept: He has {points:.0f} points less", above=0.2),
     correction="At torch's scale the signal fades until the biases alone decide, and half of "
     "those are negative. With He about a tenth is dead. Same activation.",
     seeds=9,
@@ -250,7 +237,7 @@ LARGE_STEPS = bounded_below(
     measure=lambda seed: dead_share(1.0, seed=seed)[0],
     rival=0.1,
     rival_says="hardly any",
-    verdict=lambda d: "holds" if d > 0.3 else f"refuted: {d:.0%} are dead",
+    ruling=holds(above=0.25, otherwise="refuted: {percent} are dead"),
     correction="At a step of 1.0 a tenth to all of layer 2 dies, by seed; layer 1, which reads "
     "inputs of both signs, loses nobody.",
     seeds=9,
@@ -265,7 +252,7 @@ SMALL_STEPS = bounded_above(
     measure=lambda seed: dead_share(0.1, seed=seed)[0],
     rival=0.3,
     rival_says="as at a step of 1.0",
-    verdict=lambda d: "holds" if d < 0.05 else f"refuted: {d:.0%} are dead all the same",
+    ruling=holds(below=0.1, otherwise="refuted: {percent} are dead all the same"),
     correction="At 0.1 next to none dies in this net. What is small depends on the optimiser.",
 )
 
@@ -278,7 +265,7 @@ ADAM = bounded_below(
     measure=lambda seed: dead_share(0.1, "Adam", seed=seed)[0],
     rival=0.05,
     rival_says="as with SGD 0.1",
-    verdict=lambda d: f"refuted: {d:.0%} are dead" if d > 0.5 else "holds",
+    ruling=refuted("{percent} are dead", above=0.5),
     correction="Adam moves every weight by about the learning rate, however small its gradient: "
     "0.1 is a huge step for a weight of size 0.1.",
 )
@@ -294,10 +281,10 @@ LEAKY_SURVIVES = bounded_below(
     measure=lambda seed: dead_share(0.1, "Adam", "leaky_relu", seed)[1],
     rival=0.25,
     rival_says="what ReLU has left",
-    verdict=lambda a: (
-        f"holds, and the net that kills its ReLUs reaches {a:.0%} with leaky ones"
-        if a > 0.8
-        else f"refuted: it reaches {a:.0%}"
+    ruling=holds(
+        "and the net that kills its ReLUs reaches {percent} with leaky ones",
+        above=0.75,
+        otherwise="refuted: it reaches {percent}",
     ),
     correction="A leak of 0.01 keeps a hundredth of the gradient. Some units stay off, but none "
     "is cut off.",
@@ -315,7 +302,7 @@ BORN_DEAD = Claim(
     tolerance=Tolerance.absolute(0.02),
     rival=2.0**-27,
     rival_says="all 27 units must be off at once",
-    verdict=lambda p: "holds, and for one given input with equality" if p > 0.5 else "refuted: no",
+    ruling=holds("and for one given input with equality", above=0.5, otherwise="refuted: no"),
     correction="One silent layer is enough, and each is silent with probability 2^-N. For all "
     "inputs at once it is rarer: 58% of these nets instead of 70%.",
 )
@@ -329,7 +316,7 @@ BORN_DEAD_ALL = replace(
     tolerance=Tolerance.at_most(),
     rival=0.75,
     rival_says="more than the bound",
-    verdict=lambda p: "holds" if p < 0.699 else "refuted: the bound is broken",
+    ruling=holds(below=0.7, otherwise="refuted: the bound is broken"),
     correction="58% against a bound of 70%: the first layer is never silent on both sides of 0.",
 )
 
@@ -344,9 +331,7 @@ TABLE = bounded_above(
     measure=lambda _: race.table_spread(),
     rival=4.0,
     rival_says="a difference that a reader could rely on",
-    verdict=lambda s: (
-        f"refuted: rows 2 to 5 lie within {s:.2g} standard errors" if s < 2.1 else "holds"
-    ),
+    ruling=refuted("rows 2 to 5 lie within {x:.2g} standard errors", below=2.2),
     correction="Four equal nets would spread by 2.1 standard errors on average. The table can tell "
     "a sigmoid from a ReLU, not row 2 from row 5.",
     exact=True,
@@ -362,7 +347,7 @@ PARAMETERS = Claim(
     tolerance=Tolerance.relative(0.01),
     rival=8.0,
     rival_says="doubled by each layer",
-    verdict=lambda g: f"refuted: three more layers add {g - 1:.0%}" if g < 2 else "holds",
+    ruling=refuted("three more layers add {percent}", below=2, show=lambda g: g - 1),
     correction="Each layer of 100 adds 10,100: linear. Width multiplies: 2048-1024-512-256 has "
     "4.4 million.",
     exact=True,
@@ -378,7 +363,7 @@ FASTER = bounded_below(
     measure=race.lead,
     rival=0.02,
     rival_says="the lead at the end of a long training of one layer",
-    verdict=lambda a: "holds" if a > 0.2 else f"refuted: the lead is {a:.0%}",
+    ruling=holds(above=0.15, otherwise="refuted: the lead is {percent}"),
     correction="With three layers the lead after 3 epochs is tens of points; with one layer, "
     "little. Both depend on the loss and the initialisation.",
 )
@@ -393,10 +378,10 @@ NO_SAVIOUR = bounded_above(
     measure=race.gain_of_depth,
     rival=2.5,
     rival_says="a gain like that of ReLU over the sigmoid",
-    verdict=lambda g: (
-        f"holds, here: three more layers change the accuracy by {g:.2g} points"
-        if g < 1
-        else "refuted: depth pays here"
+    ruling=holds(
+        "here: three more layers change the accuracy by {x:.2g} points",
+        below=1.5,
+        otherwise="refuted: depth pays here",
     ),
     correction="Small fully connected nets on small images have nothing to gain from depth; that "
     "says little about depth where there is structure to use.",
@@ -416,10 +401,10 @@ SIX = tuple(
         tolerance=Tolerance.absolute(0.012),
         rival=0.95,
         rival_says="the sigmoid's best level in the published table, 95 to 96%",
-        verdict=lambda a: (
-            "holds, and so does every other of the six within 360 images' error"
-            if a > 0.96
-            else f"refuted: it reaches {a:.1%}"
+        ruling=holds(
+            "and so does every other of the six within 360 images' error",
+            above=0.955,
+            otherwise="refuted: it reaches {x:.1%}",
         ),
         correction="All six medians lie between 96.5% and 98% here; 360 images cannot rank them.",
         slow=True,

@@ -4,7 +4,7 @@ from math import exp, log
 
 from scipy.stats import norm
 
-from vglib.claim import Claim, Tolerance
+from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 from vglib.residuals.descent import cured, degradation, train_deep
 from vglib.residuals.flow import flow
 from vglib.residuals.growth import BN_EXPONENT, power_law
@@ -52,11 +52,9 @@ HUNDREDS = Claim(
     tolerance=Tolerance.relative(0.05),
     rival=1.0,
     rival_says="the 1 of the skip alone",
-    verdict=lambda factor: (
-        f"holds only if explosion is no worry: the squared gradient is multiplied by {factor:.2f} "
-        "in every block"
-        if factor > 1.2
-        else "holds"
+    ruling=holds_only_if(
+        "explosion is no worry: the squared gradient is multiplied by {x:.2f} in every block",
+        above=1.2,
     ),
     correction="A block multiplies it by 1 + alpha^2. That cannot vanish; at alpha = 1 it doubles, "
     "to 10^30 over a hundred blocks.",
@@ -73,11 +71,10 @@ LOSSLESS = Claim(
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="all of them",
-    verdict=lambda share: (
-        "holds"
-        if share > 0.99
-        else f"holds only if nothing stands behind the sum; with a ReLU there the chain of skips "
-        f"is open for {100 * share:.1g}% of the units"
+    ruling=holds_only_if(
+        "nothing stands behind the sum; with a ReLU there the chain of skips is open for "
+        "{points:.1g}% of the units",
+        below=0.99,
     ),
     correction="1 + ... is exact where the sum itself goes on to the next block, as in the "
     "pre-activation blocks of 2016. A ReLU behind the sum multiplies all of it by 0 or 1.",
@@ -94,11 +91,8 @@ UNLUCKY = Claim(
     tolerance=Tolerance.absolute(0.025),
     rival=0.0,
     rival_says="never",
-    verdict=lambda share: (
-        f"holds only if the layer is wide: for one unit {100 * share:.0f}% of the draws lose more "
-        "than half"
-        if share > 0.01
-        else "holds"
+    ruling=holds_only_if(
+        "the layer is wide: for one unit {points:.0f}% of the draws lose more than half", above=0.01
     ),
     correction="At random it is a matter of width: at 10 units one draw in thousands, at 100 none. "
     "But J = -I can be built, and may be learnt: the 1 guarantees nothing by itself.",
@@ -115,10 +109,10 @@ SMALL_BRANCH = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="what alpha = 1 leaves of the worst direction, or less",
-    verdict=lambda kept: (
-        f"holds: with a small branch even the worst direction keeps {kept:.2f}"
-        if kept > 0.5
-        else "refuted: some direction is lost"
+    ruling=holds(
+        "with a small branch even the worst direction keeps {x:.2f}",
+        above=0.5,
+        otherwise="refuted: some direction is lost",
     ),
     correction="It holds exactly because the branch is small: ||J|| < 1 leaves at least 1 - ||J|| "
     "of every direction. Small, not random, is what the argument needs.",
@@ -137,11 +131,10 @@ TWO_MEANINGS = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.0,
     rival_says="all of it, as with identity skips",
-    verdict=lambda power: (
-        "holds"
-        if power > -1
-        else f"holds only if a shallow layer may listen to its own head: of what the output says "
-        f"10^{power:.0f} is all that arrives"
+    ruling=holds_only_if(
+        "a shallow layer may listen to its own head: of what the output says 10^{x:.0f} is all "
+        "that arrives",
+        below=-1,
     ),
     correction="A loss on shallow layers is deep supervision (Lee et al. 2015). A shortcut is an "
     "identity around a layer (He et al. 2015): it carries the output's own gradient.",
@@ -158,11 +151,8 @@ NO_NORM = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.85,
     rival_says="what the same net reaches with alpha = 1/sqrt(L)",
-    verdict=lambda accuracy: (
-        "holds"
-        if accuracy > 0.6
-        else "holds only if the branches are scaled down: at full scale the loss is NaN within a "
-        "few steps"
+    ruling=holds_only_if(
+        "the branches are scaled down: at full scale the loss is NaN within a few steps", below=0.6
     ),
     correction="It needs no normalisation if alpha is about 1/sqrt(L); at alpha = 1 it explodes.",
 )
@@ -179,11 +169,10 @@ CLIPPING = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="clipping does as well",
-    verdict=lambda gap: (
-        f"holds only if being alive is enough: no NaN, but {100 * gap:.0f} points behind the net "
-        "whose cause of explosion was removed"
-        if gap > 0.2
-        else "holds"
+    ruling=holds_only_if(
+        "being alive is enough: no NaN, but {points:.0f} points behind the net whose cause of "
+        "explosion was removed",
+        above=0.2,
     ),
     correction="Clipping shortens the step, not the signal: the loss starts in the ten thousands, "
     "every step is clipped, and the ratio between the layers stays.",
@@ -200,11 +189,12 @@ ROOT = Claim(
     tolerance=Tolerance.factor(1.35),
     rival=1.0,
     rival_says="not a bit of growth",
-    verdict=lambda ratio: (
-        f"holds: over 300 blocks the squared gradient grows {ratio:.1f} times"
-        if ratio < 10
-        else "refuted: it explodes"
+    ruling=holds(
+        "over 300 blocks the squared gradient grows {x:.1f} times",
+        below=10,
+        otherwise="refuted: it explodes",
     ),
+    same="no growth at all would be keeping its size as well",
     correction="(1 + 1/L)^L is at most e at any depth, if the branch's outputs have mean 0.",
 )
 
@@ -219,11 +209,11 @@ ROOT_RELU = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.5,
     rival_says="half of ln e, as for a branch of mean 0",
-    verdict=lambda ln: (
-        f"holds only if the branch has mean 0: where it ends in a ReLU the gradient grows "
-        f"{exp(ln):.0f} times over 300 blocks"
-        if ln > 2
-        else "holds"
+    ruling=holds_only_if(
+        "the branch has mean 0: where it ends in a ReLU the gradient grows {x:.0f} times over 300 "
+        "blocks",
+        above=2,
+        show=exp,
     ),
     correction="A ReLU's outputs are positive, so L of them add up like L, not like sqrt(L). End "
     "the branch in a weight matrix, or take 1/L.",
@@ -240,11 +230,10 @@ TANH_ROOT = Claim(
     tolerance=Tolerance.relative(0.12),
     rival=4.0,
     rival_says="exponential growth: four times the logarithm",
-    verdict=lambda ratio: (
-        f"holds only if the branch does not saturate: with tanh four times the depth has "
-        f"{ratio:.2f} times the logarithm"
-        if ratio < 3
-        else "holds"
+    ruling=holds_only_if(
+        "the branch does not saturate: with tanh four times the depth has {x:.2f} times the "
+        "logarithm",
+        below=3,
     ),
     correction="The signal grows, tanh saturates, and block l adds about 1/sqrt(l) to the "
     "logarithm: exp(c sqrt L), c = 8 / (3 sqrt(2 pi)) for the square (Yang and Schoenholz 2017).",
@@ -262,11 +251,7 @@ BN_POWER = Claim(
     tolerance=Tolerance.factor(1.35),
     rival=BN_EXPONENT**100,
     rival_says="pi/(pi - 1) in each of 100 blocks",
-    verdict=lambda ratio: (
-        f"refuted: over 100 blocks it grows {ratio:.0f} times, as a power of the depth"
-        if ratio < 1e5
-        else "holds"
-    ),
+    ruling=refuted("over 100 blocks it grows {x:.0f} times, as a power of the depth", below=1e5),
     correction="Block l divides by the stream's variance, which grows like l, so its factor is "
     "1 + c/l with c = pi/(pi - 1): a power of L instead of an exponential.",
 )
@@ -283,11 +268,9 @@ HIGHWAY = Claim(
     tolerance=Tolerance.absolute(0.2),
     rival=0.0,
     rival_says="all of it arrives",
-    verdict=lambda power: (
-        f"holds only if the gate closes as the depth grows: at T = 0.12 a hundred layers leave "
-        f"10^{power:.1f}"
-        if power < -1
-        else "holds"
+    ruling=holds_only_if(
+        "the gate closes as the depth grows: at T = 0.12 a hundred layers leave 10^{x:.1f}",
+        below=-1,
     ),
     correction="What the carry keeps is (1 - T)^L. T has to shrink like 1/L.",
 )
@@ -304,10 +287,8 @@ ENSEMBLE = Claim(
     tolerance=Tolerance.relative(0.12),
     rival=5.0,
     rival_says="short paths",
-    verdict=lambda length: (
-        f"holds only if the branches are small: at alpha = 1 the mean is {length:.0f} of 54"
-        if length > 15
-        else "holds"
+    ruling=holds_only_if(
+        "the branches are small: at alpha = 1 the mean is {x:.0f} of 54", above=15
     ),
     correction="The mean length is L alpha^2 / (1 + alpha^2): half the depth at alpha = 1, about 1 "
     "at 1/sqrt(L). And the paths share their weights, so they are no ensemble of separate nets.",
@@ -325,10 +306,11 @@ SHATTERED = Claim(
     tolerance=Tolerance.absolute(0.15),
     rival=0.5,
     rival_says="what skips keep of it",
-    verdict=lambda lag1: (
-        f"holds: neighbours correlate with {lag1:.2f}"
-        if abs(lag1) < 0.15
-        else "refuted: neighbours are alike"
+    ruling=holds(
+        "neighbours correlate with {x:.2f}",
+        above=-0.2,
+        below=0.2,
+        otherwise="refuted: neighbours are alike",
     ),
     correction="It holds for signals that are centred at each layer. Skips slow the decay down.",
 )
@@ -343,11 +325,8 @@ PLAIN_SHATTER = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="white noise",
-    verdict=lambda lag1: (
-        f"holds only if the signals are centred: without batch norm neighbours correlate with "
-        f"{lag1:.2f}"
-        if lag1 > 0.3
-        else "holds"
+    ruling=holds_only_if(
+        "the signals are centred: without batch norm neighbours correlate with {x:.2f}", above=0.3
     ),
     correction="Without centring all inputs become alike on their way through ReLU layers, and so "
     "do their gradients.",
@@ -364,9 +343,7 @@ HALVING = Claim(
     tolerance=Tolerance.relative(0.5),
     rival=0.08,
     rival_says="the same net without batch norm",
-    verdict=lambda cosine: (
-        f"holds: {cosine:.4f} after 6 layers" if cosine < 0.03 else "refuted: they stay more alike"
-    ),
+    ruling=holds("{x:.4f} after 6 layers", below=0.03, otherwise="refuted: they stay more alike"),
     correction="It holds where every layer's signal is centred: two inputs then share a quarter of "
     "the units, each has half. Without centring the cosine is several times larger.",
 )
@@ -383,11 +360,9 @@ DEGRADATION = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="no higher",
-    verdict=lambda ratio: (
-        f"refuted: the deeper net could, but does not find it; its training loss is {ratio:.0f} "
-        "times as high"
-        if ratio > 1.5
-        else "holds"
+    ruling=refuted(
+        "the deeper net could, but does not find it; its training loss is {x:.0f} times as high",
+        above=1.5,
     ),
     correction="The solution exists; descent does not find it in a plain net. A residual block "
     "starts next to the identity.",
@@ -405,9 +380,7 @@ THOUSAND = Claim(
     tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="guessing",
-    verdict=lambda accuracy: (
-        f"refuted: in sixty steps they reach {100 * accuracy:.0f}%" if accuracy > 0.5 else "holds"
-    ),
+    ruling=refuted("in sixty steps they reach {points:.0f}%", above=0.5),
     correction="Scale the branches, and neither normalisation nor luck is needed.",
     slow=True,
 )

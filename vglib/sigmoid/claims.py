@@ -4,7 +4,7 @@ import numpy as np
 
 from vglib import theory
 from vglib.activations import get_activation
-from vglib.claim import Claim, Tolerance, above
+from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 from vglib.sigmoid import cost, hidden, signs, twins, unit, variance, walk
 
 CHAPTER = 3
@@ -36,7 +36,7 @@ SATURATED_BEYOND_TWO = Claim(
     tolerance=Tolerance.absolute(0.0005),
     rival=0.1,
     rival_says="a tenth of the slope, a common mark for saturation",
-    verdict=above(0.1, "refuted: at |z| = 2 there is {x:.0%} of the slope left"),
+    ruling=refuted("at |z| = 2 there is {x:.0%} of the slope left", above=0.11),
     correction="The slope is at 50%, 10% and 1% of its maximum at |z| = 1.76, 3.64 and 5.99.",
     exact=True,
     seeds=1,
@@ -52,8 +52,9 @@ TANH_SLOPE = Claim(
     tolerance=Tolerance.absolute(0.005),
     rival=0.42,
     rival_says="tanh'(1), the slope at a typical |z|",
-    verdict="holds only if z is not 0, where the slope is exactly 1; over z ~ N(0, 1) it averages "
-    "{:.2f}".format,
+    ruling=holds_only_if(
+        "z is not 0, where the slope is exactly 1; over z ~ N(0, 1) it averages {x:.2f}", above=0.5
+    ),
     correction="tanh' is at most 1, and 1 at z = 0; its mean over N(0, q) is 0.916, 0.606 and "
     "0.365 for q = 0.1, 1 and 4.",
 )
@@ -68,10 +69,10 @@ SIGMOID_AS_A_LOSS = Claim(
     tolerance=Tolerance.absolute(1e-6),
     rival=0.25,
     rival_says="the largest slope of the sigmoid",
-    verdict=above(
-        0.25,
-        "refuted: the sigmoid is an activation function, and behind a loss made for it the "
+    ruling=refuted(
+        "the sigmoid is an activation function, and behind a loss made for it the "
         "gradient reaches {x:.3g}",
+        above=0.26,
     ),
     correction="The sigmoid is an activation function. What arrives at z is the loss's slope "
     "times s'(z), and cross-entropy makes that a - y, anything up to 1.",
@@ -91,11 +92,9 @@ ONE_SIGN = Claim(
     tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="all of them",
-    verdict=lambda share: (
-        "holds"
-        if share == 1
-        else f"holds only if the gradient is of one sample; for a batch of 10 it is "
-        f"{100 * share:.0f}% of the units"
+    ruling=holds_only_if(
+        "the gradient is of one sample; for a batch of 10 it is {points:.0f}% of the units",
+        below=0.999,
     ),
     correction="Exact for one sample, and for ReLU as well. For a batch the share depends on the "
     "layer and changes during training; for tanh it is 0.",
@@ -113,11 +112,10 @@ ZIG_ZAG = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.5,
     rival_says="every other step turns back",
-    verdict=lambda turns: (
-        "holds"
-        if turns > 0.3
-        else f"holds only if the batch is tiny or the step is near its limit; on all data "
-        f"{100 * turns:.0f}% of the steps turn back"
+    ruling=holds_only_if(
+        "the batch is tiny or the step is near its limit; on all data {points:.0f}% of the steps "
+        "turn back",
+        below=0.3,
     ),
     correction="One sample at a time the path turns back at every other step. On all data it "
     "creeps without turning, unless the step is near the limit that the inputs' mean sets.",
@@ -135,10 +133,10 @@ CENTRING = Claim(
     tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="no difference",
-    verdict=lambda ratio: (
-        f"holds: the same net, centred, needs {ratio:.1f} times fewer steps"
-        if ratio > 1.2
-        else "refuted: centring changes nothing"
+    ruling=holds(
+        "the same net, centred, needs {x:.1f} times fewer steps",
+        above=1.2,
+        otherwise="refuted: centring changes nothing",
     ),
     correction="It is real: with n inputs of mean m and variance v the curvature along the mean "
     "is v + n m^2, which limits the step for all directions.",
@@ -156,10 +154,8 @@ VARIANCE_GROWS = Claim(
     tolerance=Tolerance.relative(0.15),
     rival=1.0,
     rival_says="no change; growth would be more",
-    verdict=lambda growth: (
-        f"refuted: Var z falls to {growth:.2f} of its first value, and Var h cannot exceed 0.25"
-        if growth < 1
-        else "holds"
+    ruling=refuted(
+        "Var z falls to {x:.2f} of its first value, and Var h cannot exceed 0.25", below=0.99
     ),
     correction="Numbers between 0 and 1 have variance 1/4 at most, so Var z jumps once, in layer "
     "1, and settles in the next. N(0, 1) weights saturate the first layer as much as the last.",
@@ -177,8 +173,8 @@ OUTPUT_STOPS = Claim(
     tolerance=Tolerance.absolute(0.001),
     rival=0.0025,
     rival_says="s'(z), what squared error leaves",
-    verdict=above(
-        0.5, "holds only if the loss is squared error; with cross-entropy the gradient is {x:.3f}"
+    ruling=holds_only_if(
+        "the loss is squared error; with cross-entropy the gradient is {x:.3f}", above=0.5
     ),
     correction="Cross-entropy divides by exactly the s'(z) that the output multiplies with: the "
     "gradient is a - y. Hidden layers have no such luck.",
@@ -197,9 +193,7 @@ EXP_IS_COSTLY = Claim(
     tolerance=Tolerance.at_most(),
     rival=0.5,
     rival_says="half of the time",
-    verdict=above(
-        0.25, "holds", "holds only if the layer is small; at 1024 units it is {x:.1%} of the time"
-    ),
+    ruling=holds_only_if("the layer is small; at 1024 units it is {x:.1%} of the time", below=0.25),
     correction="exp costs the same for each unit, the matrix product 2n operations: the share "
     "falls with the width n.",
 )
@@ -218,7 +212,7 @@ def _hidden_claim(kind: str, says: str, correction: str) -> Claim:
         tolerance=Tolerance.at_least(),
         rival=0.1,
         rival_says="guessing, which is what the plain net does",
-        verdict=above(0.5, f"refuted: 20 sigmoid layers with {around} reach {{x:.0%}}"),
+        ruling=refuted(f"20 sigmoid layers with {around} reach {{x:.0%}}", above=0.5),
         correction=correction,
     )
 
