@@ -1,16 +1,26 @@
 """What a self-checking exercise is: `check.name(answer)` says ○, ✗ with a counterexample, or ✓.
 
-An exercise never raises, whatever the answer is. A chapter's `check.py` holds its exercises as
-module attributes; each is one of the three kinds below.
+An exercise never raises and always ends, whatever the answer is. A chapter's `check.py` holds its
+exercises as module attributes; each is one of the three kinds below.
 """
 
 import copy
+import ctypes
+import dis
 import inspect
+import linecache
+import math
 import re
+import threading
+import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -43,7 +53,7 @@ class Exercise:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return self._not_attempted() if _is_stub(answer) else self._judge(answer)
-        except Exception as error:
+        except BaseException as error:  # sys.exit in a __repr__, say: the notebook goes on
             return Result("wrong", f"{self.name} could not be checked: {_failure(error)}.")
 
     def __repr__(self) -> str:
@@ -64,12 +74,13 @@ class FunctionExercise(Exercise):
     `reference` does. `random`, if given, draws `n_random` more cases from a seeded generator.
     Of the failing cases the simplest to write down is reported, made simpler still while the
     function keeps failing; a case so made must satisfy `domain(*case)`, and `reference` must give
-    finite numbers there.
+    finite numbers there. What is reported can be pasted and run. An answer that takes more than
+    `seconds` for a case is stopped.
 
     Right is |got - expected| <= atol + rtol |expected|, number by number; where `reference` is
-    exactly 0, 1e-12 is allowed; a float32 result needs rtol 1e-4 only. Numbers may be floats,
-    lists, numpy arrays or tensors. A reference that returns a tuple wants its parts one by one, one
-    that returns anything else (a string) wants an equal result.
+    exactly 0, 1e-12 is allowed; a result that float32 can hold needs rtol 1e-4 only. Numbers may be
+    of any kind, in lists, tuples, numpy arrays or tensors. A reference that returns a tuple wants
+    its parts one by one, one that returns text the same text but for capitals.
     Raises ValueError without cases.
     """
 
@@ -83,6 +94,7 @@ class FunctionExercise(Exercise):
     domain: Callable[..., bool] | None = None
     rtol: float = 1e-6
     atol: float = 0.0
+    seconds: float = 5.0
 
     def __post_init__(self) -> None:
         if not len(self.cases) and self.random is None:
@@ -96,48 +108,79 @@ class FunctionExercise(Exercise):
             cases += [self.random(generator) for _ in range(self.n_random)]
         return sorted((c if isinstance(c, tuple) else (c,) for c in cases), key=_complexity)
 
+    def case(self, number: int) -> tuple[Any, ...]:
+        """Return the arguments of one case, as messages count them."""
+        return tuple(map(_copy, self.all_cases()[number]))
+
     def _judge(self, answer: Any) -> Result:
         if not callable(answer):
             return Result("wrong", f"{self.name} must be a function, not {_show(answer)}.")
+        with _Watch(self.seconds) as watch:
+            return self._watched(answer, watch)
+
+    def _watched(self, answer: Callable[..., Any], watch: "_Watch") -> Result:
         attempted, failing = False, None
-        for case in self.all_cases():
-            complaint = self._complaint(answer, case)
-            attempted = attempted or complaint != _NOTHING
+        for number, case in enumerate(self.all_cases()):
+            complaint = self._complaint(answer, case, watch)
+            attempted = attempted or complaint is None or complaint.kind != "nothing"
             if complaint and failing is None:
-                failing = (case, complaint)
+                failing = (number, case, complaint)
             if attempted and failing:
                 break
         if not attempted:
             return self._not_attempted()
         if failing is None:
             return Result("right", self.praise)
-        case, complaint = self._simplest(answer, *failing)
-        arguments = [f"{n}={_exact(v)}" for n, v in zip(self._names(case), case, strict=True)]
-        return Result("wrong", _join(f"{self.name}({', '.join(arguments)}) {complaint}", self.hint))
+        number, case, complaint = failing
+        simple, simply = self._simplest(answer, case, complaint, watch)
+        written = [_exact(value) for value in simple]
+        if None in written:
+            call, said = f"*check.{self.name}.case({number})", complaint
+        else:
+            call, said = ", ".join(self._named(answer, written)), simply
+        hint = self.hint if said.kind == "wrong" else ""
+        return Result("wrong", _join(f"{self.name}({call}) {said.text}", hint))
 
-    def _complaint(self, answer: Callable[..., Any], case: tuple[Any, ...]) -> str | None:
+    def _complaint(
+        self, answer: Callable[..., Any], case: tuple[Any, ...], watch: "_Watch"
+    ) -> "_Complaint | None":
         expected = self.reference(*map(_copy, case))
         if not _takes(answer, case):
-            return f"cannot be called: the function must take ({', '.join(self._names(case))})"
+            wanted = ", ".join(self._names(case))
+            return _Complaint("call", f"cannot be called: the function must take ({wanted})")
         try:
-            got = answer(*map(_copy, case))
+            with watch.call():
+                got = answer(*map(_copy, case))
+                difference = _difference(expected, got, self.rtol, self.atol)
         except NotImplementedError:
-            return _NOTHING
-        except (Exception, SystemExit) as error:
-            return f"raised {_failure(error)}"
-        return _NOTHING if _is_stub(got) else _difference(expected, got, self.rtol, self.atol)
+            return _Complaint("nothing", "gave no value")
+        except _TooLong:
+            return _Complaint(
+                "endless", f"was stopped after {self.seconds:g} seconds: does it end?"
+            )
+        except BaseException as error:  # an answer may raise whatever it likes
+            return _Complaint("raised", f"raised {_failure(error)}{_line(error, answer)}")
+        if got is None and _computes(answer):
+            return _Complaint("none", "gave no value: is there a `return` on every way through it?")
+        if _is_stub(got):
+            return _Complaint("nothing", "gave no value")
+        return _Complaint("wrong", difference) if difference else None
 
     def _simplest(
-        self, answer: Callable[..., Any], case: tuple[Any, ...], complaint: str
-    ) -> tuple[tuple[Any, ...], str]:
-        tries = 60
+        self,
+        answer: Callable[..., Any],
+        case: tuple[Any, ...],
+        complaint: "_Complaint",
+        watch: "_Watch",
+    ) -> "tuple[tuple[Any, ...], _Complaint]":
+        tries = 0 if complaint.kind == "endless" else 60
         candidates = _simpler(case)
         while tries and (candidate := next(candidates, None)) is not None:
             if _complexity(candidate) >= _complexity(case) or not self._allowed(candidate):
                 continue
             tries -= 1
-            again = self._complaint(answer, candidate)
-            if again and again.split()[0] == complaint.split()[0]:
+            again = self._complaint(answer, candidate, watch)
+            if again and again.kind == complaint.kind:
                 case, complaint, candidates = candidate, again, _simpler(candidate)
         return case, complaint
 
@@ -150,6 +193,15 @@ class FunctionExercise(Exercise):
             return False
         parts = [_numbers(p) for p in (expected if isinstance(expected, tuple) else (expected,))]
         return all(p is None or bool(np.isfinite(p).all()) for p in parts)
+
+    def _named(self, answer: Callable[..., Any], written: list[Any]) -> list[str]:
+        """Write arguments with their names, if the answer has them too."""
+        names = self._names(tuple(written))
+        try:
+            known = set(names) <= set(inspect.signature(answer).parameters)
+        except Exception:
+            known = False
+        return [f"{n}={text}" if known else text for n, text in zip(names, written, strict=True)]
 
     def _names(self, case: tuple[Any, ...]) -> list[str]:
         try:
@@ -228,15 +280,77 @@ class ChoiceExercise(Exercise):
         return Result(status, f"{chosen[0]}: {self.why[chosen[0]]}")
 
 
-_NOTHING = "gave no value"
+class _Complaint(NamedTuple):
+    """What is wrong with an answer in one case; only of the kind "wrong" has it a wrong result."""
+
+    kind: Literal["nothing", "none", "call", "raised", "endless", "wrong"]
+    text: str
+
+
+class _TooLong(BaseException):
+    """What stops an answer that does not end; not an Exception, which an answer may catch."""
+
+
+class _Watch:
+    """Stops calls of this thread that take longer than so many seconds, as long as it is entered.
+
+    One thread watches all calls of a check: to make one for each call takes longer than most calls.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._since = seconds, math.inf
+        self._over, self._lock = threading.Event(), threading.Lock()
+        self._watched = ctypes.c_ulong(threading.get_ident())
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> "_Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Raise _TooLong in the block once its time is over, and again should it be caught."""
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._since = math.inf
+
+    def _look(self) -> None:
+        stop = ctypes.py_object(_TooLong)
+        while not self._over.wait(self._seconds / 10):
+            with self._lock:
+                if time.monotonic() - self._since > self._seconds:
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(self._watched, stop)
 
 
 def _is_stub(value: Any) -> bool:
     return value is None or value is ...
 
 
+def _computes(function: Callable[..., Any]) -> bool:
+    """Say whether a function has more in it than a stub, whose whole body is `...` or `pass`."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    idle = {"RESUME", "NOP", "COPY_FREE_VARS", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+    return code is None or any(step.opname not in idle for step in dis.get_instructions(code))
+
+
+def _line(error: BaseException, answer: Callable[..., Any]) -> str:
+    """Name the line of an answer in which an error was raised, the last of its own file."""
+    code = getattr(answer, "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if code and f.filename == code.co_filename]
+    text = linecache.getline(ours[-1].filename, ours[-1].lineno or 0).strip() if ours else ""
+    return f" in `{_plain(text, 60)}`" if text else ""
+
+
 def _join(fact: str, hint: str) -> str:
-    return f"{fact}. {hint}".strip()
+    return f"{fact}{'' if fact[-1] in '.?' else '.'} {hint}".strip()
 
 
 def _takes(function: Callable[..., Any], case: tuple[Any, ...]) -> bool:
@@ -257,9 +371,16 @@ def _copy(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
+def _text(value: Any) -> str | None:
+    """Give text of any type, a 0-d array of text included, as plain text; None of anything else."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    return str.__str__(value).strip().casefold() if isinstance(value, str) else None
+
+
 def _option(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value.strip().casefold()
+    if (text := _text(value)) is not None:
+        return text
     numbers = None if isinstance(value, bool) else _numbers(value)
     return f"{numbers.item():g}" if numbers is not None and numbers.size == 1 else None
 
@@ -278,6 +399,12 @@ def _numbers(value: Any) -> np.ndarray | None:
                     return None
                 parts.append(numbers)
             array = np.array(parts)
+        elif isinstance(value, np.ndarray) and value.dtype == object:
+            return _numbers(value.tolist())
+        elif isinstance(value, Decimal | Fraction) or type(value) is int:
+            # numpy takes neither of the two, nor an int beyond 64 bits, for numbers.
+            array = np.asarray(value) if isinstance(value, int) else np.asarray(float(value))
+            array = np.asarray(float(value)) if array.dtype == object else array
         else:
             array = np.asarray(value)
     except Exception:
@@ -296,6 +423,8 @@ def _close(got: np.ndarray, expected: np.ndarray, rtol: float, atol: float) -> n
 def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None:
     if isinstance(expected, tuple):
         n = len(expected)
+        if isinstance(got, np.ndarray | torch.Tensor) and got.ndim:
+            got = list(got)
         if not isinstance(got, tuple | list) or len(got) != n:
             return f"gave {_show(got)}, expected {n} results"
         parts = [_difference(e, g, rtol, atol) for e, g in zip(expected, got, strict=True)]
@@ -303,7 +432,10 @@ def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None
         return next(found, None)
     want, have = _numbers(expected), _numbers(got)
     if want is None:
-        same = type(got) is type(expected) and bool(got == expected)
+        if isinstance(expected, list) and isinstance(got, tuple | np.ndarray):
+            got = list(got)
+        text = _text(expected)
+        same = bool(got == expected) if text is None else _text(got) == text
         return None if same else f"gave {_show(got)}, expected {_show(expected)}"
     if have is None:
         kind = "an array of numbers" if want.ndim else "a number"
@@ -311,7 +443,9 @@ def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None
     if have.shape != want.shape and not have.size == want.size == 1:
         return f"gave shape {have.shape}, expected shape {want.shape}"
     have = have.reshape(want.shape)
-    single = have.dtype.kind == "f" and have.dtype.itemsize < 8
+    # A float32 result stays one when it is made a Python float.
+    with np.errstate(all="ignore"):
+        single = have.dtype.kind == "f" and np.array_equal(have, have.astype(np.float32), True)
     zero = (want == 0) * (1e-6 if single else 1e-12)
     wrong = ~_close(have, want, max(rtol, 1e-4 if single else 0), np.maximum(atol, zero))
     if not wrong.any():
@@ -346,12 +480,21 @@ def _show(value: Any, text: Callable[[Any], str] = _digits) -> str:
         return f"the text {value[:40]!r}"
     try:
         return "a function" if callable(value) else _plain(repr(value), 40)
-    except Exception:
+    except BaseException:
         return f"a {type(value).__name__}"
 
 
-def _exact(value: Any) -> str:
-    return repr(value) if isinstance(value, str | bool) else _show(value, str)
+def _exact(value: Any) -> str | None:
+    """Write a value so that it can be pasted and run; None of what takes too much room."""
+    if isinstance(value, str | bool) or value is None:
+        return repr(value)
+    numbers = _numbers(value)
+    if numbers is None or numbers.size > 24:
+        return None
+    text = _nested(numbers, lambda x: str(x) if np.isfinite(x) else f"float('{x}')")
+    if isinstance(value, torch.Tensor):
+        return f"torch.tensor({text}, dtype={value.dtype})"
+    return f"np.array({text})" if isinstance(value, np.ndarray) and value.ndim else text
 
 
 def _plain(text: str, length: int) -> str:
@@ -362,7 +505,7 @@ def _plain(text: str, length: int) -> str:
 def _failure(error: BaseException) -> str:
     try:
         text = _plain(str(error), 100).strip().rstrip(".")
-    except Exception:
+    except BaseException:
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

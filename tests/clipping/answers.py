@@ -31,6 +31,16 @@ EXERCISES = {
             lambda goal, a, strength: a * goal / (a + strength),
             lambda goal, a, strength: goal - strength / a,
             lambda goal, a, strength: np.sign(goal) * max(abs(goal) - strength, 0.0),
+            # The right shift with the wrong threshold.
+            lambda goal, a, strength: (
+                0.0 if abs(goal) <= strength else goal - np.sign(goal) * strength / a
+            ),
+            lambda goal, a, strength: (
+                0.0 if abs(goal) <= min(strength, 1) else goal - np.sign(goal) * strength / a
+            ),
+            lambda goal, a, strength: (
+                0.0 if abs(goal) <= strength**2 else goal - np.sign(goal) * strength / a
+            ),
         ],
     ),
     "flaw": (..., 4, [1, 2, 3]),

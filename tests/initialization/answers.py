@@ -1,5 +1,6 @@
 """Stub, solution and planted wrong answers of each exercise."""
 
+from itertools import count
 from math import ceil, floor, log, sqrt
 
 EXERCISES = {
@@ -26,8 +27,9 @@ EXERCISES = {
     "xi": (..., 3.63, [-3.627, 7.25, 0.2757, 12]),
     "layers_until": (
         lambda largest, first, growth: ...,
-        lambda m, first, growth: 1 + ceil(log(m / first) / log(growth)),
+        lambda m, first, growth: next(n for n in count(1) if first * growth ** (n - 1) > m),
         [
+            lambda m, first, growth: 1 + ceil(log(m / first) / log(growth)),
             lambda m, first, growth: floor(log(m / first) / log(growth)),
             lambda m, first, growth: log(m) / log(growth),
         ],

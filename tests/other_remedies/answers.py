@@ -47,7 +47,7 @@ PRETRAINING = {
 # The step: optimisers, schedules, scaling
 
 THE_STEP = {
-    "guess_adam": (..., "b", ["A", "C"]),
+    "guess_adam": (..., "c", ["A", "B"]),
     "adam_first_step": (
         lambda g, lr, eps: ...,
         lambda g, lr, eps: lr * g / (np.abs(g) + eps),
@@ -99,6 +99,15 @@ TOURNAMENT = {
             lambda accuracy, broken, bar: [
                 n for n, a in accuracy.items() if a >= bar and not broken[n]
             ],
+            # The bar typed in, and the two paired by their places.
+            lambda accuracy, broken, bar: sorted(
+                n for n, a in accuracy.items() if a >= 0.8 and not broken[n]
+            ),
+            lambda accuracy, broken, bar: sorted(
+                n
+                for (n, a), b in zip(accuracy.items(), broken.values(), strict=True)
+                if a >= bar and not b
+            ),
         ],
     ),
     "flaw_l2": (..., 3, [1, 2, 4]),

@@ -125,7 +125,7 @@ layers_to_thousand = NumberExercise(
         log(10) * 2 / log(pi / (pi - 1)): "That is for a factor of 10.",
     },
     hint="k layers multiply the norm by (π/(π-1))^(k/2).",
-    praise="about 36: this is how deep a plain net with batch norm and ReLU may be.",
+    praise="about 36 layers for each factor of a thousand.",
 )
 
 flaw = ChoiceExercise(

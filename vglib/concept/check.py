@@ -11,6 +11,7 @@ largest_step = FunctionExercise(
     "return the step size at which the descent on a w^2 just fails to converge.",
     reference=lambda a: 1 / a,
     cases=[1.0, 0.5, 2.0, 10.0, 0.01],
+    random=lambda rng: float(10 ** rng.uniform(-3, 3)),
     domain=lambda a: a > 0,
     hint="One step multiplies w by 1 - 2 a step. When is that factor -1?",
     praise="beyond it every step overshoots by more than the one before: the steepest direction "
@@ -50,6 +51,7 @@ per_layer = FunctionExercise(
         *[[1.0, 1.0], [1.0, 2.0], [1.0, 2.0, 8.0]],
         *[[0.003, 0.017, 0.07, 0.285], [8.0, 1.0, 1.0, 1.0]],
     ],
+    random=lambda rng: list(rng.uniform(0.1, 5, rng.integers(2, 6))),
     domain=lambda speeds: len(speeds) >= 2 and min(speeds) > 0,
     hint="The same factor at each of len(speeds) - 1 steps must lead from the last to the first.",
     praise="below 1 the gradient vanishes, above 1 it explodes, and the depth is its exponent.",

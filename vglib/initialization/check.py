@@ -1,6 +1,6 @@
 """Exercises of chapter 05."""
 
-from math import ceil, log, sqrt
+from math import log, sqrt
 
 from vglib.activations import get_activation
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
@@ -25,6 +25,7 @@ he_bound = FunctionExercise(
     "return the a of U(-a, a).",
     reference=lambda fan_in: sqrt(6 / fan_in),
     cases=[1, 2, 6, 100, 1000],
+    random=lambda rng: int(rng.integers(1, 5000)),
     domain=lambda fan_in: fan_in >= 1,
     hint="Which variance does He ask for, and which has U(-a, a)?",
     praise="a²/3 = 2/fan_in.",
@@ -35,6 +36,7 @@ conv_std = FunctionExercise(
     "return the standard deviation of one weight.",
     reference=lambda in_channels, out_channels, kernel: sqrt(2 / (in_channels * kernel**2)),
     cases=[(1, 1, 1), (3, 64, 7), (64, 64, 3), (128, 256, 1), (16, 8, 5)],
+    random=lambda rng: (*map(int, rng.integers(1, 300, 2)), int(rng.choice([1, 3, 5, 7]))),
     domain=lambda *sizes: min(sizes) >= 1,
     hint="How many weights are summed for one number of the output?",
     praise="one output number reads kernel² pixels of every input channel.",
@@ -45,6 +47,7 @@ dropout_gain = FunctionExercise(
     "return sigma_w.",
     reference=lambda keep: sqrt(2 * keep),
     cases=[1.0, 0.5, 0.8, 0.9, 0.1],
+    random=lambda rng: float(rng.uniform(0.02, 1)),
     domain=lambda keep: 0 < keep <= 1,
     hint="A kept h becomes h/keep, and it is kept with probability `keep`. What is the mean of the "
     "square?",
@@ -81,14 +84,28 @@ def _not_on_the_edge(largest: float, first: float, growth: float) -> bool:
     return abs(steps - round(steps)) > 1e-6
 
 
+def _layers_until(largest: float, first: float, growth: float) -> int:
+    layer, size = 1, first
+    while size <= largest:
+        layer, size = layer + 1, size * growth
+    return layer
+
+
 layers_until = FunctionExercise(
     "layers_until",
     "return the layer's number.",
-    reference=lambda largest, first, growth: 1 + ceil(log(largest / first) / log(growth)),
+    reference=_layers_until,
     cases=[
         *[(65504.0, 10.0, 4.0), (65504.0, 1.5, 2.0), (3.4e38, 10.0, 4.0)],
         *[(100.0, 3.0, 10.0), (65504.0, 1.0, 1.5)],
+        # A size that equals the largest does not exceed it.
+        *[(8.0, 1.0, 2.0), (7.5, 1.0, 2.0), (8.5, 1.0, 2.0), (1.0, 1.0, 2.0), (1.0, 3.0, 2.0)],
     ],
+    random=lambda rng: (
+        float(10 ** rng.uniform(1, 5)),
+        float(rng.uniform(0.5, 9)),
+        float(rng.uniform(1.2, 5)),
+    ),
     domain=_not_on_the_edge,
     hint="Layer l has the size first · growth^(l-1).",
     praise="a logarithm: the exponential reaches any limit, and soon.",

@@ -87,7 +87,9 @@ free_energy = FunctionExercise(
     ],
     random=_free_energy_case,
     domain=lambda W, visible_bias, hidden_bias, v: (
-        W.shape == (len(hidden_bias), len(v)) and len(visible_bias) == len(v)
+        W.shape == (len(hidden_bias), len(v))
+        and len(visible_bias) == len(v)
+        and set(v) <= {0.0, 1.0}
     ),
     hint="The sum over h factorises: -a·v - Σ ln(1 + exp(b_j + W_j·v)). For large inputs take "
     "np.logaddexp(0, z).",
@@ -113,10 +115,11 @@ terms = NumberExercise(
 
 guess_adam = _guess(
     "my_adam",
-    "B",
+    "C",
     A="that is SGD. Adam moves every layer from the first step on.",
-    B="it moves every layer, and ends with one or two digits out of ten.",
-    C="every layer moves, but by a step that hardly knows which image has which label.",
+    B="so it looks for thousands of steps, at two digits of ten; most starts go on from there.",
+    C="at first hardly any of the step knows which image has which label; most starts, not all, "
+    "come through it.",
 )
 
 adam_first_step = FunctionExercise(
@@ -128,7 +131,9 @@ adam_first_step = FunctionExercise(
         (np.array([1.0, -1e-8]), 1.0, 1e-8),
         (np.array([1e-12, 2.0]), 0.01, 1e-8),
         (np.array([0.0, 1.0]), 0.1, 1e-8),
+        (np.array([2.0, -1.0]), 3.0, 2.0),
     ],
+    random=lambda rng: (rng.normal(size=3), float(10 ** rng.uniform(-3, 1)), 1e-8),
     domain=lambda g, lr, eps: lr > 0 and eps > 0,
     hint="After one step both averages, divided by 1 - β, are g and g²; so lr g / (√g² + ε).",
     praise="lr in the gradient's direction, entry by entry, unless the entry is near ε.",
@@ -141,6 +146,12 @@ def _warm_cosine(step: int, peak: float, warm: int, total: int) -> float:
     return peak * (1 + cos(pi * (step - warm) / (total - warm))) / 2
 
 
+def _warm_cosine_case(generator: np.random.Generator) -> tuple[int, float, int, int]:
+    total = int(generator.integers(2, 60))
+    step, warm = map(int, generator.integers(0, total, 2))
+    return step, float(generator.uniform(0.01, 3)), warm, total
+
+
 warm_cosine = FunctionExercise(
     "warm_cosine",
     "return the step size at a step, counted from 0.",
@@ -149,7 +160,9 @@ warm_cosine = FunctionExercise(
         *((step, 1.0, 10, 100) for step in (0, 55, 99)),
         *((step, 0.2, 10, 100) for step in (4, 9, 10)),
         (0, 1.0, 0, 10),
+        *((step, 3.0, 10, 100) for step in (4, 50)),
     ],
+    random=_warm_cosine_case,
     domain=lambda step, peak, warm, total: 0 <= step < total and 0 <= warm < total and peak > 0,
     hint="For step < warm it is peak (step + 1)/warm; after it, the cosine over total - warm.",
     praise="it starts above 0, meets the peak at the end of the warm-up, and lands near 0.",
@@ -175,8 +188,8 @@ flaw_adam = _flaw(
     "right: that is the denominator, up to ε.",
     "right, as long as the entries are far above ε, which is said.",
     "right, it repeats line 2 for two layers.",
-    "to move is not to learn: with the labels shuffled the step would be the same, so it cannot "
-    "tell the images apart.",
+    "to move is not to learn: with the labels shuffled the first steps would be the same, so they "
+    "cannot tell the images apart.",
 )
 
 
@@ -186,7 +199,7 @@ guess_tournament = _guess(
     "my_bet",
     "B",
     A="the right scale helps, and so does everything that changes what passes a layer.",
-    B="batch norm, skips, the right scale, or fewer layers: each changes what passes the layers. "
+    B="batch norm, the right scale, or another design: each changes what passes the layers. "
     "Clipping, stopping, the step size, L2 and dropout do not.",
     C="most of the nine act on the step, on the loss or on when to stop.",
 )
@@ -194,6 +207,13 @@ guess_tournament = _guess(
 
 def _cured(accuracy: dict[str, float], broken: dict[str, float], bar: float) -> list[str]:
     return sorted(name for name in accuracy if accuracy[name] >= bar and broken[name] == 0)
+
+
+def _cured_case(generator: np.random.Generator) -> tuple[Any, ...]:
+    names = list("abcd")
+    accuracy = {n: float(generator.integers(1, 10)) / 10 for n in generator.permutation(names)}
+    broken = {n: float(generator.choice([0.0, 0.0, 0.2, 1.0])) for n in names}
+    return accuracy, broken, float(generator.integers(2, 9)) / 10
 
 
 cured = FunctionExercise(
@@ -205,7 +225,11 @@ cured = FunctionExercise(
         ({"b": 0.9, "a": 0.8}, {"a": 0.0, "b": 0.0}, 0.8),
         ({"a": 0.9, "b": 0.9}, {"a": 0.2, "b": 0.0}, 0.8),
         ({"a": 0.1}, {"a": 0.0}, 0.8),
+        ({"a": 0.6, "b": 0.4}, {"b": 0.0, "a": 0.0}, 0.5),
+        ({"a": 0.9, "b": 0.9}, {"b": 1.0, "a": 0.0}, 0.9),
     ],
+    random=_cured_case,
+    domain=lambda accuracy, broken, bar: bar >= 0 and set(accuracy) == set(broken),
     hint="Reaching the bar counts; a single run that ends in NaN does not.",
     praise="a cure that works in four of five starts is no cure.",
 )

@@ -3,6 +3,7 @@
 from functools import partial
 from math import sqrt
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,11 +25,18 @@ leaky_gain = FunctionExercise(
     "leaky_gain",
     "return the sigma_w that makes chi = 1 for a leak a.",
     reference=lambda a: sqrt(2 / (1 + a**2)),
-    cases=[0.0, 1.0, 0.01, 0.25, 0.5, -1.0],
+    cases=[0.0, 1.0, 0.01, 0.25, 0.5, -1.0, 2.0],
+    random=lambda rng: float(rng.uniform(-2, 2)),
     domain=lambda a: abs(a) <= 10,
     hint="Half of the paths have the squared slope 1, the other half a^2.",
     praise="sqrt(2) without a leak, 1 for the identity: He's formula for every kinked line.",
 )
+
+
+def _inner_case(generator: np.random.Generator) -> tuple[Tensor, ...]:
+    n, m, batch = generator.integers(1, 4, 3)
+    shapes = ((n, m), (batch, n), (batch, m))
+    return tuple(torch.from_numpy(generator.normal(size=shape)) for shape in shapes)
 
 
 def _inner_cases() -> list[tuple[Tensor, ...]]:
@@ -43,6 +51,7 @@ inner = FunctionExercise(
     "return the sum of W times dL/dW, entry by entry.",
     reference=lambda W, delta, h: float((W * (delta.T @ h)).sum()),
     cases=_inner_cases(),
+    random=_inner_case,
     hint="dL/dW is delta.T @ h, of W's shape; multiply by W entry by entry, then sum.",
     praise="the same number as the sum of delta * (h @ W.T), and the h @ W.T is z.",
 )
@@ -70,6 +79,7 @@ dead = FunctionExercise(
     "return how many units are dead.",
     reference=lambda z: int((z <= 0).all(0).sum()),
     cases=[torch.tensor(z).double() for z in _FEW + _MORE],
+    random=lambda rng: torch.from_numpy(rng.normal(-1, 1, rng.integers(1, 5, 2))),
     hint="A unit is a column. It is dead if no image, no row, turns it on.",
     praise="off for one image is a zero; off for all of them is death.",
 )
@@ -79,6 +89,7 @@ born_dead = FunctionExercise(
     "return the chance that some layer is silent.",
     reference=lambda width, layers: 1 - (1 - 0.5**width) ** layers,
     cases=[(1, 1), (1, 2), (2, 1), (3, 9), (5, 9), (10, 100)],
+    random=lambda rng: (int(rng.integers(1, 9)), int(rng.integers(1, 60))),
     domain=lambda width, layers: 1 <= width <= 20 and 1 <= layers <= 1000,
     hint="A layer is silent with chance 0.5^width; the net lives if none of them is.",
     praise="width saves exponentially, depth costs only linearly.",

@@ -40,6 +40,7 @@ tanh_pair = FunctionExercise(
     "return tanh(z) and tanh'(z), written with the sigmoid alone.",
     reference=lambda z: (tanh(z), 1 - tanh(z) ** 2),
     cases=[0.0, 0.5, 1.0, -1.0, 2.0, -3.0],
+    random=lambda rng: float(2 * rng.normal()),
     hint="tanh(z) = 2 s(2z) - 1: both factors 2 appear again in the derivative.",
     praise="tanh is a sigmoid, twice as tall, twice as steep in z and shifted to 0.",
 )
@@ -87,6 +88,11 @@ largest_step = FunctionExercise(
     "return the largest stable step size.",
     reference=lambda mean, variance, n: 2 / (variance + n * mean**2),
     cases=[(0.0, 1.0, 1), (0.0, 0.25, 100), (0.5, 0.25, 1), (0.5, 0.04, 2), (1.0, 1.0, 10)],
+    random=lambda rng: (
+        float(rng.normal()),
+        float(rng.uniform(0.05, 3)),
+        int(rng.integers(1, 60)),
+    ),
     domain=lambda mean, variance, n: variance > 0 and n >= 1,
     hint="The steepest curvature is along (1, ..., 1): what do n equal means add there?",
     praise="n inputs of mean 1/2 cut the step by n/4 over the variance.",

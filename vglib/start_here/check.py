@@ -28,7 +28,9 @@ share = FunctionExercise(
     "share",
     "return what arrives at layer 1.",
     reference=lambda r, depth: r ** (depth - 1),
-    cases=[(0.5, 1), (0.5, 2), (0.25, 20), (2.0, 10), (1.0, 1000)],
+    # Each small depth, and none that is too deep for a function that calls itself.
+    cases=[*((0.5, depth) for depth in range(1, 13)), (0.25, 20), (2.0, 10), (1.0, 100)],
+    random=lambda rng: (float(rng.uniform(0.2, 2)), int(rng.integers(1, 40))),
     domain=lambda r, depth: r > 0 and depth >= 1,
     hint="How many steps lie between layer `depth` and layer 1?",
     praise="one factor for each step: the exponential is in the depth.",
@@ -47,7 +49,18 @@ verdict = FunctionExercise(
     cases=[
         *((1.0, 1.0), (1.0, 1000.0), (1000.0, 1.0), (100.0, 1.0), (1e-12, 1.0)),
         *((1e-30, 1e-29), (5.0, 0.04), (0.04, 5.0)),
+        # On both sides of the two limits, and on them: a hundredth is not less than a hundredth.
+        *(
+            (1.0, 100.0),
+            (0.02, 1.0),
+            (0.5, 1.0),
+            (1.0, 99.5),
+            (1.0, 100.5),
+            (99.5, 1.0),
+            (100.5, 1.0),
+        ),
     ],
+    random=lambda rng: (float(10 ** rng.uniform(-4, 4)), float(10 ** rng.uniform(-4, 4))),
     domain=lambda first, last: first > 0 and last > 0,
     hint="Only the ratio of the two counts, not how small they are.",
     praise="a ratio over the layers, at one moment.",
