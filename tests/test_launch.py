@@ -34,14 +34,47 @@ def test_a_fresh_copy_stands_beside_the_old_ones(course):
 
 
 def test_a_copy_that_fails_half_way_leaves_nothing(course, monkeypatch):
-    def break_off(source, target):
-        target.write_text("half")
+    def break_off(target, text):
+        with target.open("wb") as part:
+            part.write(text[:4])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch.shutil, "copyfile", break_off)
+    monkeypatch.setattr(launch.Path, "write_bytes", break_off)
     with pytest.raises(KeyboardInterrupt):
         launch.copy_chapters(course)
     assert list((course / "my_notebooks").iterdir()) == []
+
+
+def a_notebook(*cells):
+    made = [
+        {"cell_type": kind, "metadata": {"tags": tags}, "source": "x", "outputs": [tags]}
+        for kind, *tags in cells
+    ]
+    return json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def test_a_learners_copy_hides_what_follows_a_prediction(course):
+    chapter = course / "notebooks" / "02_chain_rule.ipynb"
+    cells = [("code", "lab"), ("code", "exercise", "predict"), ("code", "check"), ("markdown",)]
+    chapter.write_text(a_notebook(*cells))
+    launch.copy_chapters(course)
+    for copy in (course / "my_notebooks" / chapter.name, launch.copy_fresh(course, "02")):
+        outputs = [cell["outputs"] for cell in json.loads(copy.read_text())["cells"]]
+        assert outputs == [[["lab"]], [["exercise", "predict"]], [], [[]]]
+    assert chapter.read_text() == a_notebook(*cells)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3}', '{"cells": [1]}'])
+def test_a_file_that_is_no_notebook_is_copied_as_it_is(text):
+    assert launch.until_predicted(text.encode()) == text.encode()
+
+
+def test_a_lecturers_copy_keeps_its_pictures(course, monkeypatch):
+    chapter = course / "notebooks" / "02_chain_rule.ipynb"
+    chapter.write_text(a_notebook(("code", "predict"), ("code", "lab")))
+    monkeypatch.setattr(launch, "start", lambda command, env: 0)
+    assert launch.main(["lecture", "--chapter", "02"], course) == 0
+    assert (course / "my_notebooks" / chapter.name).read_text() == chapter.read_text()
 
 
 @pytest.mark.parametrize("chapter", ["2", "02", "02_chain_rule", "02_chain_rule.ipynb"])

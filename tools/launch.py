@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -47,14 +47,14 @@ def find_chapter(root: Path, chapter: str) -> Path:
     return found[0]
 
 
-def copy_new(source: Path, target: Path) -> bool:
-    """Copy a file to where there is none yet, whole or not at all; return whether it was copied."""
+def copy_new(source: Path, target: Path, change: Callable[[bytes], bytes] = bytes) -> bool:
+    """Copy a file, changed, to where there is none yet, whole or not at all; return whether so."""
     if os.path.lexists(target):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        shutil.copyfile(source, part)
+        part.write_bytes(change(source.read_bytes()))
         try:
             os.link(part, target)  # unlike a rename, never replaces a file
         except FileExistsError:
@@ -68,11 +68,30 @@ def copy_new(source: Path, target: Path) -> bool:
     return True
 
 
-def copy_chapters(root: Path) -> list[Path]:
+def until_predicted(notebook: bytes) -> bytes:
+    """Leave out what a notebook shows after its first prediction: the reader is to make it first.
+
+    Running the cells brings it back, and the published notebook keeps it. A file that is no
+    notebook stays as it is.
+    """
+    try:
+        tree = json.loads(notebook)
+        cells = tree["cells"]
+        predicted = False
+        for cell in cells:
+            if predicted and cell["cell_type"] == "code":
+                cell |= {"outputs": [], "execution_count": None}
+            predicted |= "predict" in cell["metadata"].get("tags", [])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return notebook
+    return f"{json.dumps(tree, ensure_ascii=False, indent=1)}\n".encode()
+
+
+def copy_chapters(root: Path, change: Callable[[bytes], bytes] = until_predicted) -> list[Path]:
     """Give the learner a copy of each chapter that has none; return the new copies."""
     notebooks = sorted((root / "notebooks").glob("*.ipynb"))
     targets = [(n, root / "my_notebooks" / n.name) for n in notebooks]
-    return [target for source, target in targets if copy_new(source, target)]
+    return [target for source, target in targets if copy_new(source, target, change)]
 
 
 def copy_fresh(root: Path, chapter: str) -> Path:
@@ -80,7 +99,7 @@ def copy_fresh(root: Path, chapter: str) -> Path:
     source = find_chapter(root, chapter)
     target = root / "my_notebooks" / source.name
     for number in count(2):
-        if copy_new(source, target):
+        if copy_new(source, target, until_predicted):
             break
         target = target.with_name(f"{source.stem}-{number}.ipynb")
     return target
@@ -171,7 +190,8 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
             print(f"A new copy: {copy_fresh(root, args.chapter).relative_to(root)}")
             return 0
         notebook = find_chapter(root, args.chapter or "00").name
-        copy_chapters(root)
+        # A lecturer's slides keep their pictures, should a cell fail in front of the class.
+        copy_chapters(root, bytes if args.action == "lecture" else until_predicted)
     except LaunchError as error:
         print(error, file=sys.stderr)
         return 2
