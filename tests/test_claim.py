@@ -1,5 +1,6 @@
 import importlib
 import math
+import re
 import sys
 from dataclasses import replace
 from functools import partial
@@ -338,8 +339,14 @@ def columns(line: str) -> int:
 
 def test_the_markdown_of_a_ruling_is_an_escaped_table():
     lines = TOY.judge([0.68])._repr_markdown_().splitlines()
-    assert all(columns(line) == 2 for line in lines)
-    assert len(lines) == 10
+    assert lines[0] == (
+        "<details><summary>small-weights-always-shrink: refuted: |w| &lt; 1 in 68% of draws"
+        "</summary>"
+    )
+    assert lines[-1] == "</details>"
+    assert lines[1] == lines[-2] == ""
+    assert all(columns(line) == 2 for line in lines[2:-2])
+    assert len(lines) == 14
     assert r"| source | a textbook \| &lt;b&gt; |" in lines
 
 
@@ -419,6 +426,23 @@ def test_prediction_rival_and_ruling_do_not_contradict_each_other(claim):
         assert ruled(claim.ruling.of(claim.rival)) == word, "the reason in `same` is not needed"
     else:
         assert ruled(claim.ruling.of(claim.rival)) != word
+
+
+DOCUMENTS = (
+    "lecture note",
+    "Zhihu article",
+    "article of 2023",
+    "Medium article",
+    "tutorial of 2017",
+)
+
+
+@pytest.mark.parametrize("claim", ALL, ids=lambda c: c.id)
+def test_a_claim_about_a_document_names_its_place(claim):
+    """So that a reader can look the sentence up; a mere reading of one says that it is one."""
+    quoted = any(name in claim.source for name in DOCUMENTS)
+    if quoted and not re.search("reading of|reader of|against|conclusion", claim.source):
+        assert re.search(r"section|paragraph", claim.place)
 
 
 def hold(claim: Fact) -> Ruling:

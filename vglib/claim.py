@@ -354,7 +354,9 @@ class Ruling:
         order = ("source", "says", "setup", "predicted", "measured", "rival", "verdict")
         shown = [key for key in (*order, "correction") if key in rows]
         lines = [f"| {key} | {_cell(rows[key])} |" for key in shown]
-        return "\n".join([f"| claim | {_cell(self.claim.id)} |", "|:--|:--|", *lines])
+        # One line that opens, so that a reader of several claims in a row sees what they come to.
+        head = f"<details><summary>{escape(self.claim.id)}: {escape(self.verdict)}</summary>"
+        return "\n".join([head, "", "| | |", "|:--|:--|", *lines, "", "</details>"])
 
     def _measured(self) -> str:
         text, (low, high) = f"{self.median:.3g}", self.ends
