@@ -138,16 +138,47 @@ def test_the_order_of_a_bias_gradient_may_break():
     assert epochs.one_path(epochs=20, seed=1).ordered_speed < 21
 
 
-def test_a_step_gives_the_gradient_back():
-    data = digits()
-    net = sigmoid_net(4, 30)
-    log_norm = trace(net, data.x_train, data.y_train, LOSSES["quadratic"]).log_weight_grad[0]
-    for lr in (0.5, 20.0):
-        found = np.linalg.norm(epochs.gradient_from_step(lr, 0))
-        assert found == pytest.approx(np.exp(log_norm), rel=1e-9)
+def test_six_layers_learn_where_each_weight_has_its_own_step():
+    """With one step for all they do not in 40 epochs; the start and the loss are the same."""
+    plain, adam = (
+        epochs.train(6, lr=lr, optimiser=rule, epochs=40, record_every=40)
+        for rule, lr in (("SGD", 20.0), ("Adam", 0.01))
+    )
+    assert plain.first_ratio == adam.first_ratio > 1000
+    assert plain.accuracy < 0.2
+    assert adam.accuracy > 0.8
+
+
+def test_where_no_gradient_is_left_the_verdict_says_so():
+    done = epochs.train(4, optimiser="Adam", lr=50.0, epochs=3)
+    assert np.isneginf(done.log_speed[-1, 0])
+    assert "at the start, and at the end no gradient is left in layer 1; " in done.verdict
+
+
+def test_an_unknown_optimiser_is_refused():
+    with pytest.raises(ValueError, match="no optimiser called 'LBFGS'"):
+        train(1, 3, optimiser="LBFGS")
+
+
+def test_the_gradient_falls_at_first_and_not_from_iteration_to_iteration():
+    speed = epochs.train(record_every=2).log_speed[:, 0]
+    assert speed[1] - speed[0] < np.log(0.1)
+    assert abs(speed[-1] - speed[1]) < np.log(2)
+    assert epochs.later_factor(0) == pytest.approx(np.exp(speed[-1] - speed[1]))
+
+
+def test_over_the_iterations_the_gradient_falls_even_where_it_explodes_over_the_layers():
+    done = epochs.train(4, 100, weight_scale=40.0, record_every=20)
+    assert done.log_delta[0, 0] > done.log_delta[0, 3] + 1
+    assert done.log_delta[-1, 0] < done.log_delta[0, 0] - 1
+
+
+def test_a_rate_far_too_large_takes_the_gradient_and_a_tiny_one_does_not():
+    assert epochs.factor_of_training(0, 500.0) < 1e-3
+    assert epochs.factor_of_training(0, 0.005) == pytest.approx(1, abs=0.3)
 
 
 def test_the_score_lists_ratio_and_accuracy():
     said = epochs.score([epochs.train(2, 10, epochs=1), epochs.train(2, 10, epochs=1, lr=5.0)])
-    assert said.startswith("2 registered. quadratic, lr 0.5, scale 1, 2 layers: ratio")
+    assert said.startswith("2 registered. quadratic, SGD, lr 0.5, scale 1, 2 layers: ratio")
     assert said.count("accuracy") == 2

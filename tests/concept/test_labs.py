@@ -94,6 +94,7 @@ def test_both_directions_fall_alike():
         ("cross-entropy, tiny steps", "stuck"),
         ("6 layers, 40 times the step", "stuck"),
         ("6 layers, and 4 times the weights", "learns"),
+        ("6 layers, Adam", "learns"),
     ],
 )
 def test_training_presets(training, preset, word):

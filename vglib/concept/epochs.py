@@ -11,9 +11,10 @@ from vglib.backprop import Flat
 from vglib.checks import one_of, require, whole
 from vglib.concept.speed import sigmoid_net
 from vglib.data import Dataset, digits
+from vglib.learn import RULES, Rule, plain
 from vglib.losses import nielsen_cross_entropy, quadratic
 from vglib.probe import Array, Loss
-from vglib.results import at_its_end, last, result
+from vglib.results import at_its_end, result
 from vglib.scaled import log_norm, norm
 from vglib.words import count, factor, percent
 
@@ -24,7 +25,7 @@ LOSSES: Mapping[str, Loss] = MappingProxyType(
 
 @result
 class Training:
-    """A training on standardised digits, batches of 10, plain SGD, as far as it has come.
+    """A training on standardised digits, batches of 10, as far as it has come.
 
     `recorded` are the epochs of the records, (records,), `total` the epochs asked for, and
     `test_accuracy` is (records,). For the hidden layers, each (records, depth): `log_speed` is
@@ -35,6 +36,7 @@ class Training:
     depth: int
     width: int
     loss: str
+    optimiser: str
     lr: float
     weight_scale: float
     total: int
@@ -53,7 +55,9 @@ class Training:
     @property
     def log_ratios(self) -> Array:
         """ln of the last hidden layer's speed over the first one's at each record, (records,)."""
-        return self.log_speed[:, -1] - self.log_speed[:, 0]
+        # Where no gradient is left in any layer there is no ratio.
+        with np.errstate(invalid="ignore"):
+            return self.log_speed[:, -1] - self.log_speed[:, 0]
 
     @property
     def first_ratio(self) -> float:
@@ -76,16 +80,15 @@ class Training:
     @property
     def verdict(self) -> str:
         """One sentence: accuracy, the ratio of speeds before and after, and how far layer 1 got."""
-        first, now, done = (
-            factor(self.log_ratios[0]),
-            factor(self.log_ratios[-1]),
-            self.recorded[-1],
-        )
+        first, done = factor(self.log_ratios[0]), self.recorded[-1]
         when = "at the end" if done == self.total else "by now"
+        now = f"{factor(self.log_ratios[-1])} times {when}"
+        if np.isneginf(self.log_speed[-1, 0]):
+            now = f"and {when} no gradient is left in layer 1"
         return (
             f"{self.word}: {self.accuracy:.0%} of the test digits after {done} epochs; "
-            f"layer {self.depth} learned {first} times as fast as layer 1 at the start, {now} "
-            f"times {when}; layer 1 has moved by {percent(self.moved[-1, 0])} of its length."
+            f"layer {self.depth} learned {first} times as fast as layer 1 at the start, {now}; "
+            f"layer 1 has moved by {percent(self.moved[-1, 0])} of its length."
         )
 
 
@@ -124,12 +127,14 @@ def training(
     seed: int = 0,
     probe_size: int = 300,
     record_every: int = 1,
+    optimiser: str = "SGD",
 ) -> Iterator[Training]:
     """Train the chapter's net on standardised digits, and yield what was seen so far.
 
-    That is at the start, every `record_every` epochs and at the end; speeds and spread are those of
-    the first `probe_size` training images.
+    `optimiser` is one of `vglib.learn.RULES`. The records are of the start, of every `record_every`
+    epochs and of the end; speeds and spread are those of the first `probe_size` training images.
     """
+    one_of("optimiser", optimiser, RULES)
     data, net = digits(), _net(depth, width, loss, weight_scale, seed)
     matrices = net.matrices(net.theta)[:-1]
     start = [matrix[:, :-1].copy() for matrix in matrices]
@@ -147,10 +152,11 @@ def training(
         spread = [h.std(1).mean() for h in units]
         records.append((epoch, accuracy, speed, delta, moved, spread))
         columns = map(np.array, zip(*records, strict=True))
-        return Training(depth, width, loss, lr, weight_scale, epochs, *columns)
+        return Training(depth, width, loss, optimiser, lr, weight_scale, epochs, *columns)
 
     yield record(0)
-    for epoch in descend(net, data, lr=lr, epochs=epochs, seed=seed):
+    rule = RULES[optimiser]
+    for epoch in descend(net, data, lr=lr, epochs=epochs, seed=seed, rule=rule):
         if epoch % record_every == 0 or epoch == epochs:
             yield record(epoch)
 
@@ -159,25 +165,33 @@ train = at_its_end(training)
 
 
 def descend(
-    net: Flat, data: Dataset, *, lr: float, epochs: int, batch: int = 10, seed: int = 0
+    net: Flat,
+    data: Dataset,
+    *,
+    lr: float,
+    epochs: int,
+    batch: int = 10,
+    seed: int = 0,
+    rule: Rule = plain,
 ) -> Iterator[int]:
-    """Train by plain SGD, and yield the number of each epoch at its end.
+    """Train with the steps of a rule, and yield the number of each epoch at its end.
 
-    The batches are those of `vglib.training.fit` with the same seed, and so are the weights up to
-    rounding; what `fit` asks and records at each step would take longer than a step of so small a
-    net. Raises ValueError for lr that is not positive and finite, or epochs or batch below 1.
+    Without another rule it is plain SGD. The batches are those of `vglib.training.fit` with the
+    same seed, and so are the weights up to rounding; what `fit` asks and records at each step would
+    take longer than a step of so small a net. Raises ValueError for lr that is not positive and
+    finite, or epochs or batch below 1.
     """
     require("lr", lr, isfinite(lr) and lr > 0, "a positive finite number")
     for name, number in (("epochs", epochs), ("batch", batch)):
         require(name, number, whole(number, 1), "a whole number from 1 on")
     x, y = net.rows(data.x_train.numpy()), data.y_train.numpy()
-    generator = torch.Generator().manual_seed(seed)
+    generator, update = torch.Generator().manual_seed(seed), rule()
     for epoch in range(1, epochs + 1):
         order = torch.randperm(len(x), generator=generator).numpy()
         images, labels = x[order], y[order]
         for first in range(0, len(x), batch):
             net(images[first : first + batch], labels[first : first + batch])
-            net.theta -= lr * net.gradient
+            net.theta -= update(net.gradient, lr)
         yield epoch
 
 
@@ -200,32 +214,23 @@ one_path = at_its_end(walking_one_path)
 def score(trainings: Sequence[Training]) -> str:
     """List what was registered: the setting, the ratio at the start, and what became of it."""
     lines = "; ".join(
-        f"{t.loss}, lr {t.lr:.3g}, scale {t.weight_scale:.3g}, {t.depth} layers: ratio at the "
-        f"start {factor(t.log_ratios[0])}, accuracy {t.accuracy:.0%}"
+        f"{t.loss}, {t.optimiser}, lr {t.lr:.3g}, scale {t.weight_scale:.3g}, {t.depth} layers: "
+        f"ratio at the start {factor(t.log_ratios[0])}, accuracy {t.accuracy:.0%}"
         for t in trainings
     )
     return f"{len(trainings)} registered. {lines}."
 
 
-def best_accuracy(depth: int, seed: int) -> float:
-    """Return the best test accuracy over five step sizes from 0.5 to 100, 40 epochs each."""
-    rates = (0.5, 5.0, 20.0, 50.0, 100.0)
-    runs = (train(depth, lr=lr, epochs=40, seed=seed, record_every=40) for lr in rates)
-    return max(run.accuracy for run in runs)
+def later_factor(seed: int) -> float:
+    """Return the factor of ||dL/db_1|| over the epochs 2 to 20, iterations 288 to 2880.
 
-
-def gradient_from_step(lr: float, seed: int) -> Array:
-    """Return (W - W after one full-batch step) / lr of layer 1, flattened: the gradient there."""
-    data, net = digits(), _net(4, 30, "quadratic", seed=seed)
-    before = net.matrices(net.theta.copy())[0]
-    last(descend(net, data, lr=lr, epochs=1, batch=len(data.x_train), seed=seed))
-    return (before - net.matrices(net.theta)[0])[:, :-1].ravel() / lr
-
-
-def factor_per_iteration(seed: int) -> float:
-    """Return the geometric mean factor of ||dL/db_1|| from one iteration to the next, 2880 of them.
-
-    Four hidden layers of 30, quadratic loss, lr 0.5, batch 10, 20 epochs of 144 iterations.
+    Four hidden layers of 30, quadratic loss, lr 0.5, batch 10.
     """
-    speed = train(seed=seed, record_every=20).log_speed[:, 0]
-    return float(np.exp((speed[-1] - speed[0]) / 2880))
+    speed = train(seed=seed, record_every=2).log_speed[:, 0]
+    return float(np.exp(speed[-1] - speed[1]))
+
+
+def factor_of_training(seed: int, lr: float) -> float:
+    """Return ||dL/dz_1|| after five epochs over that at the start; two hidden layers of 30."""
+    log_delta = train(2, lr=lr, epochs=5, record_every=5, seed=seed).log_delta[:, 0]
+    return float(np.exp(log_delta[-1] - log_delta[0]))

@@ -174,18 +174,19 @@ def draw_training(run: Training) -> Drawing:
 
 
 def _step_size(low: float, high: float) -> Control:
-    tooltip = "The learning rate of plain SGD."
+    tooltip = "The learning rate."
     return controls.slider("step size", 0.5, low, high, tooltip=tooltip, log=True)
 
 
 def training_lab() -> Lab:
-    """Train the same small net under another loss, step size, weight scale or depth."""
+    """Train the same small net under another loss, optimiser, step, weight scale or depth."""
     return Lab(
         training,
         draw_training,
         score=score,
         depth=controls.depth(4, maximum=6),
         loss=controls.choice("loss", "quadratic", list(LOSSES), "What the outputs are judged by."),
+        optimiser=controls.choice("optimiser", "SGD", ["SGD", "Adam"], "What makes the steps."),
         lr=_step_size(0.01, 50),
         weight_scale=controls.weight_scale(),
         epochs=controls.ladder("epochs", 20, range(5, 41, 5), PASSES),
@@ -198,6 +199,7 @@ def training_lab() -> Lab:
             "cross-entropy, tiny steps": {"loss": "cross-entropy", "lr": 0.01},
             "6 layers, 40 times the step": {"depth": 6, "lr": 20.0},
             "6 layers, and 4 times the weights": {"depth": 6, "lr": 20.0, "weight_scale": 4.0},
+            "6 layers, Adam": {"depth": 6, "optimiser": "Adam", "lr": 0.01, "epochs": 40},
         },
     )
 
