@@ -146,7 +146,7 @@ claims.BY_ID["normal-weights-are-below-one"].trial()
 claims.BY_ID["every-factor-is-below-a-quarter"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Does the slope stay below a quarter, and is a quarter what a typical layer costs?
+# The slope is at most a quarter: a fact, so it is only checked. But is a quarter what a typical layer costs?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["slope-only-reaches-a-quarter-at-zero"].trial()
@@ -195,16 +195,13 @@ counted = (6.9 * s * (1 - s) >= 1).double().mean() * 4
 assert abs(counted - window(6.9)) < 1e-4
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Three things that are said of large weights:
+# Two things that are said of large weights:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["weights-above-one-explode"].trial()
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["large-weights-explode-everywhere"].trial()
-
-# %% tags=["claims"] slideshow={"slide_type": "skip"}
-claims.BY_ID["far-larger-weights-explode-a-chain"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # So a chain of single neurons hardly ever explodes. Real layers are wide, and that changes the answer. But first: on a
@@ -308,9 +305,9 @@ labs.jacobian_lab()
 # %% slideshow={"slide_type": "skip"}
 def backward(weights, pres, delta):
     deltas = [delta]
-    for w, z in zip(weights[:0:-1], pres[-2::-1]):
-        s = torch.sigmoid(z)
-        deltas.insert(0, s * (1 - s) * (w.T @ deltas[0]))
+    for layer in reversed(range(len(pres) - 1)):  # from the last layer but one to the first
+        s = torch.sigmoid(pres[layer])
+        deltas.insert(0, s * (1 - s) * (weights[layer + 1].T @ deltas[0]))
     return deltas
 
 # %% slideshow={"slide_type": "skip"}
@@ -348,9 +345,8 @@ def layer_delta(weight: np.ndarray, delta: np.ndarray, slope: np.ndarray) -> np.
 check.layer_delta(layer_delta)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Some texts say that the derivative of one layer by the layer before "is the activation's derivative". That drops the
-# $W$, and with it the reason why initialisation matters. Ten *linear* layers settle it: their activation has slope 1
-# everywhere.
+# Some texts say that the derivative of one layer by the layer before "is the activation's derivative". Ten *linear* layers
+# settle it: their activation has slope 1 everywhere.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
@@ -359,7 +355,7 @@ claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
 # ## Predict: from which width on does it explode?
 #
 # All weights and biases are $N(0,1)$, not scaled by the width $n$. Two effects compete: $n$ paths add up, and large $z$
-# **saturate** the units, which sit where $s'$ is flat. On average
+# **saturate** the units, which sit where $s'$ is flat. **Mean-field theory** puts averages in the place of single units:
 #
 # $$\lVert\delta_l\rVert^2 \approx \chi\, \lVert\delta_{l+1}\rVert^2, \qquad \chi = n\;\mathrm{E}\, s'(z)^2 .$$
 #
@@ -386,7 +382,7 @@ labs.width_lab()
 # Why believe $\chi$? Component $j$ of $W^\top\delta$ is a sum of $n$ random terms, so its variance is
 # $n\,\mathrm{Var}\,w$ times the mean square of $\delta$ (the first tool). The slope multiplies it by $s'(z_j)$, whose
 # mean square is an expectation over a bell curve (the second tool). Its variance $q$ is a sum's variance too,
-# chapter 01's, repeated until it settles. The curve through the points has no fitted parameter.
+# chapter 01's, repeated until it settles. Nothing in the curve is fitted.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib import theory
@@ -404,6 +400,9 @@ claims.BY_ID["unscaled-normal-weights-vanish"].trial()
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["the-width-where-it-turns"].trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BY_ID["far-larger-weights-explode"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: find the flaw
@@ -435,7 +434,7 @@ check.flaw(flaw)
 # $$\frac{\partial (z-y)^2}{\partial z} = 2\,(z - y).$$
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# One minute. Ask: *where could an exponential come from, in a linear unit?* From nowhere; a derivation has to be read too.
+# One minute. Ask: *where could an exponential come from, in a linear unit?* From nowhere.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
@@ -464,7 +463,7 @@ claims.BY_ID["backpropagation-approximates"].trial()
 # Backpropagation computes the true derivative. What vanishes is the derivative itself.
 #
 # What backpropagation saves is work. A backward pass costs about two forward passes, whatever the number of weights;
-# differences want one more forward pass for *each* weight. Count, then time:
+# two-sided differences want two forward passes for *each* weight. Count, then time:
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.chain_rule.experiments import forward_passes, timed_gradients

@@ -10,6 +10,7 @@ from vglib.chain_rule.chain import (
     log_slope,
     one_neuron_chain,
     random_chains,
+    typical_factor,
     underflow_depth,
 )
 
@@ -41,6 +42,12 @@ def test_a_chains_bound_is_broken_now_and_then():
     chains = random_chains(4, chains=400_000)
     assert chains.share_above_bound == pytest.approx(0.023, abs=0.003)
     assert np.exp(chains.log_typical) == pytest.approx(0.0997, abs=0.003)
+
+
+def test_the_typical_factor_is_that_of_the_draws():
+    drawn = np.exp(random_chains(1, chains=400_000).log_typical)
+    assert typical_factor() == pytest.approx(drawn, rel=0.01)
+    assert typical_factor() == pytest.approx(0.1005, abs=5e-5)
 
 
 def test_the_typical_factor_has_a_best_scale():

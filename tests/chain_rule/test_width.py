@@ -7,6 +7,7 @@ from vglib.activations import get_activation
 from vglib.chain_rule.width import (
     WIDTHS,
     critical_width,
+    ratio_of_large_weights,
     unscaled_chi,
     unscaled_ratio,
     width_flow,
@@ -35,6 +36,11 @@ def test_wider_explodes_and_scaling_mends_it():
     assert ratios == sorted(ratios)
     assert ratios[0] < 1 < ratios[-1]
     assert unscaled_ratio(400, weight_scale=1 / 20, nets=3) < 0.2
+
+
+def test_large_weights_explode_wide_layers_and_cut_a_chain():
+    chain, narrow, wide = (ratio_of_large_weights(0, width) for width in (1, 10, 100))
+    assert chain < 1e-3 < narrow < 1 < wide
 
 
 @pytest.mark.parametrize("width", [0, -1, math.nan, math.inf])

@@ -1,6 +1,6 @@
 """Sigmoid neurons in a row, one a layer: the chain rule's factors w s'(z), and their product."""
 
-from math import acosh, log, sqrt
+from math import acosh, exp, log, sqrt
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -8,6 +8,7 @@ from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import norm
 
+from vglib import theory
 from vglib.activations import get_activation
 from vglib.checks import require
 from vglib.probe import Array
@@ -126,6 +127,15 @@ def log_slope(z: Array) -> Array:
     """Return ln s'(z) = -|z| - 2 ln(1 + e^-|z|), finite where s'(z) itself underflows."""
     size = np.abs(z)
     return -size - 2 * np.log1p(np.exp(-size))
+
+
+def typical_factor() -> float:
+    """Return exp(E ln |w s'(w a + b)|) for w, b ~ N(0, 1) and a = 1/2, the geometric mean: 0.1005.
+
+    E ln |w| = -(gamma + ln 2) / 2 with Euler's gamma, and z ~ N(0, a^2 + 1).
+    """
+    log_weight = -(np.euler_gamma + log(2)) / 2
+    return exp(log_weight + float(theory.gaussian_mean(log_slope, 1.25)))
 
 
 def probability_above_quarter() -> float:

@@ -166,10 +166,11 @@ def window_lab() -> Lab:
     return Lab(
         window.explosion_window,
         draw_window,
-        weight=controls.slider("weight", 3.0, -20.0, 20.0, tooltip="The weight w.", step=0.1),
-        bias=controls.slider("bias", 0.0, -20.0, 20.0, tooltip="The bias b.", step=0.1),
+        weight=controls.slider("weight", 5.0, -20.0, 20.0, tooltip="The weight w.", step=0.1),
+        bias=controls.slider("bias", -2.5, -20.0, 20.0, tooltip="The bias b.", step=0.1),
         presets={
-            "|w| below 4": {"bias": -1.5},
+            "a window": {},
+            "|w| below 4": {"weight": 3.0, "bias": -1.5},
             "the widest window": {"weight": 6.9, "bias": -3.45},
             "large, but badly placed": {"weight": 10.0, "bias": 3.0},
             "very large": {"weight": 20.0, "bias": -10.0},
@@ -242,15 +243,15 @@ def sum_lab() -> Lab:
     return Lab(
         throws.weighted_sums,
         draw_sums,
-        width=controls.ladder("terms", 5, counts, "How many weighted inputs are added."),
+        width=controls.ladder("terms", 100, counts, "How many weighted inputs are added."),
         weight_scale=controls.weight_scale(),
         throw=controls.choice("weights", "coin", throws.THROWN, "How one weight is thrown."),
         seed=controls.seed(),
         presets={
             "one coin": {"width": 1},
-            "five coins": {},
-            "a hundred coins": {"width": 100},
-            "a hundred, scaled by 1/10": {"width": 100, "throw": "normal", "weight_scale": 0.1},
+            "five coins": {"width": 5},
+            "a hundred coins": {},
+            "a hundred, scaled by 1/10": {"throw": "normal", "weight_scale": 0.1},
         },
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from torch.nn.functional import cross_entropy
 
 from vglib import theory
-from vglib.chain_rule.chain import SIGMOID
+from vglib.chain_rule.chain import SIGMOID, random_chains
 from vglib.data import digits
 from vglib.networks import mlp
 from vglib.probe import Array, Trace, trace
@@ -131,6 +131,16 @@ def unscaled_ratio(
     seeds = range(seed * nets, (seed + 1) * nets)
     ratios = [ratio_per_layer(_trace(width, depth, weight_scale, s), depth) for s in seeds]
     return float(np.exp(np.log(ratios).mean()))
+
+
+def ratio_of_large_weights(seed: int, width: float) -> float:
+    """Return the factor of ||delta||^2 per layer with weights N(0, 16^2), its geometric mean.
+
+    Of a net of 12 layers, or at width 1 of 4000 chains, whose slopes stay above 0 in logarithms.
+    """
+    if width == 1:
+        return float(np.exp(2 * random_chains(12, 16.0, seed).log_typical))
+    return unscaled_ratio(int(width), weight_scale=16.0, seed=seed)
 
 
 def measured_critical_width(seed: int) -> float:
