@@ -23,7 +23,7 @@ from vglib.sigmoid import check, experiments, labs
 # A tutorial of 2017 charges the sigmoid with three crimes:
 #
 # 1. its outputs are **not centred at 0**: gradients share one sign, learning zig-zags;
-# 2. it **saturates**: "when |z| > 2 ... learning almost stops";
+# 2. it **saturates**: "when |z| > 2 ... it tends to saturate ... learning almost stops";
 # 3. it is **costly**: it contains an exponential.
 #
 # All three are repeated everywhere, and hardly ever with a number.
@@ -231,8 +231,7 @@ labs.zigzag_lab()
 # change `sigmoid` to `sigmoid - 1/2`, at the same step 0.5: after 60 steps about as much of the way is left. At a small step the
 # turns cost next to nothing. On all data there is no turn: the path drops into the valley and creeps along its floor.
 #
-# With `tanh` the rings of equal loss are circles: no valley, and on all data the path is straight. One sample at a time it
-# wavers even so, for a single sample never shows the whole slope.
+# With `tanh` the rings of equal loss are circles: no valley, and on all data the path is straight.
 #
 # A *lucky goal*, with both weights to move up, lies across the valley and is reached quickly, whatever the inputs.
 
@@ -283,8 +282,9 @@ for name in ("sigmoid", "relu", "tanh", "sigmoid - 1/2"):
     print(f"{name:24}  {abs(mean):6.3f}  {variance:8.4f}  {ratios[0]:18.1f}  {ratios[1]:9.1f}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# With a hundred sigmoid inputs one direction is several hundred times steeper than all others. ReLU has some of it; whatever
-# is centred has none. LeCun, Bottou, Orr and Müller gave this argument in 1998, and advised centred inputs.
+# With a hundred independent sigmoid inputs one direction is 577 times steeper than all others; in a net they are not
+# independent, and the price is lower. ReLU has some of it; whatever is centred has none. LeCun, Bottou, Orr and Müller
+# advised centred inputs for this in 1998.
 #
 # ### Exercise 4: the largest stable step
 #
@@ -331,10 +331,9 @@ labs.centring_lab()
 # layers: not enough**. Each move trains both nets anew.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This is flaw 1 on its own. With one hidden layer it hardly matters. With four it decides whether the net learns within 300
-# steps. At a small step both are equally slow, as the theory of the valley says: the mean limits the *step*.
-#
-# With six layers the twin fails as well. Something else is in the way: the slope.
+# This is flaw 1 on its own. With one hidden layer it hardly matters. With four it decides whether 300 steps are enough: the
+# sigmoid needs 500 and more. At a small step there is little gain, as the theory of the valley says: the mean limits the
+# *step*. With six layers 300 steps are too few for the twin as well. Something else is in the way: the slope.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CENTRING.trial()
@@ -361,8 +360,8 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Flaw 2: saturation
 #
-# A Medium article: "Each layer's output variance is much greater than its input's ... it keeps growing until the activation
-# saturates in the top layers."
+# A Medium article, of activations such as the sigmoid: "Each layer's output variance is much greater than its input's ...
+# it keeps growing until the activation saturates in the top layers."
 #
 # Predict for weights $N(0, 1)$, a net of ten layers: in which layer are most units saturated? And what does the gradient do?
 
@@ -382,8 +381,8 @@ labs.forward_lab()
 #
 # $$q_{l+1} = \sigma_w^2\, \mathrm{E}\, s(\sqrt{q_l}\, u)^2, \qquad \chi_l = \sigma_w^2\, \mathrm{E}\, s'(\sqrt{q_l}\, u)^2$$
 #
-# - **The variance does not keep growing.** A number between 0 and 1 has variance 1/4 at most. $\mathrm{Var}\, z$ is set by the weights, in
-#   one or two layers, and stays.
+# - **Much greater, but not growing.** With $N(0, 1)$ weights $\mathrm{Var}\, z$ is 500 times and more that of what comes in, in
+#   every layer; the sigmoid brings it back to 1/4 at most. (Glorot and Bengio saw a top layer saturate *in training*.)
 # - **Small weights: no unit is saturated, and the gradient vanishes.** A slope of at most 1/4 is enough, if the weights do not
 #   make up for it.
 # - **Large weights: most units are saturated, and the gradient explodes**, if the layer is wide.
@@ -435,8 +434,8 @@ labs.output_lab()
 # So a saturated output is a fault of the *loss*, and was cured decades ago. A hidden layer has no such luck: between it and
 # the loss stand other slopes, and no loss divides by those.
 #
-# The Zhihu article's "if you use the sigmoid as the loss function, its gradient cannot exceed 0.25" mixes up two things; with
-# the right loss behind it, the gradient at the sigmoid's input reaches 1.
+# The Zhihu article's "if you use the sigmoid as the loss function, its gradient cannot exceed 0.25" is right of the
+# activation function that it means; with the right loss behind it, the gradient at the sigmoid's input reaches 1.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.OUTPUT_STOPS.trial()
@@ -461,7 +460,7 @@ labs.cost_lab()
 # calling a factor of three "three times slower training".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# These times are of this machine, taken a moment ago. So here the sentence is computed as well:
+# The numbers are of this machine, so the sentence is computed as well:
 
 # %% slideshow={"slide_type": "skip"}
 for width in (32, 1024):
@@ -477,7 +476,7 @@ print(f"a training step with sigmoid takes {ratio:.2f} times that with ReLU ({lo
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The backward pass adds two more matrix products for each one forward, and no exponential: $s'(z) = a(1-a)$ uses the output that is
-# already there. On hardware without a fast exponential the balance differs; measure before you repeat the charge.
+# already there.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.EXP_IS_COSTLY.trial()
@@ -514,7 +513,7 @@ claims.HIDDEN_RESIDUAL.trial()
 # | flaw | real? | how large |
 # |---|---|---|
 # | one sign, zig-zag | for one sample | most units of a batch at the start; on all data no zig-zag below the step's limit |
-# | **positive mean** | **yes** | $1 + n m^2/v$ times as many steps: 577 for 100 inputs; at depth 4 it decides |
+# | **positive mean** | **yes** | $1 + n m^2/v$ times the steps, 577 for 100 independent inputs; 3 to 4 times in nets of 3 and 4 layers |
 # | saturated at 2 | no | 42% of the slope; 10% at 3.64, 1% at 5.99 |
 # | saturated output | with squared error | none with cross-entropy |
 # | **slope at most 1/4** | **yes** | with small weights it vanishes and nobody is saturated |

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from vglib.data import digits
 from vglib.probe import trace
-from vglib.sigmoid.twins import STEPS, centring, training_twins, twins
+from vglib.sigmoid.twins import STEPS, centring, steps_to_80, training_twins, twins
 from vglib.training import fit
 
 
@@ -26,6 +28,13 @@ def test_the_mean_decides_at_depth_four_and_not_at_a_small_step():
     small = centring(2, 0.3)
     assert small.centred.test_accuracy[-1] == pytest.approx(small.plain.test_accuracy[-1], abs=0.05)
     assert small.verdict.startswith("no gain")
+
+
+def test_the_steps_needed_are_those_of_the_whole_training():
+    found = centring(3, 3.0, 0)
+    assert steps_to_80("plain", 3, 3.0, 0) == found.plain.needed
+    assert steps_to_80("centred", 3, 3.0, 0) == found.centred.needed
+    assert steps_to_80("plain", 4, 3.0, 0) == math.inf
 
 
 def test_they_learn_as_with_fit():

@@ -9,6 +9,8 @@ from vglib.sigmoid.unit import (
     curves,
     output_neuron,
     quadratic_delta,
+    steps_to_unlearn,
+    time_to_unlearn,
     where_slope_is,
 )
 
@@ -49,3 +51,14 @@ def test_output_deltas_against_autograd(z):
 def test_nielsens_neuron():
     """His figures end at 0.20 with w = b = 2, lr 0.15, 300 epochs and the quadratic cost."""
     assert output_neuron(4.0, 0.15).outputs["squared error"][-1] == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("z", [0.0, 2.0, 6.0])
+def test_the_steps_of_unlearning_are_the_integral(z):
+    lr = 0.01
+    assert 2 * lr * steps_to_unlearn(z, lr) == pytest.approx(time_to_unlearn(z), rel=0.01)
+
+
+def test_beyond_two_a_wrong_output_learns_and_beyond_six_hardly():
+    steps = [steps_to_unlearn(z) / steps_to_unlearn(0.0) for z in (2.0, 6.0)]
+    assert steps == pytest.approx([1.7, 21], rel=0.05)

@@ -1,7 +1,7 @@
 """One unit: the curves of sigmoid and tanh, where they are flat, and an output that is wrong."""
 
 from collections.abc import Mapping
-from math import atanh, sqrt
+from math import atanh, log, sqrt
 
 import numpy as np
 
@@ -97,6 +97,32 @@ class OutputNeuron:
             f"squared error and {entropy:.2g} with cross-entropy, {entropy / squared:.3g} times "
             f"as large; after {steps} steps the output is {ends[0]:.2g} and {ends[1]:.2g}."
         )
+
+
+def steps_to_unlearn(z: float, lr: float = 0.05, end: float = 0.2) -> int:
+    """Count the steps in which one sigmoid output with target 0 falls from s(z) to `end`.
+
+    Squared error, one input x = 1, w = b at the start, as in `output_neuron`.
+    """
+    steps = 0
+    while SIGMOID.phi(z) > end:
+        z -= 2 * lr * quadratic_delta(z, 0.0)
+        steps += 1
+    return steps
+
+
+def time_to_unlearn(z: float, end: float = 0.2) -> float:
+    """Return what `steps_to_unlearn` comes to for small steps, times 2 lr.
+
+    The integral of 1 / (a s'(z)) over z is that of 1 / (a^3 (1 - a)^2) over the output a:
+
+        F(s(z)) - F(end),   F(a) = 3 ln(a / (1 - a)) - 2 / a - 1 / (2 a^2) + 1 / (1 - a)
+    """
+
+    def integral(a: float) -> float:
+        return 3 * log(a / (1 - a)) - 2 / a - 1 / (2 * a**2) + 1 / (1 - a)
+
+    return integral(float(SIGMOID.phi(z))) - integral(end)
 
 
 def output_neuron(z: float = 6.0, lr: float = 0.5, steps: int = 300) -> OutputNeuron:
