@@ -13,6 +13,11 @@ def test_born_dead_against_the_formula(width, bound):
     assert (np.diff(dice.all_inputs) >= 0).all()
 
 
+def test_one_input_is_let_through_by_the_first_layer_on_one_side():
+    assert born_dead(3, 1, nets=10_000).all_inputs[-1] == 0
+    assert born_dead(3, 9, nets=10_000).all_inputs[-1] < born_dead_formula(3, 8) - 0.04
+
+
 def test_the_weight_scale_does_not_matter_to_the_dead():
     small, large = (born_dead(3, 50, weight_scale=s) for s in (0.05, 20.0))
     np.testing.assert_array_equal(small.all_inputs, large.all_inputs)

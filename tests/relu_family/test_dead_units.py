@@ -6,11 +6,13 @@ from torch.nn.functional import cross_entropy
 from vglib.data import digits
 from vglib.networks import mlp
 from vglib.relu_family.dead_units import (
+    dead_of_net,
     dead_share,
     dying,
     knock,
     off_at_start,
     off_units,
+    woken,
     zero_share,
 )
 from vglib.results import last
@@ -94,6 +96,12 @@ def test_a_training_is_watched_from_its_start(watch):
 def test_both_ways_of_counting_agree():
     end = last(dying(1.0, seed=4))
     assert dead_share(1.0, seed=4) == (end.off_all[-1, 1], end.test_accuracy[-1])
+    assert dead_of_net(1.0, seed=4) == end.off_all[-1].mean()
+
+
+def test_half_of_a_leaky_layer_wakes_and_nobody_of_a_relu_layer():
+    assert woken("leaky_relu", 0.3) > 0.3
+    assert woken("relu", 0.3) == 0
 
 
 @pytest.mark.parametrize(("optimizer", "rule"), [("SGD", "sgd"), ("Adam", torch.optim.Adam)])

@@ -71,6 +71,8 @@ def test_a_layers_mean_factor_is_the_mean_of_all_factors():
     assert exp(np.log(factors).mean()) == pytest.approx(exp(seen.log_factor), rel=1e-12)
     np.testing.assert_allclose(predicted, seen.chi, rtol=1e-12)
     assert np.isnan(slope(1).log_factor)
+    assert seen.factor_from(1) == pytest.approx(exp(seen.log_factor), rel=1e-12)
+    assert seen.factor_from(18) == pytest.approx(exp(np.log(factors[-2:]).mean()), rel=1e-12)
 
 
 def test_the_slope_is_that_of_the_gauges():

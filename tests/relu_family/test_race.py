@@ -4,7 +4,15 @@ from torch.nn.functional import cross_entropy
 
 from vglib.data import digits
 from vglib.networks import mlp
-from vglib.relu_family.race import parameters, race, racing, ranking, table_spread
+from vglib.relu_family.race import (
+    chance_of_table,
+    lead,
+    parameters,
+    race,
+    racing,
+    ranking,
+    table_spread,
+)
 from vglib.training import fit
 
 
@@ -13,6 +21,15 @@ def test_relu_leads_the_race_and_stands_at_95_per_cent_early():
     assert run.final("relu")[0] > run.final("sigmoid")[0] + 0.05
     assert (run.epochs_to(0.95, "relu") <= 3).all()
     assert np.isinf(run.epochs_to(0.95, "sigmoid")).all()
+
+
+def test_a_sigmoid_from_larger_weights_with_larger_steps_is_nearly_as_fast():
+    leads = np.array([[lead(scale, lr, s) for s in range(3)] for scale, lr in ((1, 0.1), (3, 0.3))])
+    assert leads[0].min() > 0.4
+    assert leads[1].max() < 0.06
+    alone = race([100] * 3, ("sigmoid",), 3, (1,), 0.3, {"sigmoid": 3.0}).final("sigmoid")[0]
+    relu = race([100] * 3, ("relu",), 3, (1,)).final("relu")[0]
+    assert leads[1, 1] == relu - alone
 
 
 def test_the_race_runs_on_other_data():
@@ -55,7 +72,7 @@ def test_nets_that_race_side_by_side_train_as_alone():
 
 
 def test_a_net_that_overflows_stays_where_it_was():
-    run = race([100] * 3, ("relu",), epochs=2, seeds=(0,), lr=1.0, weight_scale=20.0)
+    run = race([100] * 3, ("relu",), epochs=2, seeds=(0,), lr=1.0, scales={"relu": 20.0})
     assert run.curves["relu"].shape == (1, 3)
     assert run.curves["relu"][0, 1] == run.curves["relu"][0, 2]
 
@@ -79,3 +96,12 @@ def test_ranking_against_dice():
 def test_the_published_rows_lie_within_two_standard_errors():
     assert table_spread() == pytest.approx((0.9798 - 0.9781) / 0.001434, rel=0.01)
     assert 1 < table_spread() < 2
+
+
+def test_four_equal_nets_spread_so_far_by_dice():
+    share = 0.979025
+    rows = np.random.default_rng(0).binomial(10_000, share, (100_000, 4)) / 10_000
+    spreads = np.ptp(rows, axis=1) / (share * (1 - share) / 10_000) ** 0.5
+    assert spreads.mean() == pytest.approx(2.06, abs=0.02)
+    assert (spreads > 3.63).mean() == pytest.approx(0.05, abs=0.005)
+    assert chance_of_table() == pytest.approx((spreads >= table_spread() - 1e-9).mean(), abs=0.02)

@@ -162,6 +162,12 @@ def dead_share(
     return float(end.off_all[-1, 1]), float(end.test_accuracy[-1])
 
 
+def dead_of_net(lr: float, seed: int = 0) -> float:
+    """Return the share of that net's hidden units, both layers, that is dead, as `dead_share`."""
+    network = _he(2, activation="relu", seed=seed)
+    return float(last(_watched(Dying, network, 1, lr, "SGD", seed)).off_all[-1].mean())
+
+
 def knock(
     activation: str = "relu",
     margin: float = 1.0,
@@ -182,3 +188,9 @@ def knock(
             h = network.activation.function(h @ weight.T)
         network.biases[-2].copy_(-margin - (h @ network.weights[-2].T).amax(0))
     return _watched(Knock, network, 15, lr, "SGD", seed)
+
+
+def woken(activation: str, lr: float, seed: int = 0) -> float:
+    """Return the share of the last hidden layer that is back after `knock` and its training."""
+    end = last(knock(activation, lr=lr, seed=seed))
+    return float(end.off_all[0, -1] - end.off_all[-1, -1])

@@ -49,6 +49,10 @@ class Slope:
         """The mean ln of a layer's factor on ||delta||^2, nan at depth 1."""
         return 2 * self.log_delta_ratio / (self.depth - 1) if self.depth > 1 else nan
 
+    def factor_from(self, layer: int) -> float:
+        """By what a layer multiplies ||delta||^2 from hidden layer `layer` on, geometric mean."""
+        return exp(2 * (self.log_delta[layer - 1] - self.log_delta[-1]) / (self.depth - layer))
+
     @property
     def log_delta_ratio(self) -> float:
         """ln(||delta_1|| / ||delta_depth||)."""

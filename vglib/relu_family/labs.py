@@ -279,14 +279,22 @@ def draw_race(seen: race.Race) -> Drawing:
 
 def race_lab() -> Lab:
     """Race ReLU against the sigmoid. Each move trains two nets."""
+    tooltip = "Glorot's weights of the sigmoid's net are multiplied by this."
     return Lab(
         race.race_of_depth,
         draw_race,
         depth=controls.depth(2, maximum=10),
-        weight_scale=controls.weight_scale(),
+        sigmoid_scale=controls.slider(
+            "sigmoid: Glorot times", 1.0, 0.3, 10.0, tooltip=tooltip, log=True
+        ),
         lr=controls.slider("learning rate", 0.1, 0.01, 1.0, tooltip="Size of a step.", log=True),
         seed=controls.seed(),
-        presets={"one layer": {"depth": 1}, "two layers": {}, "four layers": {"depth": 4}},
+        presets={
+            "one layer": {"depth": 1},
+            "two layers": {},
+            "four layers": {"depth": 4},
+            "four layers, larger weights": {"depth": 4, "sigmoid_scale": 3.0},
+        },
     )
 
 
