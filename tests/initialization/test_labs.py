@@ -23,6 +23,7 @@ def test_presets_speak():
         ("tanh at torch's gain 5/3", "chaotic"),
         ("ReLU with He", "critical"),
         ("ReLU with Glorot", "ordered"),
+        ("ReLU, 3/n", "runaway"),
         ("sigmoid with Glorot", "ordered"),
         ("sigmoid, critical", "critical"),
     ],
@@ -64,6 +65,14 @@ def test_the_c_map_names_the_fate_of_two_inputs(preset):
 def test_without_a_fixed_point_the_slope_is_not_called_chi():
     lab = labs.c_map_lab().set(activation="relu", sigma_w=2.0)
     assert "no q*" in lab.verdict
+
+
+def test_two_inputs_of_a_relu_net_that_explodes_become_alike_in_both_labs():
+    assert "two inputs do not part" in labs.phase_lab().preset("ReLU, 3/n").verdict
+    result = labs.c_map_lab().preset("ReLU, 3/n: alike").result
+    assert result.fixed_point == 1
+    assert result.steps[-1] == pytest.approx(0.93, abs=0.005)
+    assert result.measured[-1] > 0.85
 
 
 def test_depth_costs_gaussian_weights_alone():

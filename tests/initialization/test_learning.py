@@ -102,6 +102,13 @@ def test_nets_trained_side_by_side_do_not_touch_each_other():
     assert both[1] == pytest.approx(alone[0], abs=0.01)
 
 
+def test_the_edge_learns_at_its_own_rate():
+    slow, fast = (
+        train_grid(3, np.array([1.5]), 0.2, steps=30, width=16, lr=lr)[0] for lr in (1e-5, 0.03)
+    )
+    assert slow < 0.3 < fast
+
+
 def test_the_grid_fills_row_by_row():
     grids = list(filling_grid(sigma_b=0.31, steps=5))
     rows = [int(np.isfinite(grid.accuracy[:, 0]).sum()) for grid in grids]

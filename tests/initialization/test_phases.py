@@ -15,6 +15,16 @@ def test_a_real_networks_slope_is_ln_chi():
         assert np.mean([p.slope for p in points]) == pytest.approx(predicted, abs=0.03)
 
 
+def test_a_phase_has_its_name_from_chi_and_from_a_q_that_is_finite():
+    for activation, sigma_w, phase in (
+        ("tanh", 2.0, "chaotic"),
+        ("relu", 2.0, "runaway"),
+        ("relu", 1.0, "ordered"),
+        ("relu", sqrt(2), "critical"),
+    ):
+        assert phase_point(activation, sigma_w, 0.22, 5, width=50).phase == phase
+
+
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
 def test_the_plane_agrees_with_the_fixed_point_one_by_one(activation):
     plane, phi = phases(activation), ACTIVATIONS[activation]

@@ -24,6 +24,7 @@ BLUE, ORANGE, GREEN, PINK, SKY, GREY = figures.PALETTE
 THREE = ("tanh", "relu", "sigmoid")
 STEP_BY_STEP = "the map, step by step"
 HE = {"activation": "relu", "sigma_w": sqrt(2), "sigma_b": 0.0}
+TOO_LARGE = HE | {"sigma_w": sqrt(3)}
 
 
 def _sigma_b(value: float, high: float = 2.0) -> Control:
@@ -206,6 +207,7 @@ def c_map_lab() -> Lab:
             "critical": {"sigma_w": 1.3956},
             "chaotic": {},
             "chaos tells 0.999 from 1": {"sigma_w": 3.0, "c_start": 0.999},
+            "ReLU, 3/n: alike": TOO_LARGE | {"c_start": 0.5},
         },
     )
 
@@ -242,6 +244,7 @@ def phase_lab() -> Lab:
             "tanh at torch's gain 5/3": {"sigma_w": 5 / 3, "sigma_b": 0.0},
             "ReLU with He": HE,
             "ReLU with Glorot": {"activation": "relu", "sigma_b": 0.0},
+            "ReLU, 3/n": TOO_LARGE,
             "sigmoid with Glorot": {"activation": "sigmoid", "sigma_b": 0.0},
             "sigmoid, critical": {"activation": "sigmoid", "sigma_w": 10.149, "sigma_b": 0.0},
         },

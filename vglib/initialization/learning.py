@@ -206,12 +206,19 @@ class Trainability:
 
 
 def train_grid(
-    depth: int, sigma_ws: Array, sigma_b: float, *, steps: int, width: int, seed: int = 0
+    depth: int,
+    sigma_ws: Array,
+    sigma_b: float,
+    *,
+    steps: int,
+    width: int,
+    seed: int = 0,
+    lr: float = 0.01,
 ) -> Array:
     """Train one tanh net of the given depth for each sigma_w, side by side, on digits.
 
-    Cross-entropy, SGD with momentum 0.9, learning rate 0.01, batches of 32; the same unit normals
-    and batches for every net; float32. Result: test accuracy, (n_w,).
+    Cross-entropy, SGD with momentum 0.9, batches of 32; the same unit normals and batches for every
+    net; float32. Result: test accuracy, (n_w,).
     """
     data = digits(torch.float32)
     x, y = data.x_train.numpy(), data.y_train.numpy()
@@ -228,7 +235,7 @@ def train_grid(
     nets = SideBySide(matrices, "tanh")
     draws = (torch.randint(len(x), (32,), generator=generator).numpy() for _ in range(steps))
     batches = ((x[rows], y[rows]) for rows in draws)
-    last(learn.steps(nets.matrices, nets.gradient, batches, lr=0.01, rule=learn.heavy_ball))
+    last(learn.steps(nets.matrices, nets.gradient, batches, lr=lr, rule=learn.heavy_ball))
     return nets.accuracy(data.x_test.numpy(), data.y_test.numpy())
 
 

@@ -247,7 +247,7 @@ class CMap:
     def verdict(self) -> str:
         """One sentence: the fate of two inputs, and the slope at c = 1, which is chi."""
         if not self.settled:
-            phase = "no q* above 0: this is the map of a variance far out, whose slope is not χ"
+            phase = "no q* but 0 or ∞: this is the map of a variance far out; its slope is not χ"
         elif abs(self.slope - 1) < 0.005:
             phase = "critical: the map touches the diagonal"
         elif self.slope < 1:

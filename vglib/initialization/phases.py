@@ -1,7 +1,7 @@
 """The phase diagram of a wide random net: ln chi over the plane, and a real net at one point."""
 
 from functools import lru_cache
-from math import log, sqrt
+from math import isinf, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def phases(activation: str) -> Phases:
 class PhasePoint:
     """A real net at one point of the plane: ln ||delta_l||^2 by layer (depth,), and the theory's.
 
-    The input has the size that makes layer 1 start at q*, where there is a q* to start at.
+    The input has the size that makes layer 1 start at `q`, q*, where there is a q* to start at.
     """
 
     activation: str
@@ -67,6 +67,7 @@ class PhasePoint:
     sigma_b: float
     log_delta_square: Array
     theory: Array
+    q: float
     chi: float
 
     @property
@@ -86,8 +87,13 @@ class PhasePoint:
 
     @property
     def phase(self) -> str:
-        """Ordered, critical (chi within 1% of 1) or chaotic."""
-        return "critical" if abs(self.chi - 1) < 0.01 else "ordered" if self.chi < 1 else "chaotic"
+        """Ordered, critical (chi within 1% of 1), chaotic, or runaway, where no q* is finite.
+
+        Two inputs part where chaos is; where q runs away, as in a ReLU net, they become alike.
+        """
+        if abs(self.chi - 1) < 0.01:
+            return "critical"
+        return "ordered" if self.chi < 1 else "runaway" if isinf(self.q) else "chaotic"
 
     @property
     def verdict(self) -> str:
@@ -100,9 +106,10 @@ class PhasePoint:
         change = f"a factor e in {xi:.3g} layers" if xi < 1e4 else "no change with depth"
         if abs(self.theory_slope - log_chi) > 0.005 + 0.02 * abs(log_chi):
             change += f"; here q still moves and the theory's own line has {self.theory_slope:+.3f}"
+        end = "; q grows without end, and two inputs do not part" if self.phase == "runaway" else ""
         return (
             f"{self.phase}: ln‖δ‖² changes by {self.slope:+.3f} per layer on its way back, and "
-            f"ln χ is {log_chi:+.3f} ({change})."
+            f"ln χ is {log_chi:+.3f} ({change}){end}."
         )
 
 
@@ -142,4 +149,4 @@ def phase_point(
     finite = np.isfinite(measured)
     offset = float((measured - line)[finite].mean()) if finite.any() else 0.0
     chi = float(theory.chi(q, phi.dphi, sigma_w))
-    return PhasePoint(activation, sigma_w, sigma_b, measured, line + offset, chi)
+    return PhasePoint(activation, sigma_w, sigma_b, measured, line + offset, q, chi)
