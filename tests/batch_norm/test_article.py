@@ -7,6 +7,7 @@ from vglib.batch_norm.article import (
     article_model,
     folded,
     folding_error,
+    least_gain,
     place_accuracy,
     placing,
 )
@@ -37,6 +38,13 @@ def test_places():
     seen = last(placing(1.0, 40))
     assert seen.accuracy["none"][-1] < seen.accuracy["before"][-1]
     assert len(seen.steps) == len(seen.accuracy["none"]) == 5
+
+
+def test_the_worse_place_still_gains():
+    none, before, after = (
+        place_accuracy(place, 1.0, 0, 60)[1][-1] for place in ("none", "before", "after")
+    )
+    assert 0 < least_gain(0, 1.0) == min(before, after) - none
 
 
 def test_the_four_trainings_come_quarter_by_quarter():

@@ -9,12 +9,12 @@ def test_the_first_step_is_at_a_right_angle_and_flattens():
     for seed in range(5):
         run = first_steps(1.0, seed=seed)
         np.testing.assert_allclose(run.growth, run.first_growth, rtol=1e-3)
-        before.append(run.spreads[0])
-        after.append(run.spreads[-1])
+        before.append(run.unevenness[0])
+        after.append(run.unevenness[-1])
     assert np.median(before) == pytest.approx(1400, rel=0.25)
     assert np.median(after) < 40
     small = first_steps(0.01)
-    assert small.spreads[-1] > 100
+    assert small.unevenness[-1] > 100
 
 
 def test_the_steps_come_one_after_the_other():

@@ -48,8 +48,8 @@ def test_the_theory_line_has_the_measured_slope():
 
 def test_a_larger_step_flattens_more():
     lab = labs.steps_lab()
-    spreads = [lab.set(lr=lr).result.spreads[-1] for lr in (0.01, 0.1, 1.0)]
-    assert spreads == sorted(spreads, reverse=True)
+    ends = [lab.set(lr=lr).result.unevenness[-1] for lr in (0.01, 0.1, 1.0)]
+    assert ends == sorted(ends, reverse=True)
     assert lab.verdict.startswith("flattens")
 
 

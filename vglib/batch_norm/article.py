@@ -53,6 +53,14 @@ def place_accuracy(
     return history.steps.astype(float), history.test_accuracy
 
 
+def least_gain(seed: int, lr: float) -> float:
+    """Return what batch norm gains in 60 steps at the worse of its two places, before and after."""
+    none, before, after = (
+        place_accuracy(place, lr, seed, 60)[1][-1] for place in ("none", "before", "after")
+    )
+    return float(min(before, after) - none)
+
+
 @result
 class Places:
     """Test accuracy for each place of batch norm, as far as the training has come.

@@ -16,15 +16,15 @@ from vglib.words import number
 class Steps:
     """A deep batch-norm net before and after some steps of descent on one batch.
 
-    `before`, `after`: the two passes; `losses`: (steps + 1,); `spreads`: (steps + 1,) the largest
-    ||dL/dW_l|| of the hidden layers over the smallest.
+    `before`, `after`: the two passes; `losses`: (steps + 1,); `unevenness`: (steps + 1,) the
+    largest ||dL/dW_l|| of the hidden layers over the smallest.
     """
 
     lr: float
     before: Flow
     after: Flow
     losses: Array
-    spreads: Array
+    unevenness: Array
 
     @property
     def growth(self) -> Array:
@@ -39,18 +39,18 @@ class Steps:
 
     @property
     def verdict(self) -> str:
-        """One sentence: the spread before and after, and how much the weights have grown."""
+        """One sentence: the unevenness before and after, and how the weights have grown."""
         count = len(self.losses) - 1
         steps = "one step takes" if count == 1 else f"{count} steps take"
-        word = "flattens" if self.spreads[-1] < 0.1 * self.spreads[0] else "shrinks"
-        if self.spreads[-1] >= self.spreads[0]:
+        first, last = self.unevenness[0], self.unevenness[-1]
+        word = "flattens" if last < 0.1 * first else "shrinks"
+        if last >= first:
             word = "does not shrink"
         return (
-            f"{word}: at learning rate {self.lr:g}, {steps} the spread, largest ‖∂L/∂W‖ over "
-            f"smallest, from {number(self.spreads[0])} to {number(self.spreads[-1])}; ‖W‖ of "
-            f"layer 1 grows by a factor {number(self.growth[0])}, of layer {len(self.growth)} by "
-            f"{self.growth[-1]:.3g}; the loss goes from {self.losses[0]:.2f} to "
-            f"{self.losses[-1]:.2f}."
+            f"{word}: at learning rate {self.lr:g}, {steps} the unevenness, largest ‖∂L/∂W‖ over "
+            f"smallest, from {number(first)} to {number(last)}; ‖W‖ of layer 1 grows by a factor "
+            f"{number(self.growth[0])}, of layer {len(self.growth)} by {self.growth[-1]:.3g}; the "
+            f"loss goes from {self.losses[0]:.2f} to {self.losses[-1]:.2f}."
         )
 
 
@@ -68,8 +68,8 @@ def stepping(
         net = stepped(net, seen[-1].gradients, lr)
         seen.append(flow(net, x, y))
         losses = np.array([one.loss for one in seen])
-        spreads = np.array([exp(np.ptp(one.log_weight_grad)) for one in seen])
-        yield Steps(lr, seen[0], seen[-1], losses, spreads)
+        unevenness = np.array([exp(np.ptp(one.log_weight_grad)) for one in seen])
+        yield Steps(lr, seen[0], seen[-1], losses, unevenness)
 
 
 first_steps = at_its_end(stepping)

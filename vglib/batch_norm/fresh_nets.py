@@ -28,7 +28,7 @@ SHALLOW = "one hidden layer: there is no depth yet to go through."
 def wide_factor(activation: str, gamma: float = 1.0) -> float:
     """Return E f'(u)^2 / Var f(u), f(u) = phi(gamma u), u ~ N(0, 1): wide layers, large batch.
 
-    At least 1 for every phi, and 1 for a linear one alone (Gaussian Poincaré inequality).
+    At least 1 for a phi without jumps, 1 for a linear one alone (Gaussian Poincaré inequality).
     Source: Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019.
     """
     phi = get_activation(activation)
