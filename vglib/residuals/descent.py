@@ -49,7 +49,7 @@ class Cured:
         elif not isfinite(t.train_loss):
             word, end = "NaN", "the last step broke it"
         else:
-            word = "trains" if self.accuracy > 0.8 else "alive, but lame" if t.clipped else "lame"
+            word = "trains" if self.accuracy > 0.8 else "alive, but slow" if t.clipped else "slow"
             end = f"after {steps} steps{clipped} the test accuracy is {percent(self.accuracy)}"
         return f"{word}: {where}; {first}; {end}.{self.note}"
 
@@ -79,14 +79,20 @@ cured = lru_cache(maxsize=64)(at_its_end(curing))
 
 
 def train_deep(
-    depth: int, kind: str = "pre-activation", *, steps: int = 60, seed: int = 0
+    depth: int,
+    kind: str = "pre-activation",
+    *,
+    steps: int = 60,
+    seed: int = 0,
+    width: int = 32,
+    lr: float = 0.01,
 ) -> Training:
-    """Train a ReLU net of a kind on digits: alpha = 1/sqrt(depth), width 32, He's weights.
+    """Train a ReLU net of a kind on digits: alpha = 1/sqrt(depth), He's weights.
 
-    Cross-entropy, SGD 0.01 with momentum 0.9, batch 32.
+    Cross-entropy, SGD with momentum 0.9, batch 32.
     """
-    net = Net.start(build(kind, depth, 32, 1 / sqrt(depth), 1.0, "relu", seed), seed)
-    return last(training(net, digit_arrays(), lr=0.01, steps=steps, seed=seed))
+    net = Net.start(build(kind, depth, width, 1 / sqrt(depth), 1.0, "relu", seed), seed)
+    return last(training(net, digit_arrays(), lr=lr, steps=steps, seed=seed))
 
 
 @result

@@ -101,13 +101,13 @@ def growth_lab() -> Lab:
     return Lab(
         growth,
         draw_growth,
-        depth=controls.depth(200, 400),
+        depth=controls.depth(400, 400),
         alpha=_ALPHA,
         **_DRAW,
         presets={
             "25 blocks": {"depth": 25},
-            "400 blocks": {"depth": 400},
-            "400 blocks, α = 0.05": {"depth": 400, "alpha": 0.05},
+            "400 blocks": {},
+            "400 blocks, α = 0.05": {"alpha": 0.05},
         },
     )
 
@@ -116,7 +116,7 @@ def draw_paths(paths: Paths) -> Drawing:
     """Draw the shares of the paths by length, counted and weighed, and the sums' sizes."""
     lengths = np.arange(paths.depth + 1)
     # A slider to depth 200 leaves most lengths without a share, or a size, that could be seen.
-    seen = np.max([paths.counted, paths.weighed, paths.binomial], axis=0) > 1e-4
+    seen = np.max([paths.counted, paths.weighed, paths.predicted], axis=0) > 1e-4
     reach = lengths[seen][0] - 0.5, lengths[seen][-1] + 0.5
     lowest = log(1e-20) + max(float(np.nanmax(paths.log_sum)), log(1e-20))
     lines = np.stack([paths.log_sum, paths.log_one, paths.log_sum_theory])
@@ -124,7 +124,7 @@ def draw_paths(paths: Paths) -> Drawing:
     shares = [
         Curve("of the squared gradient", lengths, 100 * paths.weighed),
         Curve("of the number of paths", lengths, 100 * paths.counted, GREEN),
-        theory("theory", lengths, 100 * paths.binomial),
+        theory("theory", lengths, 100 * paths.predicted),
     ]
     sizes = [
         Curve("all paths of that length", lengths, sums, SKY),
@@ -144,11 +144,13 @@ def paths_lab() -> Lab:
         depth=controls.depth(54, 200),
         alpha=_ALPHA,
         root=_ROOT,
+        batch_norm=controls.toggle("batch norm", False, "Batch norm in each branch."),
         **_DRAW,
         presets={
             "10 blocks, 1024 paths": {"depth": 10},
             "54 blocks, α = 1": {},
             "54 blocks, α = 0.3": {"alpha": 0.3},
+            "54 blocks with batch norm": {"batch_norm": True},
             "200 blocks, α = 1/√L": {"depth": 200, "root": True},
         },
     )
@@ -253,7 +255,12 @@ def cure_lab() -> Lab:
         depth=controls.depth(20, 50),
         lr=_step_size(1e-6),
         **_DRAW,
-        presets={"none": {}, **cures, "no cure, tiny steps": {"lr": 1e-6}},
+        presets={
+            "none": {},
+            **cures,
+            "no cure, tiny steps": {"lr": 1e-6},
+            "clip at 1, ten times the step": {"cure": "clip at 1", "lr": 0.1},
+        },
     )
 
 

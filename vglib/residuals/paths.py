@@ -4,9 +4,9 @@ from math import inf, log, sqrt
 
 import numpy as np
 from scipy.special import gammaln
-from scipy.stats import binom
 
 from vglib.residuals.blocks import BATCH, N_IN, build, digit_arrays
+from vglib.residuals.mean_field import block_theory
 from vglib.residuals.stack import Array, draw_matrix, run
 from vglib.results import result
 from vglib.scaled import norm
@@ -19,18 +19,18 @@ class Paths:
 
     `log_sum`: ln of the length of the sum of all paths with k branches, over that of the gradient
     sent in; `log_one`: ln of a typical single path's; `counted`: C(L, k) / 2^L; `weighed`: the
-    share of the squared length; `binomial`: theory's share. All (L + 1,). `gap`: by how much the
-    sum over all paths misses the gradient.
+    share of the squared length; `predicted`: theory's share. All (L + 1,). `theory_length`: its
+    mean number of branches; `gap`: by how much the sum over all paths misses the gradient.
     """
 
     depth: int
-    p: float
+    theory_length: float
     log_sum: Array
     log_one: Array
     log_sum_theory: Array
     counted: Array
     weighed: Array
-    binomial: Array
+    predicted: Array
     gap: float
 
     @property
@@ -44,45 +44,70 @@ class Paths:
         paths = power_of_ten(self.depth * log(2)) if self.depth > 20 else f"{2**self.depth}"
         return (
             f"{paths} paths, with {self.depth / 2:g} branches on average; weighed by the squared "
-            f"gradient they have {self.mean_length:.2f} (theory {self.depth * self.p:.2f}), and "
+            f"gradient they have {self.mean_length:.2f} (theory {self.theory_length:.2f}), and "
             f"the path through skips alone carries {percent(float(self.weighed[0]))} of it."
         )
 
 
 def paths(
-    depth: int, alpha: float = 1.0, root: bool = False, weight_scale: float = 1.0, seed: int = 0
+    depth: int,
+    alpha: float = 1.0,
+    root: bool = False,
+    weight_scale: float = 1.0,
+    seed: int = 0,
+    batch_norm: bool = False,
 ) -> Paths:
     """Expand the product of (I + J_l)^T into its 2^L paths, summed by length.
 
-    Pre-activation blocks with ReLU, width 40, 8 digits; J_l = alpha W_l D_l. The sums obey
+    Pre-activation blocks with ReLU, width 40, 8 digits, or 16 where batch norm needs a batch;
+    J_l = alpha W_l D_l, with N' behind it under batch norm. The sums obey
     s_k <- s_k + J_l^T s_(k-1), so that no path need be followed on its own.
     """
-    alpha, width, samples = 1 / sqrt(depth) if root else alpha, 40, 8
-    stack = build("pre-activation", depth, width, alpha, weight_scale, "relu", seed)
-    kept = run(stack, digit_arrays()[0][:samples] @ draw_matrix(N_IN, width, seed, 0).T).kept
+    alpha, width, samples = 1 / sqrt(depth) if root else alpha, 40, 16 if batch_norm else 8
+    kind = "pre-activation with BN" if batch_norm else "pre-activation"
+    stack = build(kind, depth, width, alpha, weight_scale, "relu", seed)
+    h0 = digit_arrays()[0][:samples] @ draw_matrix(N_IN, width, seed, 0).T
+    kept = run(stack, h0).kept
     start = np.random.default_rng(seed).standard_normal((samples, width))
     sums, size, whole = np.zeros((depth + 1, samples, width)), 0.0, start
     sums[0] = start
     for done, index in enumerate(reversed(range(depth))):
-        by_branch = (sums[: done + 1] @ stack.weights[index]) * kept[index].slope
+        one = kept[index]
+        by_branch = (sums[: done + 1] @ stack.weights[index]) * one.slope
+        if one.norm:
+            by_branch = one.norm.back(by_branch)
         sums[1 : done + 2] += alpha * stack.gain * by_branch
-        whole, *_ = stack.back(index, kept[index], whole)
+        whole, *_ = stack.back(index, one, whole)
         scale = float(np.abs(sums).max())
         sums /= scale
         whole = whole / scale
         size += log(scale)
     gap = float(np.abs(sums.sum(0) - whole).max() / np.abs(whole).max())
     squares = (sums**2).sum((1, 2))
+    start_at, sigma_w = (0.0, float(log(h0.var(0).mean()))), stack.gain * sqrt(width)
+    _, ln_chi = block_theory(kind, depth, alpha, sigma_w, "relu", *start_at)
     ks = np.arange(depth + 1)
-    gain = (alpha * weight_scale) ** 2
-    p = gain / (1 + gain)
+    choose = gammaln(depth + 1) - gammaln(ks + 1) - gammaln(depth - ks + 1)
     with np.errstate(divide="ignore"):
         log_sum = 0.5 * np.log(squares) + size - log(norm(start))
-    # A path that no branch passes is 0 at alpha = 0, except the one through skips alone.
-    log_one = np.where(ks > 0, 0.5 * ks * log(gain) if gain else -inf, 0.0)
-    choose = gammaln(depth + 1) - gammaln(ks + 1) - gammaln(depth - ks + 1)
-    shares = np.exp(choose - depth * log(2)), squares / squares.sum(), binom.pmf(ks, depth, p)
-    return Paths(depth, p, log_sum, log_one, 0.5 * choose + log_one, *shares, gap)
+        predicted = by_length(np.log(np.expm1(ln_chi)))
+    shares = np.exp(choose - depth * log(2)), squares / squares.sum()
+    logs = log_sum, 0.5 * (predicted - choose), 0.5 * predicted
+    mean = float(-np.expm1(-ln_chi).sum())
+    return Paths(depth, mean, *logs, *shares, np.exp(predicted - ln_chi.sum()), gap)
+
+
+def by_length(log_gains: Array) -> Array:
+    """Return ln of the coefficients of x^0..x^L in prod_l (1 + g_l x), from ln g_l.
+
+    They are the expected squares of the paths of each length; where all g are p / (1 - p) they are
+    a binomial distribution's over (1 - p)^L.
+    """
+    logs = np.full(len(log_gains) + 1, -inf)
+    logs[0] = 0.0
+    for gain in log_gains:
+        logs[1:] = np.logaddexp(logs[1:], logs[:-1] + gain)
+    return logs
 
 
 def open_skips(depth: int, seed: int = 0) -> float:

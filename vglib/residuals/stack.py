@@ -54,9 +54,10 @@ class Normalised(NamedTuple):
         return cls(centred, inverse_std)
 
     def back(self, g: Array) -> Array:
-        """Return the gradient by what went in."""
-        n = len(g)
-        return self.inverse_std * (g - g.sum(0) / n - self.x * ((g * self.x).sum(0) / n))
+        """Return the gradient by what went in, of one (batch, width) or of many."""
+        n = g.shape[-2]
+        mean, along = (of.sum(-2, keepdims=True) / n for of in (g, g * self.x))
+        return self.inverse_std * (g - mean - self.x * along)
 
 
 class Kept(NamedTuple):
