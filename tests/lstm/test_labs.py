@@ -77,6 +77,7 @@ def test_the_truncation_lab():
     assert lab.verdict.startswith("learns nothing")
     assert lab.preset("window 5, lag 4").verdict.startswith(("learns it", "is learning"))
     assert lab.preset("window 10, lag 5").verdict.startswith("learns it")
+    assert lab.preset("window 5, lag 5, tanh, input × 8").verdict.startswith("learns it")
 
 
 def test_clipping_in_the_character_lab():

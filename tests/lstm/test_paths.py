@@ -47,7 +47,9 @@ def test_the_same_theory_holds_for_a_gru(bias, factor):
     assert abs(measured - result[0].predicted["GRU"][0]) < math.log(factor)
 
 
-def test_nothing_is_carried_fromsequence_tosequence():
-    bysequence, by_step = carry_over(0)
-    assert bysequence == 0
-    assert by_step > 1e-4
+def test_what_is_carried_from_sequence_to_sequence_fades():
+    assert carry_over(0) == 1
+    assert carry_over(1, carried=False) == 0
+    left = [carry_over(n) for n in range(4)]
+    assert left == sorted(left, reverse=True)
+    assert 0.03 < left[-1] < 0.3

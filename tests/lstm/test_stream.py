@@ -14,6 +14,15 @@ def test_a_window_must_be_longer_than_the_lag():
     assert [truncation(w, 4).share for w in (4, 5, 8)] == pytest.approx([0, 0.2, 0.5])
 
 
+def test_what_the_state_holds_unasked_is_read_past_the_window():
+    losses = [truncation(5, 5, "tanh RNN", input_weights=scale).loss for scale in (1, 8)]
+    assert losses[0] > 0.8
+    assert losses[1] < 0.1
+    wide = truncation(2, 2, units=24, input_weights=8, steps=900)
+    assert wide.verdict.startswith(("learns", "is learning"))
+    assert "after 900 steps" in wide.verdict
+
+
 def test_the_stream_is_seen_as_it_is_read():
     seen = list(learning_the_lag(7, 2, seed=3))
     assert seen[0].seen[-1] < STREAM_STEPS / 8

@@ -85,17 +85,21 @@ class Adding:
 
 @kept(64)
 def learning_to_add(
-    net: str = "GRU", length: int = 20, seed: int = 0, updates: int | None = None
+    net: str = "GRU",
+    length: int = 20,
+    seed: int = 0,
+    updates: int | None = None,
+    lr: float | None = None,
 ) -> Iterator[Adding]:
     """Train a net of 16 units on the adding task: Adam, batch 20, gradient clipped at norm 1.
 
-    Without `updates` there are at most 300, and fewer for long sequences, to take half a second.
-    Yields what is there so far.
+    Without `updates` there are at most 300, and fewer for long sequences, to take half a second;
+    without `lr` the step is that of `NETS`. Yields what is there so far.
     """
     one_of("net", net, NETS)
     if updates is None:
         updates = min(LAG_UPDATES, LAG_BUDGET // length)
-    kind, bias, lr = NETS[net]
+    kind, bias, usual = NETS[net]
     generator = np.random.default_rng([seed, 5])
     cell = make_cell(kind, 2, ADDING_UNITS, keep_bias=bias, generator=generator)
     if net == "IRNN":
@@ -105,7 +109,7 @@ def learning_to_add(
     probe = adding_batch(length, ADDING_BATCH, np.random.default_rng([seed, 6]))
     before = _by_state(learner, *probe)
     batches = (adding_batch(length, ADDING_BATCH, generator) for _ in range(updates))
-    for losses, _ in learner.training(_error, batches, updates, lr=lr, clip=1.0):
+    for losses, _ in learner.training(_error, batches, updates, lr=lr or usual, clip=1.0):
         if len(losses) >= WINDOW or len(losses) == updates:
             yield Adding(net, length, updates, losses, before, _by_state(learner, *probe))
 

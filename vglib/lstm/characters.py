@@ -6,7 +6,7 @@ from math import inf, log
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from vglib import learn
 from vglib.backprop import softmax_gradient
@@ -17,6 +17,8 @@ from vglib.results import at_its_end, frozen, kept, result
 from vglib.words import number, percent
 
 CHARACTER_UNITS, CHARACTER_BATCH, CHARACTER_STEPS = 32, 16, 2000
+# The last tenth is held out, and judged in pieces, each after letters that are only read.
+PIECES, READ_IN = 12, 20
 
 
 @lru_cache(maxsize=1)
@@ -25,14 +27,25 @@ def coded() -> NDArray[np.int64]:
     return frozen(np.array([ALPHABET.index(letter) for letter in text()]))
 
 
+def in_two() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first nine tenths, to learn from, and the last tenth, to be judged by."""
+    codes = coded()
+    return codes[: -(len(codes) // 10)], codes[-(len(codes) // 10) :]
+
+
 @lru_cache(maxsize=1)
 def entropies() -> tuple[float, float]:
-    """Return the bits a character that need the letters' frequencies, and those of pairs."""
-    codes, n = coded(), len(ALPHABET)
-    counts = np.bincount(n * codes[:-1] + codes[1:], minlength=n * n)
-    pairs = counts.reshape(n, n) / counts.sum()
-    h1, h2 = (-(p[p > 0] * np.log2(p[p > 0])).sum() for p in (pairs.sum(1), pairs))
-    return float(h1), float(h2 - h1)
+    """Return the bits a character that counting leaves on the last tenth: letters, and pairs.
+
+    Counted in the other nine tenths, each letter and each pair once more than it is there.
+    """
+    (seen, unseen), n = in_two(), len(ALPHABET)
+    letters = np.bincount(seen, minlength=n) + 1.0
+    pairs = np.bincount(n * seen[:-1] + seen[1:], minlength=n * n).reshape(n, n) + 1.0
+    h1 = -np.log2(letters / letters.sum())[unseen].mean()
+    before = np.concatenate([seen[-1:], unseen[:-1]])
+    h2 = -np.log2(pairs / pairs.sum(1, keepdims=True))[before, unseen].mean()
+    return float(h1), float(h2)
 
 
 @result
@@ -40,7 +53,8 @@ class Characters:
     """Learning to foresee the next letter of the course's prose.
 
     `read: (updates,)` characters read by each of 16 readers, `bits: (updates,)` bits a character,
-    `norms: (updates,)` norm of the gradient before clipping, so far; `clip` the threshold, inf for
+    `norms: (updates,)` norm of the gradient before clipping, so far; `unseen` bits a character on
+    the tenth that it does not learn from, when it had read `looked`; `clip` the threshold, inf for
     none; `learner` the model as it is by now.
     """
 
@@ -49,11 +63,13 @@ class Characters:
     read: Array
     bits: Array
     norms: Array
+    looked: Array
+    unseen: Array
     learner: Learner
 
     @property
     def final(self) -> float:
-        """Bits a character over the last tenth of the updates."""
+        """Bits a character over the last tenth of the updates, on the text that it learns from."""
         return float(self.bits[-max(1, len(self.bits) // 10) :].mean())
 
     @property
@@ -67,9 +83,11 @@ class Characters:
         single, pair = entropies()
         clipped = f"clipped at {self.clip:g} in {percent(self.clipped)} of the updates,"
         how = "no clipping, and" if self.clip == inf else clipped
-        word = "worse" if self.final > single else "better"
-        than = "letters" if self.final > pair else "pairs"
-        bits = f"{self.final:.2f} bits a character (letters alone {single:.2f}, pairs {pair:.2f})"
+        left = float(self.unseen[-1])
+        word = "worse" if left > single else "better"
+        than = "letters" if left > pair else "pairs"
+        marks = f"(letters alone {single:.2f}, pairs {pair:.2f})"
+        bits = f"{left:.2f} bits a character on text held out {marks}, {self.final:.2f} on its own"
         longest = f"the longest gradient was {number(self.norms.max())}"
         return f"{word} than counting {than}: {bits}; window {self.window}, {how} {longest}."
 
@@ -98,21 +116,37 @@ def learning_letters(
 ) -> Iterator[Characters]:
     """Train an LSTM (b = 1) on 16 places of the prose at once, by truncated backpropagation.
 
-    SGD on the cross-entropy of the next letter; the state is carried from window to window.
-    Yields what is there so far.
+    SGD on the cross-entropy of the next letter; the state is carried from window to window. The
+    last tenth of the prose is held out. Yields what is there so far.
     """
     generator, n = np.random.default_rng([seed, 8]), len(ALPHABET)
     cell = make_cell("lstm", n, units, keep_bias=1.0, generator=generator)
     learner = Learner(cell, n, generator=generator)
-    codes, eye = coded(), np.eye(n)
+    (codes, _), eye = in_two(), np.eye(n)
     starts = np.arange(CHARACTER_BATCH) * (len(codes) // CHARACTER_BATCH)
     letters = codes[(starts + np.arange(steps + 1)[:, None]) % len(codes)]
     batches = ((eye[x], y) for x, y in windows(window, letters[:-1], letters[1:]))
+    looked, unseen = [], []
     for nats, norms in learner.training(
         _loss, batches, steps // window, lr=lr, rule=learn.plain, clip=clip, carry=True
     ):
         read = window * np.arange(1.0, len(nats) + 1)
-        yield Characters(window, clip, read, nats / log(2), norms, learner.still())
+        looked.append(read[-1])
+        unseen.append(bits_unseen(learner))
+        looks = np.array(looked), np.array(unseen)
+        yield Characters(window, clip, read, nats / log(2), norms, *looks, learner.still())
+
+
+def bits_unseen(learner: Learner, pieces: int = PIECES) -> float:
+    """Return the bits a character that a model needs for the last of the held-out pieces."""
+    codes, judged = coded(), len(in_two()[1]) // PIECES
+    ends = len(codes) - judged * np.arange(pieces)
+    letters = codes[ends + np.arange(-judged - READ_IN - 1, 0)[:, None]]
+    with np.errstate(all="ignore"):
+        seen = learner.forward(np.eye(len(ALPHABET))[letters[:-1]])
+        foreseen = log_softmax(learner.read(seen.h[READ_IN + 1 :]), axis=-1)
+    right = np.take_along_axis(foreseen, letters[READ_IN + 1 :, :, None], axis=-1)
+    return float(-right.mean() / log(2))
 
 
 def _loss(outputs: Array, y: NDArray[np.int64]) -> tuple[float, Array]:

@@ -8,7 +8,7 @@ from numpy.linalg import matrix_power
 from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
 from vglib.lstm.adding import GUESS, adding
 from vglib.lstm.characters import characters
-from vglib.lstm.paths import carry_over, lstm_path
+from vglib.lstm.paths import carry_over, lstm_path, three_cells
 from vglib.lstm.plain import jordan_norm, recurrence, recurrent_matrix, weight_gradient
 from vglib.lstm.prediction import lstm_factors, two_paths
 from vglib.lstm.stream import truncation
@@ -18,6 +18,7 @@ CHAPTER = 8
 
 ZHIHU = "a widely read Zhihu article"
 NOTES = "many course notes"
+LSTM_PLACE = "section 3.6, paragraph 1"
 LN10 = log(10)
 
 
@@ -27,6 +28,11 @@ def _theory(forget_bias: float, inputs: float = 1.0) -> float:
 
 def _measured(seed: int, **options: Any) -> float:
     return float(lstm_path(seed=seed, **options).log_c[0]) / LN10
+
+
+def _gain(seed: int) -> float:
+    ends = three_cells(0.0, weight_scale=3.0, seed=seed).measured
+    return float(ends["LSTM"][0] - ends["tanh RNN"][0]) / LN10
 
 
 def _bias_gain(seed: int) -> float:
@@ -74,7 +80,9 @@ LARGE_RHO = Claim(
     rival=1.2,
     rival_says="ρ, which is the factor of a linear net",
     ruling=holds_only_if(
-        "the net is linear; with tanh and ρ = 1.2 a step multiplies by {x:.2f}", below=1
+        "the slopes stay near 1, as in a linear net; with tanh and ρ = 1.2 a step multiplies by "
+        "{x:.2f}",
+        below=1,
     ),
     correction="For tanh ρ > 1 is necessary for an explosion at rest and not sufficient: the "
     "slopes of units that are at work are below 1 (Pascanu, Mikolov and Bengio 2013).",
@@ -101,38 +109,47 @@ WEIGHT_GRADIENT = Claim(
 )
 
 GATES = Claim(
-    id="gates-keep-the-gradient",
+    id="an-lstm-is-less-prone-to-vanishing",
     source=ZHIHU,
-    says="The LSTM is not so prone to vanishing gradients; the main reason is the complicated "
-    "'gates' inside it.",
-    setup=f"{SETUP}, as a power of ten; forget bias 0",
-    prediction=lambda: _theory(0.0),
-    measure=_measured,
-    tolerance=Tolerance.absolute(1.5),
-    rival=0.0,
-    rival_says="nothing vanishes",
+    place=LSTM_PLACE,
+    says="The LSTM is not so prone to vanishing gradients.",
+    setup="LSTM (b = 0) and tanh net of 64 units, weights of 3 times torch's size, 64 inputs "
+    "N(0, 1), over T = 100 steps; root-mean-square stretch of ∂c_T/∂c_0 over that of ∂h_T/∂h_0, as "
+    "a power of ten",
+    prediction=-8.0,
+    measure=_gain,
+    tolerance=Tolerance.absolute(4),
+    rival=11.6,
+    rival_says="what theory says at torch's own weights",
     ruling=holds_only_if(
-        "the forget gate is open; with all its gates at 1/2 the gradient is 10^{x:.0f}", below=-2
+        "the forget gate is open, or the weights are as small as torch's: with 3 times those and "
+        "b = 0 it keeps 10^{x:.0f} of what a tanh net keeps",
+        below=-2,
     ),
-    correction="The cell state is carried on by addition, c_t = f c_(t-1) + i g: a path along "
-    "which the factor is f and nothing else. It helps as far as f is near 1; gates without that "
-    "path do not help at all.",
+    correction="A step multiplies by about f + κ instead of ρ. With f = 1/2 that is more at the "
+    "weights of torch (10^-22 is left, where a tanh net has 10^-34) and less where ρ is near 1.",
 )
 
-GATES_WITHOUT_MEMORY = Claim(
-    id="gates-without-the-additive-path",
+MEMORY_WITHOUT_GATES = Claim(
+    id="memory-without-gates",
     source=ZHIHU,
-    says="The LSTM's gates are the reason why its gradient does not vanish.",
-    setup=f"{SETUP}, as a power of ten; f fixed at 0, so that nothing is carried past the gates",
-    prediction=-50.0,
-    measure=lambda seed: _measured(seed, wiring="gates, no memory (f = 0)"),
-    tolerance=Tolerance.at_most(),
+    place=LSTM_PLACE,
+    says="The main reason why the LSTM is not so prone to vanishing gradients are the complicated "
+    "'gates' inside it.",
+    setup=f"{SETUP}, as a power of ten; i, f and o held at 1, so that c_t = c_(t-1) + g_t is left",
+    prediction=0.0,
+    measure=lambda seed: _measured(seed, wiring="memory, no gates"),
+    tolerance=Tolerance.at_least(),
     rival=-22.0,
-    rival_says="the LSTM with a forget bias of 0",
+    rival_says="without gates no better than with them",
     ruling=refuted(
-        "with all gates in place and no additive path the gradient is 10^{x:.0f}", below=-50
+        "without any gate, by the addition alone, the gradient is 10^{x:.1f}",
+        above=-2,
+        otherwise="holds: without gates 10^{x:.0f} is left",
     ),
-    correction="Without the additive path an LSTM is a plain recurrent net with small factors.",
+    correction="The cell state is carried on by addition, c_t = f c_(t-1) + i g: a path along "
+    "which the factor is f and nothing else. A forget gate can only close it, i and o without it "
+    "leave 10^-90. Gates are there to protect what is stored.",
 )
 
 PRODUCT_OF_GATES = Claim(
@@ -191,22 +208,24 @@ EXPLODES = Claim(
 REMEMBERS = Claim(
     id="lstm-remembers-earlier-training",
     source=ZHIHU,
+    place=LSTM_PLACE,
     says="Through its gates an LSTM can, at the next update, 'remember' the 'residual memory' of "
     "the last few trainings.",
-    setup="LSTM of 64 units, T = 10, state 0 at the start of a sequence; largest change of h_T "
-    "when the sequence processed before is exchanged",
-    prediction=0.0,
-    measure=lambda seed: carry_over(seed)[0],
-    tolerance=Tolerance.absolute(1e-12),
-    rival=0.01,
-    rival_says="a trace of what came before",
-    ruling=refuted(
-        "another sequence before changes the state by {x:g}; the memory is of earlier "
-        "time steps of the same sequence",
-        below=1e-6,
+    setup="LSTM of 64 units, b = 2, sequences of 10 steps, the state carried on from each to the "
+    "next; of the change that another sequence makes to h, the share left after three more",
+    prediction=lambda: exp(two_paths(*lstm_factors(2.0, 1.0, 40)[:, 10:])[0]),
+    measure=lambda seed: carry_over(3, seed=seed),
+    tolerance=Tolerance.factor(1.7),
+    rival=0.0,
+    rival_says="nothing: each sequence starts with the state 0",
+    ruling=holds_only_if(
+        "the state is carried on into the next update; then {percent} is left of what was read "
+        "three sequences before",
+        above=0.01,
+        otherwise="refuted: of what was read three sequences before {percent} is left",
     ),
-    correction="The state remembers earlier time steps of its sequence and starts anew with the "
-    "next. What remembers training are the weights, in any network.",
+    correction="The state holds what was read, by a factor f + κ less at each step, and nothing "
+    "where it is set back to 0. What remembers the training itself are the weights, in any net.",
 )
 
 TRUNCATION = Claim(
@@ -214,25 +233,36 @@ TRUNCATION = Claim(
     source=NOTES,
     says="The state is carried from one window to the next, so an LSTM trained by truncated "
     "backpropagation can learn dependencies longer than the window.",
-    setup="LSTM of 16 units, b = 1, stream of coin flips, target x_(t-5), window 5, state carried "
-    "on, Adam 0.02, batch 16, 2400 steps of the stream; squared error, where 1 is guessing",
-    prediction=0.8,
-    measure=lambda seed: truncation(5, 5, "LSTM", seed).loss,
-    tolerance=Tolerance.at_least(),
-    rival=0.1,
-    rival_says="learned, as with window 10",
-    ruling=refuted("one step short of the window needed, the error is {x:.2f}", above=0.5),
-    correction="The state is carried on, the gradient is not: no gradient ever says that it "
-    "would have paid to remember. What the state happens to hold can be read, but not improved.",
+    setup="LSTM of 64 units, b = 1, torch's weights, those of the input times 16, stream of coin "
+    "flips, target x_(t-5), window 5, state carried on, Adam, batch 16, 6000 steps of the stream; "
+    "squared error, where 1 is guessing",
+    prediction=0.1,
+    measure=lambda seed, lr: (
+        truncation(5, 5, "LSTM", seed, input_weights=16, units=64, lr=lr, steps=6000).loss
+    ),
+    tolerance=Tolerance.at_most(),
+    rival=0.9,
+    rival_says="what torch's own input weights leave",
+    ruling=holds_only_if(
+        "the state holds unasked what is to be remembered: with input weights 16 times torch's "
+        "the error is {x:.2g}, with torch's own 0.9 or more",
+        below=0.3,
+        otherwise="refuted: the error is {x:.2f}",
+    ),
+    correction="The state is carried on, the gradient is not: none ever says that it would pay to "
+    "write an input into the state. What is written there unasked can be carried and read.",
+    over={"lr": (0.0003, 0.003, 0.03)},
+    best="smallest",
+    slow=True,
 )
 
 CLIPPING = Claim(
     id="an-lstm-needs-no-clipping",
     source="many blog posts",
     says="Thanks to its gates the LSTM trains stably, without tricks such as gradient clipping.",
-    setup="character model on 3,700 letters of this course, LSTM of 32 units, b = 1, SGD with step "
-    "10, window 25, batch 16, 2000 characters each; bits a character without clipping minus those "
-    "with clipping at 0.25",
+    setup="character model on 3,350 letters of this course, LSTM of 32 units, b = 1, SGD with step "
+    "10, window 25, batch 16, 2000 characters each; bits a character (of the text learned from) "
+    "without clipping minus those with clipping at 0.25",
     prediction=0.15,
     measure=lambda seed: (
         characters(25, inf, 10.0, seed).final - characters(25, 0.25, 10.0, seed).final
@@ -244,7 +274,8 @@ CLIPPING = Claim(
         "the steps are small; at a large one clipping is worth {x:.1f} bits a character", above=0.1
     ),
     correction="A few gradients are many times longer than the typical one; clipping lets the "
-    "step size fit the typical one.",
+    "step size fit the typical one. Each at its best step, 5 without and 10 with it, the "
+    "difference is 0.2 bits.",
 )
 
 
@@ -258,7 +289,7 @@ def _long_lag(
         setup=f"adding task, T = 50, {net} of 16 units, Adam, batch 20, clip 1, 1500 updates; mean "
         "squared error of the last 20",
         prediction=limit,
-        measure=lambda seed: float(adding(net, 50, seed, 1500).smooth[-1]),
+        measure=lambda seed, lr=None: float(adding(net, 50, seed, 1500, lr).smooth[-1]),
         tolerance=Tolerance.at_most() if learns else Tolerance.at_least(),
         rival=GUESS if learns else 0.01,
         rival_says="answering 1 each time" if learns else "learned",
@@ -269,6 +300,9 @@ def _long_lag(
             otherwise="refuted: the error is {x:.3g}",
         ),
         correction=correction,
+        # What learns at one step size can learn; what fails is tried at three.
+        over={} if learns else {"lr": (0.002, 0.02, 0.2)},
+        best="smallest",
         slow=True,
     )
 
@@ -279,7 +313,7 @@ LONG_LAG_TANH = _long_lag(
     "A plain tanh net cannot learn to connect events many steps apart.",
     0.1,
     False,
-    "At torch's weights and T = 50 it learns no more than the mean.",
+    "At torch's weights and T = 50 it learns no more than the mean in 1500 updates.",
 )
 LONG_LAG_LSTM = _long_lag(
     "an-lstm-bridges-long-lags",
@@ -306,23 +340,25 @@ FORGET_BIAS = Claim(
     says="Adding a bias of 1 to the forget gate improves the LSTM.",
     setup="adding task, T = 50, LSTM of 16 units, Adam 0.02, batch 20, clip 1, 1500 updates; "
     "updates to an error of 0.05 with b = 0 over those with b = 1",
-    prediction=1.2,
+    prediction=1.0,
     measure=_bias_gain,
-    tolerance=Tolerance.factor(1.8),
-    rival=4.0,
-    rival_says="several times faster, for a gradient that starts millions of times larger",
+    tolerance=Tolerance.factor(1.5),
+    rival=2.0,
+    rival_says="twice as fast, for a gradient that starts millions of times larger",
     ruling=holds_only_if(
-        "a little is enough: with b = 0 it takes {x:.2f} times as many updates",
-        below=2.5,
+        "the task asks for more than this one: here it makes no difference to speak of, with b = 0 "
+        "it takes {x:.2f} times as many updates",
+        below=1.6,
         otherwise="holds: with b = 0 it takes {x:.1f} times as many updates",
     ),
-    correction="It shortens the wait a little and not in every run: learning itself opens the "
-    "gates, and Adam makes steps of one size out of gradients of any size.",
+    correction="The gradient's start need not decide: learning itself opens the gates, and Adam "
+    "makes steps of one size out of gradients of any size. Single runs go either way.",
+    seeds=9,
     slow=True,
 )
 
 CLAIMS = (
-    *(SMALL_RHO, LARGE_RHO, WEIGHT_GRADIENT, GATES, GATES_WITHOUT_MEMORY, PRODUCT_OF_GATES),
+    *(SMALL_RHO, LARGE_RHO, WEIGHT_GRADIENT, GATES, MEMORY_WITHOUT_GATES, PRODUCT_OF_GATES),
     *(CAROUSEL, EXPLODES, REMEMBERS, TRUNCATION, CLIPPING),
     *(LONG_LAG_TANH, LONG_LAG_LSTM, LONG_LAG_IRNN, FORGET_BIAS),
 )

@@ -18,6 +18,7 @@ from vglib.lstm.stream import STREAM_CELLS, STREAM_STEPS, Truncation, learning_t
 TIME = "time step t (the loss is at T)"
 STEP = "time step t"
 BY_C, BY_H = "‖∂c_T/∂c_t‖", "‖∂h_T/∂h_t‖"
+_INPUT_WEIGHTS = "The input's weights at the start, over those that torch draws."
 CLIPS = {"0.1": 0.1, "0.25": 0.25, "1": 1.0, "no clipping": inf}
 
 
@@ -219,28 +220,33 @@ def truncation_lab() -> Lab:
         window=controls.ladder("window", 5, list(range(2, 31)), "Steps the gradient goes back."),
         lag=controls.ladder("lag", 5, list(range(1, 9)), "How many steps ago the answer came."),
         cell=controls.choice("cell", "LSTM", list(STREAM_CELLS), "16 units of this kind."),
+        input_weights=controls.ladder("input weights ×", 1, [1, 2, 4, 8, 16], _INPUT_WEIGHTS),
         seed=controls.seed(),
         presets={
             "window 5, lag 5": {},
             "window 6, lag 5": {"window": 6},
             "window 10, lag 5": {"window": 10},
             "window 5, lag 4": {"lag": 4},
+            "window 5, lag 5, tanh, input × 8": {"cell": "tanh RNN", "input_weights": 8},
         },
     )
 
 
 def draw_characters(result: Characters) -> Drawing:
-    """Draw bits a character and the gradient's norm over the text read."""
+    """Draw bits a character, learned from and held out, and the gradient's norm."""
     ends, read = (0, CHARACTER_STEPS), "characters read, by each of 16 readers"
     single, pair = entropies()
-    bits = Curve("model", result.read, result.bits, mode="lines")
+    bits = Curve("its own text", result.read, result.bits, mode="lines")
+    unseen = Curve("text held out", result.looked, result.unseen, GREEN)
     letters = level("counting letters", single, ends)
     pairs = level("counting pairs", pair, ends, ORANGE)
     limit = [result.clip if result.clip < inf else nan] * 2
     norms = Curve("model", result.read, result.norms, mode="lines")
     threshold = Curve("threshold", ends, limit, PINK, ASIDE, "lines")
     above, beside = "bits per character (10 and more at the top)", "gradient norm before clipping"
-    left = Panel(above, [bits, letters, pairs], read, x_range=ends, y_range=(1, 10), clip=True)
+    left = Panel(
+        above, [bits, unseen, letters, pairs], read, x_range=ends, y_range=(1, 10), clip=True
+    )
     right = Panel(beside, [norms, threshold], read, scale="log", x_range=ends, y_range=(-2, 2))
     return figures.panels([left, right], height=380)
 

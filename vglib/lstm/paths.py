@@ -13,6 +13,7 @@ from vglib.activations import get_activation
 from vglib.lstm.cells import INPUTS, Array, Run, draw_cell, log_stretch, run, sequence, word
 from vglib.lstm.prediction import gru_factors, lstm_factors, sums_after, two_paths
 from vglib.results import frozen, result
+from vglib.scaled import norm
 from vglib.words import count, power_of_ten
 
 CAROUSEL, NO_MEMORY = "f = 1 (1997)", "gates, no memory (f = 0)"
@@ -55,7 +56,7 @@ class Path:
             alone = f"the gates alone leave s(b)^T = {gates}, both paths in theory {both}"
             return f"{said}; {alone}; with f = 1 it is {open_}."
         if self.wiring == NO_MEMORY:
-            return f"{said}: the gates are there, and nothing is carried past them."
+            return f"{said}: the gates i and o are there, and nothing is carried past them."
         direct = "the direct path is exactly 1, and the h-path adds to it"
         return f"{said}: {direct}; theory says {both}."
 
@@ -103,21 +104,21 @@ def direct_path(seen: Run) -> Array:
     return 0.5 * (logsumexp(2 * sums, axis=1) - log(seen.cell.hidden))
 
 
-def carry_over(seed: int) -> tuple[float, float]:
-    """Return how much an LSTM's last h changes with an earlier sequence, and with an earlier step.
+def carry_over(after: int, carried: bool = True, seed: int = 0) -> float:
+    """Return what is left, `after` further sequences, of the change that another sequence makes.
 
-    First number: the sequence before is exchanged; each sequence starts with the state 0. Second:
-    the first input of the same sequence is exchanged. Largest absolute changes; T = 10, b = 2.
+    Two runs of an LSTM (b = 2, sequences of 10 steps) differ in their first sequence; the norm of
+    the difference of h after it is 1. `carried`: the state goes on into the next sequence, else
+    each one starts from the state 0.
     """
     cell, generator = draw_cell("lstm", 2.0, 1.0, seed), np.random.default_rng([seed, 9])
-    before, other, x = generator.standard_normal((3, 10, 1, INPUTS))
-    ends = []
-    for earlier in (before, other):
-        run(cell, earlier)
-        ends.append(run(cell, x).h[-1])
-    changed = np.concatenate([generator.standard_normal((1, 1, INPUTS)), x[1:]])
-    step = np.abs(run(cell, changed).h[-1] - ends[0]).max()
-    return float(np.abs(ends[0] - ends[1]).max()), float(step)
+    one, other, *later = generator.standard_normal((after + 2, 10, 1, INPUTS))
+    ends = [run(cell, first) for first in (one, other)]
+    at_first = norm(ends[0].h[-1] - ends[1].h[-1])
+    for x in later:
+        states = [(seen.h[-1], seen.c[-1]) if carried else () for seen in ends]
+        ends = [run(cell, x, *state) for state in states]
+    return norm(ends[0].h[-1] - ends[1].h[-1]) / at_first
 
 
 @result
