@@ -166,7 +166,7 @@ labs.angle_lab()
 #
 # $$\cos(g, g') = \frac{g \cdot g'}{\lVert g\rVert\,\lVert g'\rVert}$$
 #
-# For $g = (0.9, 100)$ and $g' = (0.9, 1)$ that is $100.81 / (100.004 \cdot 1.345) = 0.749$, an angle of 42 degrees.
+# For $g = (0.9, 100)$ and $g' = (0.9, 1)$ that is $100.81 / (100.004 \cdot 1.345) = 0.749$, an angle of 41 degrees.
 #
 # With a threshold below *all* entries only their signs are left, and the cosine becomes
 #
@@ -307,7 +307,7 @@ assert torch.allclose(by_W, sum(torch.outer(d, h) for d, h in zip(deltas, hs)), 
 # ## Predict
 #
 # "If the gradient explodes, the norm of the weights becomes very large; the regularisation term can limit this in part", says a widely read Zhihu
-# article. So: **weight decay**, which takes the share $\eta\lambda$ off each weight in each step ($\eta$ the step size):
+# article. So: **weight decay**, which takes the share $\eta\lambda$ off each weight in each step ($\eta$ the step size; biases are left alone):
 #
 # $$w \leftarrow w - \eta\, g - \eta\lambda\, w$$
 #
@@ -327,7 +327,7 @@ my_decay = "C"
 labs.rescue_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. The step axis is logarithmic, or nobody would see the disaster. The orange and the pink run lie on each other: that *is* the result. Drag the decay up until pink parts from orange, and read its loss.
+# Six minutes. The step axis is logarithmic, or nobody would see the disaster. The orange and the pink run lie on each other: that *is* the result. Drag the decay up until pink parts from orange; at 10 it holds, by taking a tenth off each weight in each step. Ask who of the two that live has learnt (neither: both answer 1).
 # Then **ten steps: nothing to save**, where clipping costs nothing, and **ten steps, large step size**. "Dies" means that one huge step switched every ReLU off for good: a loss
 # that looks harmless, and a gradient that is exactly 0 in the recurrent weights. The usual slip: looking for NaN only.
 
@@ -341,7 +341,8 @@ claims.BY_DECAY.trial()
 claims.BIG_WEIGHTS.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The order is the other way round: first the gradient, then the weights. A penalty on the weights answers too late.
+# The order matters: where the gradient peaks, at 310 to 12,000, the weights still have the norm that they started with (to a thousandth; $\eta = 0.01$, seeds 0 to 6). A penalty on
+# the weights hears of the explosion one step late.
 #
 # ### Exercise 3: half-life
 #
@@ -356,15 +357,18 @@ half_life = np.log(0.5) / np.log(1 - 0.01 * 0.01)
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.half_life(half_life)
 
+# %% [markdown] slideshow={"slide_type": "skip"}
+# And more decay? Over 50 time steps $\lambda = 10$ holds the net through these 200 steps, with a loss of 0.15 to 0.18; clipped, it has 0.18 to 0.22 (seeds 0 to 4). Always answering 1
+# has 0.167: alive is not yet trained. Ten time steps, a step size that kills most plain nets at once, and 2000 steps tell the two apart:
+
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.STRONG_DECAY.trial()
 
-# %% [markdown] slideshow={"slide_type": "skip"}
-# And clipping? Over 50 time steps it keeps the net alive; within these few steps that is all. Alive is not yet trained. Ten time steps and a step size that
-# kills the plain net at once show that it also learns:
-
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.RESCUE.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.VALUE_HOLDS.trial()
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.PREVENTS.trial()
@@ -380,7 +384,7 @@ claims.PREVENTS.trial()
 labs.norms_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Let the class choose from the histogram. **Clip nearly all**: it works, and is descent with a fixed step length. **Clip the tail only**: the usual advice. **Too late**: the
+# Four minutes. Let the class choose from the histogram. **Clip nearly all**: it lives, and is descent with a fixed step length. **Clip the tail only**: the usual advice. **Too late**: the
 # threshold lies above the norms of a healthy run, and the first outlier kills. The usual slip: reading the norm *after* clipping, which is $c$ and says nothing.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -389,10 +393,9 @@ labs.norms_lab()
 # - `clip_grad_norm_` *returns* the norm before clipping. Log it.
 # - If nearly all steps are clipped, your step size is really $\eta c$; if none is, the threshold guards against rare outliers. Both can be right. Know which.
 #
-# A threshold depends on the size of the net, on the loss and on whether it sums or averages over the batch; a number from somebody else's code is a start at best.
-
-# %% tags=["claims"] slideshow={"slide_type": "skip"}
-claims.PASCANUS_RULE.trial()
+# A threshold depends on the size of the net, on the loss and on whether it sums or averages over the batch. Pascanu, Mikolov and Bengio found that from half to ten times the average norm training "can still"
+# converge, at another speed perhaps. A slow claim tries it (`half-to-ten-times-the-average-norm`, in `make test-long`): with ten
+# time steps and 2000 steps four of five such thresholds end below half the loss of always answering 1 (median of seeds 0 to 4); where one fails, it is five or ten times the average.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where it goes in a program
@@ -617,7 +620,7 @@ claims.PENALTY_SLOPE.trial()
 # - Explosion is a wall: thin, and as steep as a factor to the power of the depth.
 # - Clipping by norm bounds the step and keeps its direction. By value it turns it.
 # - It acts on what is too long. What vanishes it does not touch; what has overflowed it cannot repair.
-# - Weight decay works at the rate $\eta\lambda$ in each step, and an explosion is over sooner.
+# - Weight decay works at the rate $\eta\lambda$ in each step. A common one is too late for an explosion; one that is quick enough stops the learning too.
 # - Log the norm before clipping, then choose the threshold.
 
 # %% [markdown] slideshow={"slide_type": "skip"}

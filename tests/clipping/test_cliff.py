@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from vglib.clipping.cliff import cliff, measured_wall, unit, unit_surface, wall_gradient
+from vglib.clipping.cliff import (
+    cliff,
+    measured_wall,
+    unit,
+    unit_surface,
+    wall_curvature,
+    wall_gradient,
+)
 
 
 @pytest.mark.parametrize(("w", "b", "steps"), [(5.0, -2.4, 10), (3.0, 0.2, 25), (6.0, -3.0, 30)])
@@ -23,6 +30,21 @@ def test_the_units_gradient_is_autograds(w, b, steps):
 @pytest.mark.parametrize("steps", [1, 10, 30])
 def test_the_wall_in_closed_form(w, steps):
     assert measured_wall(w, steps) == pytest.approx(wall_gradient(w, steps), rel=1e-8)
+
+
+@pytest.mark.parametrize(("w", "steps"), [(5.0, 10), (5.0, 30), (4.5, 40)])
+def test_the_walls_curvature_is_autograds(w, steps):
+    def loss(point):
+        h = torch.tensor(0.5, dtype=torch.float64)
+        for _ in range(steps):
+            h = torch.sigmoid(point[0] * h + point[1])
+        return (h - 0.7) ** 2
+
+    point = torch.tensor([w, -w / 2], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(loss(point), point)
+    along = gradient / gradient.norm()
+    expected = along @ torch.autograd.functional.hessian(loss, point) @ along
+    assert wall_curvature(w, steps) == pytest.approx(expected.log().item(), rel=1e-6)
 
 
 def test_the_wall_is_on_one_line_and_only_above_four():

@@ -10,6 +10,7 @@ from vglib.clipping.recurrent import (
     adding,
     irnn,
     irnn_gradient,
+    longest_step,
     lost_at,
     norms,
     rescue,
@@ -62,6 +63,31 @@ def test_the_norms_before_clipping_exceed_the_threshold():
     assert train_irnn(0.1, updates=30).norms[0] == train_irnn(10.0, updates=30).norms[0]
 
 
+def test_where_the_gradient_peaks_the_weights_are_those_of_the_start():
+    # Chapter 09's text: at 310 to 12,000, to a thousandth.
+    for seed in range(7):
+        run = train_irnn(seed=seed)
+        peak = run.norms.argmax()
+        assert 300 < run.norms[peak] < 13_000
+        assert run.weight_norms[peak] / run.weight_norms[0] == pytest.approx(1, abs=1e-3)
+        assert longest_step(seed, 0.01) == pytest.approx(
+            0.01 * run.norms[peak] / run.weight_norms[peak]
+        )
+
+
+def test_clipping_by_value_puts_each_entry_in_bounds():
+    rng, p = np.random.default_rng([3, 1]), irnn(20, 3)
+    losses = []
+    for _ in range(12):
+        loss, g = irnn_gradient(p, *adding(rng, 16, 8))
+        losses.append(loss)
+        p = [part - 0.05 * np.clip(by, -0.2, 0.2) for part, by in zip(p, g, strict=True)]
+    run = train_irnn(0.2, 0.0, 8, 0.05, 12, 3, by_value=True)
+    np.testing.assert_allclose(run.losses, losses, rtol=1e-9)
+    assert run.norms.max() > 0.2
+    assert lost_at(0, clip=1.0, by_value=True, updates=50) == math.inf
+
+
 def by_the_formula(clip, decay, steps, lr, updates, seed):
     rng, p = np.random.default_rng([seed, 1]), irnn(20, seed)
     losses, sizes, weights = [], [], []
@@ -72,7 +98,12 @@ def by_the_formula(clip, decay, steps, lr, updates, seed):
         sizes.append(size)
         weights.append(np.linalg.norm(p[0]))
         factor = min(1.0, clip / size)
-        p = [part - lr * (factor * by + decay * part) for part, by in zip(p, g, strict=True)]
+        # No decay of the two biases.
+        pulls = [decay, decay, 0, decay, 0]
+        p = [
+            part - lr * (factor * by + pull * part)
+            for part, by, pull in zip(p, g, pulls, strict=True)
+        ]
     return losses, sizes, weights
 
 

@@ -54,6 +54,23 @@ def measured_wall(w: float, steps: int) -> float:
     return log(float(np.linalg.norm(unit(w, -w / 2, steps)[1:])))
 
 
+def wall_curvature(w: float, steps: int) -> float:
+    """Return ln of the second derivative of L at b = -w/2, along the gradient.
+
+    By central differences of the gradient, over a tenth of a thousandth of the wall's width.
+    """
+
+    def gradient(at: Array) -> Array:
+        return np.array(unit(float(at[0]), float(at[1]), steps)[1:])
+
+    middle = np.array([w, -w / 2])
+    along = gradient(middle)
+    along /= np.linalg.norm(along)
+    step = 1e-4 * min(1.0, (4 / w) ** steps) * along
+    change = gradient(middle + step) - gradient(middle - step)
+    return log(float(change @ along) / (2 * float(np.linalg.norm(step))))
+
+
 @result
 class Walk:
     """One descent: `points` (WALK + 1, 2) are the (w, b) it comes by, the start first.

@@ -120,10 +120,10 @@ def overflow(
 
 
 @lru_cache(maxsize=8)
-def deep_sigmoid_accuracy(clip: float, seed: int) -> float:
+def deep_sigmoid_accuracy(clip: float, seed: int, lr: float = 0.2) -> float:
     """Train 20 sigmoid layers of 30 on digits with clipping by norm; return the test accuracy."""
     network = mlp(20, 30, init="1/fan_in", seed=seed)
-    plan: dict[str, Any] = {"loss": cross_entropy, "lr": 0.2, "batch": 64, "steps": 150}
+    plan: dict[str, Any] = {"loss": cross_entropy, "lr": lr, "batch": 64, "steps": 150}
     plan |= {"before_step": lambda net: clip_grad_norm_(net.parameters(), clip), "seed": seed}
     history = fit(network, digits(), record_at=[150], probe_size=10, progress=False, **plan)
     return float(history.test_accuracy[-1])

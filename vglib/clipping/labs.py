@@ -265,7 +265,7 @@ def rescue_lab() -> Lab:
         seed=controls.seed(),
         presets={
             "a common decay": {},
-            "decay that holds": {"decay": 30.0},
+            "decay that holds": {"decay": 10.0},
             "a hundred time steps": {"steps": 100},
             "ten steps: nothing to save": {"steps": 10},
             "ten steps, large step size": {"steps": 10, "lr": 0.1},
