@@ -20,8 +20,8 @@ NAN = float("nan")
 def place(monkeypatch, tmp_path):
     monkeypatch.setattr(tournament, "ROOT", tmp_path)
     (tmp_path / "benchmarks").mkdir()
-    starts = [("deep ReLU", (), 0), ("deep ReLU", ("L2",), 0), ("recurrent", (), 0)]
-    monkeypatch.setattr(tournament, "starters", lambda pairs, seeds: starts)
+    starts = [("deep ReLU", (), 0, 1.0), ("deep ReLU", ("L2",), 0, 1.0), ("recurrent", (), 0, 1.0)]
+    monkeypatch.setattr(tournament, "starters", lambda pairs, seeds, factors: starts)
     return tmp_path / "benchmarks"
 
 
@@ -31,11 +31,11 @@ def made(monkeypatch):
     runs = []
 
     def stub(function, missing, jobs):
-        for net, measures, seed, steps in missing:
+        for net, measures, seed, steps, factor in missing:
             if len(runs) == stub.stop_after:
                 raise KeyboardInterrupt
             runs.append((net, measures, steps))
-            yield Row(net, measures, seed, 0.5, 1.0, 0.5, 0)
+            yield Row(net, measures, seed, 0.5, 1.0, 0.5, 0, factor)
 
     stub.stop_after = None
     monkeypatch.setattr(tournament, "spread", stub)
@@ -66,7 +66,13 @@ def test_the_full_run_leaves_its_page_alone(place, made, capsys):
     assert "python -m tools.tournament --jobs 1" in text
     assert "torch 2." in text
     assert "600 steps, seeds 0 to 4," in text
-    assert "| L2 | the loss | 50% (50 to 50), 10^+1.0 → 10^+0.5 | does not apply |" in text
+    tuned = "50% (50 to 50) at its own lr"
+    cells = ("50% (50 to 50), 10^+1.0 → 10^+0.5", "does not apply", tuned, "does not apply")
+    assert f"| L2 | the loss | {' | '.join(cells)} |" in text
+    assert (
+        "| measures | act on | deep ReLU | recurrent | deep ReLU, tuned | recurrent, tuned |"
+        in (text)
+    )
     assert names(place) == ["TOURNAMENT.md"]
     assert "3 runs are in TOURNAMENT.md." in capsys.readouterr().out
 
@@ -222,11 +228,38 @@ def test_a_cell_shows_the_start_and_the_end(rows, cell):
     assert tournament._cell(made) == cell
 
 
+@pytest.mark.parametrize(
+    ("measures", "rows", "cell"),
+    [
+        (("L2",), [], "does not apply"),
+        (("lr × 10",), [(0.9, 0, 1.0)], "does not apply"),
+        (
+            ("L2",),
+            [(0.1, 0, 0.1), (0.1, 1, 1.0), (0.1, 0, 10.0)],
+            "10% (10 to 10) at its own lr, NaN in 100%",
+        ),
+        (
+            ("residual",),
+            [(0.8, 0, 0.1), (0.9, 0, 0.1), (0.95, 0, 1.0), (0.1, 1, 1.0), (0.1, 1, 10.0)],
+            "85% (80 to 90) at lr ÷ 10",
+        ),
+    ],
+)
+def test_a_tuned_cell_is_the_best_median_of_its_step_sizes(measures, rows, cell):
+    made = [
+        Row("deep ReLU", measures, seed, accuracy, 0.0, 0.0, broken, factor)
+        for seed, (accuracy, broken, factor) in enumerate(rows)
+    ]
+    assert tournament._tuned(made) == cell
+
+
 def test_a_real_run_is_stored(monkeypatch, tmp_path):
-    monkeypatch.setattr(tournament, "starters", lambda pairs, seeds: [("recurrent", (), 0)])
+    starts = [("recurrent", (), 0, 10.0)]
+    monkeypatch.setattr(tournament, "starters", lambda pairs, seeds, factors: starts)
     part = tmp_path / "x.part.jsonl"
     rows, seconds = tournament.run(part, Settings(seeds=1, steps=10), jobs=1)
     assert rows[0].broken == 1
+    assert rows[0].factor == 10
     assert len(seconds) == 1
     kept = tournament.read(part, tournament.fingerprint())
     # nan is not equal to itself.

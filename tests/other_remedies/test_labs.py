@@ -28,7 +28,7 @@ def test_deeper_layers_know_less_of_the_labels():
 
 def test_how_deep_adam_reaches():
     lab = labs.reach_lab()
-    deep = lab.preset("ten layers: lost").result.runs["Adam"].accuracy
+    deep = lab.preset("ten layers: not in 300 steps").result.runs["Adam"].accuracy
     shallow = lab.preset("four layers: Adam carries").result
     assert shallow.runs["Adam"].accuracy > 0.8 > shallow.runs["SGD"].accuracy
     assert deep < 0.35
@@ -42,7 +42,7 @@ def test_the_presets_of_the_schedule():
     assert saved.scheduled.accuracy > 0.6 > saved.constant.accuracy
     assert lab.preset("cosine alone does not").result.scheduled.accuracy < 0.3
     assert lab.preset("He's scale needs none").result.constant.accuracy > 0.8
-    assert lab.preset("a small constant step").result.constant.accuracy > 0.4
+    assert lab.preset("a smaller constant step").result.constant.accuracy > 0.7
 
 
 def test_a_larger_scale_lowers_the_first_limit():

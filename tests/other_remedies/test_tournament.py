@@ -50,6 +50,22 @@ def test_a_factor_of_the_step_multiplies_it():
     assert tm.plan_for("deep ReLU", ("lr × 10",)).lr == pytest.approx(0.5)
 
 
+def test_a_row_is_tuned_by_three_factors_unless_it_sets_the_step():
+    runs = tm.starters(pairs=True, seeds=2, factors=tm.FACTORS)
+    of = {}
+    for net, measures, seed, factor in runs:
+        of.setdefault((net, measures, seed), []).append(factor)
+    assert len(runs) == sum(map(len, of.values())) == len(set(runs))
+    for (_, measures, _), factors in of.items():
+        alone = any("lr" in name for name in measures)
+        assert factors == ([1.0] if alone else list(tm.FACTORS)), measures
+    assert {factor for *_, factor in tm.starters(pairs=True, seeds=1)} == {1.0}
+    row = tm.compete("deep ReLU", (), seed=0, steps=10, factor=0.1)
+    other = tm.compete("deep ReLU", ("lr ÷ 10",), seed=0, steps=10)
+    assert (row.factor, other.factor) == (0.1, 1.0)
+    assert row.ratio_end == other.ratio_end
+
+
 @pytest.mark.parametrize("shape", ["dense", "small stack", "deep stack", "recurrent", "lstm"])
 @pytest.mark.parametrize("norm", [False, True])
 def test_every_design_is_a_net(shape, norm):

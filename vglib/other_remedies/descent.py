@@ -16,6 +16,8 @@ from vglib.results import result
 EPS = 1e-8
 OPTIMISERS = tuple(learn.RULES)
 BATCH = 64
+# Images of each digit in a balanced batch.
+OF_EACH = 6
 CHANCE = 0.1
 # How often a training is probed, and how often what there is by then is handed out.
 LOOKS, PARTS = 8, 10
@@ -80,10 +82,12 @@ def descending(
     eps: float = EPS,
     seed: int = 0,
     probe: Callable[[Net], float] = lambda net: nan,
+    balanced: bool = False,
 ) -> Iterator[Course]:
     """Train a net in place on digits, with step size lr schedule(step), step = 0, 1, ...
 
-    What there is by then is yielded after each tenth of it.
+    In batches of BATCH, or `balanced` ones with OF_EACH images of each digit. What there is by then
+    is yielded after each tenth of it.
     """
     (x, y), data, generator = images(), digits(), np.random.default_rng(seed)
     looks = np.linspace(0, steps - 1, LOOKS).astype(int)
@@ -99,8 +103,16 @@ def descending(
         accuracy = CHANCE if lost else float((output.argmax(1) == data.y_test.numpy()).mean())
         return Course(losses, norms, lrs, accuracy, lost, looks.astype(float), probes.copy())
 
-    rows = (generator.integers(0, len(x), BATCH) for _ in range(steps))
-    batches, make = ((x[row], y[row]) for row in rows), rule(optimiser, eps)
+    of_digit = [np.flatnonzero(y == digit) for digit in range(10)]
+
+    def batch() -> tuple[Array, Labels]:
+        if balanced:
+            rows = np.concatenate([generator.choice(of, OF_EACH) for of in of_digit])
+        else:
+            rows = generator.integers(0, len(x), BATCH)
+        return x[rows], y[rows]
+
+    batches, make = (batch() for _ in range(steps)), rule(optimiser, eps)
     for step in net.descend(batches, lr=lambda taken: lr * schedule(taken), rule=make):
         if broke := bool(step.why):
             break

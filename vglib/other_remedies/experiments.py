@@ -1,5 +1,6 @@
 """What the chapter's text takes from here."""
 
 from vglib.other_remedies.capsules import capsule_training
+from vglib.other_remedies.reach import patience, widened
 
-__all__ = ["capsule_training"]
+__all__ = ["capsule_training", "patience", "widened"]

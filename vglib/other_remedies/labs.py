@@ -115,7 +115,7 @@ def reach_lab() -> Lab:
         presets={
             "four layers: Adam carries": {"depth": 4},
             "six layers": {"depth": 6},
-            "ten layers: lost": {},
+            "ten layers: not in 300 steps": {},
             "fifteen layers, ε = 10⁻³⁰": {"depth": 15, "log_eps": -30.0},
             "ten layers, four times the scale": {"weight_scale": 4.0},
         },
@@ -143,7 +143,7 @@ def schedule_lab() -> Lab:
             "cosine alone does not": {"schedule": "cosine"},
             "warm-up, then cosine": {"schedule": "warm-up, then cosine"},
             "He's scale needs none": {"weight_scale": 1.0},
-            "a small constant step": {"schedule": "constant", "lr": 0.025},
+            "a smaller constant step": {"schedule": "constant", "lr": 0.08},
             "Adam": {"lr": 0.01, "optimiser": "Adam"},
         },
     )

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 BATCH, LOOKS, VALIDATION, PROBE = 32, 10, 200, 128
 QUICK_STEPS, FULL_STEPS = 200, 600
 NOTHING = "nothing"
+# What the step size of a sick net is multiplied with where a row is tuned.
+FACTORS = (0.1, 1.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class Run:
 class Row:
     """What one run adds to the table; `ratio_*` is log10 of the last hidden layer over the first.
 
-    `broken` is 1 where the loss became infinite or NaN, 0 elsewhere.
+    `broken` is 1 where the loss became infinite or NaN, 0 elsewhere; `factor` is what the net's own
+    step size was multiplied with.
     """
 
     net: str
@@ -109,6 +112,7 @@ class Row:
     ratio_start: float
     ratio_end: float
     broken: int
+    factor: float = 1.0
 
     @property
     def entry(self) -> str:
@@ -148,14 +152,25 @@ def entries(pairs: bool) -> tuple[tuple[str, ...], ...]:
     return ((), *((name,) for name in MEASURES), *(PAIRS if pairs else ()))
 
 
-def starters(pairs: bool, seeds: int) -> list[tuple[str, tuple[str, ...], int]]:
-    """Return the runs of a table: net, measures and seed, wherever the measures mean something."""
+def sets_the_step(measures: Sequence[str]) -> bool:
+    """Tell whether one of the measures is a step size, so that there is none to be tuned."""
+    return any("lr" in MEASURES[name].changes for name in measures)
+
+
+def starters(
+    pairs: bool, seeds: int, factors: Sequence[float] = (1.0,)
+) -> list[tuple[str, tuple[str, ...], int, float]]:
+    """Return the runs of a table: net, measures, seed and factor of the step size.
+
+    Wherever the measures mean something, and with one factor where they set the step themselves.
+    """
     return [
-        (net, measures, seed)
+        (net, measures, seed, factor)
         for seed in range(seeds)
         for net in SICK_NETS
         for measures in entries(pairs)
         if not why_not(net, measures)
+        for factor in ((1.0,) if sets_the_step(measures) else factors)
     ]
 
 
@@ -250,20 +265,26 @@ def _stop(losses: Sequence[float], patience: int) -> tuple[int | None, int | Non
 
 
 def compete(
-    net: str, measures: Sequence[str], seed: int, steps: int = QUICK_STEPS, **overrides: Any
+    net: str,
+    measures: Sequence[str],
+    seed: int,
+    steps: int = QUICK_STEPS,
+    factor: float = 1.0,
+    **overrides: Any,
 ) -> Row:
-    """Train one net with these measures and return its row of the table."""
+    """Train one net with these measures, its step size times `factor`; return its row."""
     plan = plan_for(net, measures, **overrides)
+    plan = replace(plan, lr=factor * plan.lr)
     # Looks take a third of the time, and only early stopping needs more than two.
     run = train(plan, seed, steps, LOOKS if plan.patience else 1)
     start, end = (float(ln / np.log(10)) for ln in run.log_ratios[[0, -1]])
     broken = int(run.broke_at is not None)
-    return Row(net, tuple(measures), seed, run.final_accuracy, start, end, broken)
+    return Row(net, tuple(measures), seed, run.final_accuracy, start, end, broken, factor)
 
 
 def quick_rows(seed: int = 0, steps: int = QUICK_STEPS) -> Iterator[Row]:
     """Yield the rows of the quick table one by one: each measure alone, one seed."""
-    for net, measures, _ in starters(pairs=False, seeds=1):
+    for net, measures, *_ in starters(pairs=False, seeds=1):
         yield compete(net, measures, seed, steps)
 
 
