@@ -20,7 +20,7 @@ labs.gradient_flow_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Three minutes. Show the lab as it opens and ask: *which layer learns fastest here?* Then hold the right arrow key on
 # **depth**, and step through the presets; before **explodes** ask which way the line will lean. The usual slip: reading
-# the picture from left to right as time. The horizontal axis is the layer.
+# the horizontal axis as time. It is the layer.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## What you are looking at
@@ -31,17 +31,16 @@ labs.gradient_flow_lab()
 # $z$ and makes 0 of a negative one. The **loss** $L$ says how wrong the last layer's answer is, and a **gradient** is the
 # list of its derivatives.
 #
-# The lab has just built such a network with random weights, sent 64 images of handwritten digits forward through it and
-# the derivatives backward. Nothing was trained.
+# The lab has built such a network with random weights, sent 64 images of handwritten digits forward and the derivatives
+# backward. Nothing was trained.
 #
-# - **Left, ‖∂L/∂z‖**: how strongly the error reaches each layer. The dashed line is a prediction from theory, with
-#   nothing fitted to the points.
+# - **Left, ‖∂L/∂z‖**: how strongly the error reaches each layer. The dashed line is theory.
 # - **Middle, ‖∂L/∂W‖**: how large a step each layer's weights would take.
 # - **Right, the spread of $h$**: how differently a layer responds to different images. A layer with no spread has
 #   forgotten which image it saw.
 #
 # ‖·‖ is a length: the root of the sum of squares. All three axes count in powers of ten, so a straight line is
-# exponential growth or decay. The sentence above the figure says the same in words.
+# exponential growth or decay. The sentence above the figure says the same.
 #
 # ## First moves
 #
@@ -51,15 +50,14 @@ labs.gradient_flow_lab()
 # 4. Choose the preset **explodes**. Which layer gets most now?
 # 5. Press **Reseed** a few times. What changes, and what does not?
 #
-# While you move a slider nothing is drawn anew: at depth 21 the first twenty layers are those of depth 20, and the weight
-# scale multiplies the very same weights. So what changes in the picture is what *you* changed. **Reseed** draws other
-# weights. Every control works from the keyboard: Tab to reach it, arrow keys to move it.
+# While you move a slider no weight is drawn anew: at depth 21 the first twenty layers are those of depth 20, and the weight
+# scale multiplies the very same weights. **Reseed** draws others. By keyboard: Tab reaches a control, arrow keys move it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
 # The sigmoid network keeps about a quarter of the gradient at each step from a layer to the one before. Suppose that a
-# better one keeps half. What share of layer 20's gradient reaches layer 1? Commit yourself before you compute:
+# better one keeps half. What share of layer 20's gradient reaches layer 1?
 #
 # - **A** about a twentieth
 # - **B** about a thousandth
@@ -75,8 +73,7 @@ my_guess = "C"
 check.guess(my_guess)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# One minute. A show of hands, then let the class double on their fingers: ten halvings are a thousand, and there are
-# nineteen.
+# One minute. A show of hands, then: ten halvings are a thousand, and there are nineteen.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: the share that arrives
@@ -130,10 +127,8 @@ check.verdict(verdict)
 # Each weight is the scale times a draw from $N(0, 1/n)$: a bell curve of mean 0 and variance $1/n$, where $n$ units feed
 # each unit.
 #
-# **Predict the three numbers first.** Then try, press **Register**, and read the score.
-
-# %% [markdown] slideshow={"slide_type": "skip"}
-# Write your three predictions here. If one is wrong, the check gives a hint and not the number.
+# **Predict the three numbers first.** Then try, press **Register**, and read the score. (If a prediction is wrong, its check
+# gives a hint and not the number.)
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -150,8 +145,8 @@ labs.scale_game()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Five minutes. Write the class's three guesses on the board before this slide; hardly anybody goes as far as 10 for the
-# sigmoid. Then the presets in order: ReLU is the easiest to hit. With the sigmoid the class will land near 10 and still
-# see the curve wander: that is the next slide.
+# sigmoid. Then the presets in order. With the sigmoid the class will land near 10 and still see the curve wander: that is
+# the next slide.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why the sigmoid keeps wandering
@@ -168,8 +163,7 @@ labs.scale_game()
 labs.wander_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Ask before the presets: *does a wider net wander more, or less?* Then **140 wide**, and **tanh**, which
-# wanders less at the same width.
+# Two minutes. Ask before the presets: *does a wider net wander more, or less?* Then **140 wide**, and **tanh**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: find the flaw
@@ -194,8 +188,8 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How to use the course
 #
-# - **On your own.** Open your copy with `make lab`; your answers stay yours. Predict, move, derive, judge, and let the
-#   exercises check themselves: `○` not tried, `✗` with a counterexample, `✓`.
+# - **On your own.** Open your copy with `make lab`; your answers stay yours. Say what you expect before you look, and let
+#   the exercises check themselves: `○` not tried, `✗` with a counterexample, `✓`.
 # - **In class.** `make lecture CHAPTER=02` turns a chapter into live slides. Presets are the steps of the lecture; what
 #   stands under *For the lecturer* is not on the slides.
 # - **By machine.** `make test` runs every notebook and every lab, and checks what they find.
@@ -232,9 +226,8 @@ check.flaw(flaw)
 # | $\sigma_w^2 = n\,\mathrm{Var}\,w$, $\sigma_b^2$ | variance of the weights times fan_in; variance of the biases |
 # | $\chi$ | the factor by which a layer multiplies $\lVert\delta\rVert^2$ on its way back |
 #
-# Layers are counted from the input. $\lVert\cdot\rVert$ is the square root of the sum of squares. $Wh$ gives each
-# unit its sum: a row of $W$ times $h$, entry by entry, added up. $W^\top$ is $W$ with rows and columns exchanged,
-# $\odot$ multiplies entry by entry.
+# $\lVert\cdot\rVert$ is the square root of the sum of squares. $Wh$ gives each unit its sum: a row of $W$ times $h$, entry
+# by entry, added up. $W^\top$ is $W$ with rows and columns exchanged, $\odot$ multiplies entry by entry.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
@@ -242,7 +235,7 @@ check.flaw(flaw)
 # - At the random start, before any training, a deep network's gradient may already be gone from the early layers, or
 #   beyond all bounds.
 # - The change is exponential in the depth: a straight line on a logarithmic axis.
-# - It depends on the activation and on the scale of the weights, and a theory without fitted parameters predicts it.
+# - It depends on the activation and on the scale of the weights, and a theory with nothing fitted predicts it.
 #
 # ## References
 #

@@ -21,8 +21,7 @@ labs.chain_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Three minutes. Step through the presets. Ask before "all large": *will the product grow?* And then: *why is it still
-# small?* The usual slip is to think of $w$ alone; the bar is $w\,s'(z)$, and a large $w$ moves $z$ out to where $s'$ is
-# flat.
+# small?* A large $w$ moves $z$ out to where $s'$ is small.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Four sigmoid neurons in a row. Each bar is one term of the chain rule, and the last bar is their product: how much the
@@ -32,12 +31,13 @@ labs.chain_lab()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One neuron a layer
 #
-# In a chain we write $a$ for the activation, as Nielsen does. Neuron $l$ computes $z_l = w_l a_{l-1} + b_l$ and $a_l = s(z_l)$. A small step in $b_1$ moves $z_1$ by as much, then $a_1$ by $s'(z_1)$
-# times as much, then $z_2$ by $w_2$ times that, and so on to the loss $L$:
+# In a chain we write $a$ for the activation, as Nielsen does. Neuron $l$ computes $z_l = w_l a_{l-1} + b_l$ and
+# $a_l = s(z_l)$. A small step in $b_1$ moves $z_1$ by as much, then $a_1$ by $s'(z_1)$ times as much, then $z_2$ by $w_2$
+# times that, and so on to the loss $L$:
 #
 # $$\frac{\partial L}{\partial b_1} = s'(z_1)\; w_2\, s'(z_2)\; w_3\, s'(z_3)\; w_4\, s'(z_4)\; \frac{\partial L}{\partial a_4}.$$
 #
-# The repeated term is $w\, s'(z)$. Everything in this chapter is about that term.
+# The repeated term is $w\, s'(z)$: this chapter is about it.
 
 # %% slideshow={"slide_type": "skip"}
 def bias_gradient(weights, biases, x, slope_of_loss):
@@ -50,7 +50,7 @@ def bias_gradient(weights, biases, x, slope_of_loss):
     return torch.stack(terms).prod() * slope_of_loss(a)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# PyTorch's autograd finds the same number in its own way. The loss here is $L = (a_4 - 1)^2$.
+# PyTorch's autograd finds the same number. The loss here is $L = (a_4 - 1)^2$.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 weights = torch.tensor([0.8, -1.5, 2.0, 0.5], dtype=torch.float64)
@@ -127,14 +127,14 @@ labs.random_chains_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Four minutes. Vote before the lab. Then the presets in order: from "the best scale" to "far too large" the typical
-# product falls again. Ask why before you show the next slide.
+# product falls again. Ask why.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Thousands of chains at once. On the left how often a factor has which size; on the right the product after more and more
-# factors. Its middle falls like a straight line on a logarithmic axis, and the average *logarithm* of a factor sets the
+# Thousands of chains. On the left how often a factor has which size; on the right the product after more and more
+# factors. Its middle falls in a straight line on a logarithmic axis, and the average *logarithm* of a factor sets the
 # slope. The number with that logarithm is the **geometric mean** of the factors.
 #
-# Now the popular argument stands trial, step by step. Is every $|w|$ below 1?
+# Now the popular argument, step by step. Is every $|w|$ below 1?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["normal-weights-are-below-one"].trial()
@@ -169,20 +169,27 @@ claims.BY_ID["nearer-the-output-more-factors"].trial()
 #
 # $$\frac{2}{|w|} \ln\!\left(\frac{|w|\,(1 + \sqrt{1 - 4/|w|})}{2} - 1\right).$$
 #
-# A larger weight makes the bump higher and narrower at once. (Nielsen 2015, chapter 5, problem.) At which $|w|$ is the
-# interval widest?
+# A larger weight makes the bump higher and narrower at once. (Nielsen 2015, chapter 5, problem.)
+#
+# **Predict:** at which $|w|$ is the interval widest?
 
-# %% [markdown] slideshow={"slide_type": "skip"}
-# Where it comes from: at the ends $|w|\,s(1 - s) = 1$, so $s = \tfrac12 (1 \pm \sqrt{1 - 4/|w|})$. The upper end has
-# $z = \ln \frac{s}{1-s}$, and $1 - s = \frac{1}{|w|\,s}$ makes that $\ln(|w|\,s^2) = \ln(|w|\,s - 1)$. The lower end is $-z$, and
-# $a$ moves $|w|$ times less than $z$.
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "about 7"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.window_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Let the class guess the widest window on the slide before. Then the presets in order; at "large, but badly
-# placed" the window is there, and no sigmoid's output, between 0 and 1, reaches it.
+# Two minutes. Let the class guess before. Then the presets in order; at "large, but badly placed" the window is there, and no
+# sigmoid's output, between 0 and 1, reaches it.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Where the formula comes from: at the ends $|w|\,s(1 - s) = 1$, so $s = \tfrac12 (1 \pm \sqrt{1 - 4/|w|})$. The upper end has
+# $z = \ln \frac{s}{1-s}$, and $1 - s = \frac{1}{|w|\,s}$ makes that $\ln(|w|\,s^2) = \ln(|w|\,s - 1)$. The lower end is $-z$, and
+# $a$ moves $|w|$ times less than $z$.
 
 # %% slideshow={"slide_type": "skip"}
 def window(w):
@@ -204,8 +211,8 @@ claims.BY_ID["weights-above-one-explode"].trial()
 claims.BY_ID["large-weights-explode-everywhere"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So a chain of single neurons hardly ever explodes. Real layers are wide, and that changes the answer. But first: on a
-# computer a long product can become exactly 0.
+# So a chain of single neurons hardly ever explodes. Real layers are wide, and that changes the answer. But first: a long
+# product can become exactly 0.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 for kind in (torch.float16, torch.float32, torch.float64):
@@ -219,7 +226,7 @@ for kind in (torch.float16, torch.float32, torch.float64):
 #
 # 1. **Variance of a sum.** A neuron adds many terms: how large is the sum?
 # 2. **Expectation.** An average over random numbers, as an integral.
-# 3. **Jacobian.** The derivative of a function with many inputs and many outputs.
+# 3. **Jacobian.** The derivative of many outputs by many inputs.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ### Variance of a sum
@@ -237,8 +244,7 @@ for kind in (torch.float16, torch.float32, torch.float64):
 labs.sum_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes for those who have not seen it: one coin, five coins, a hundred. The variance grows with $n$, and the jagged
-# line grows into the bell.
+# Two minutes for those who have not seen it: one coin, five coins, a hundred.
 
 # %% slideshow={"slide_type": "skip"}
 generator = torch.Generator().manual_seed(0)
@@ -262,8 +268,8 @@ assert abs(measured / (200 * (a**2).mean()) - 1) < 0.05
 labs.dice_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. **ten throws**, and **Reseed** a few times: the average jumps. **many throws**: it settles. Ask before the
-# last preset: *will a wider bell raise the mean squared slope, or lower it?*
+# Two minutes. **ten throws**, and **Reseed** a few times; **many throws**. Ask before the last preset: *will a wider bell
+# raise the mean squared slope, or lower it?*
 
 # %% slideshow={"slide_type": "skip"}
 u = torch.linspace(-8, 8, 4001, dtype=torch.float64)
@@ -284,8 +290,8 @@ assert abs((thrown * (1 - thrown)).mean() - integral) < 1e-3
 labs.jacobian_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. "Large circle", then "small circle": the ellipse is what survives. At five layers read the unit in the
-# title: the ellipse is tiny and flat, nearly one direction.
+# Three minutes. "Large circle", then "small circle". At five layers read the unit in the title: the ellipse is tiny and
+# flat, nearly one direction.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## From scalars to matrices
@@ -299,8 +305,7 @@ labs.jacobian_lab()
 # With one neuron a layer this is $w\,s'(z)$ again. The matrix brings the sum over paths.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Have the class check the shapes: why must $W$ be transposed on the way back? Then point at what is new beside
-# the chain: a sum over all units of the next layer.
+# Two minutes. Have the class check the shapes: why must $W$ be transposed on the way back?
 
 # %% slideshow={"slide_type": "skip"}
 def backward(weights, pres, delta):
@@ -359,7 +364,7 @@ claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
 #
 # $$\lVert\delta_l\rVert^2 \approx \chi\, \lVert\delta_{l+1}\rVert^2, \qquad \chi = n\;\mathrm{E}\, s'(z)^2 .$$
 #
-# Guess the width at which $\chi$ passes 1. Only then look.
+# At which width does $\chi$ pass 1?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -375,8 +380,7 @@ labs.width_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Five minutes, the heart of the chapter. Collect guesses on the slide before: this one gives the answer away. Start at
-# Nielsen's width 30, then 105, then 300: the same initialisation, the opposite failure. Then the last preset: the same 300
-# units, weights scaled down.
+# Nielsen's width 30, then 105, then 300: the same initialisation, the opposite failure. Then the last preset.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Why believe $\chi$? Component $j$ of $W^\top\delta$ is a sum of $n$ random terms, so its variance is
@@ -427,14 +431,14 @@ check.flaw(flaw)
 # ## Derivations that do not survive
 #
 # One article derives vanishing from a *linear* unit, with an exponential $e^{-2(wy+b)}$ that nothing in the problem
-# contains, and says that this exponential "grows, so the gradient tends to infinity", as the cause of *vanishing*.
+# contains, and says that an exponential's growth makes "the gradient tend to infinity", as the cause of *vanishing*.
 #
 # For a linear unit $z = wx + b$ and the loss $(z-y)^2$ there is nothing to approximate:
 #
 # $$\frac{\partial (z-y)^2}{\partial z} = 2\,(z - y).$$
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# One minute. Ask: *where could an exponential come from, in a linear unit?* From nowhere.
+# One minute. Ask: *where could an exponential come from, in a linear unit?*
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
@@ -447,14 +451,20 @@ claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
 # $$\frac{\partial L}{\partial w} \approx \frac{L(w+h) - L(w-h)}{2h}.$$
 #
 # (*One-sided* is plainer, and worse: $(L(w+h) - L(w))/h$.) Too large an $h$ sees the curve, too small an $h$ sees rounding.
-# In between, how nearly will both methods agree?
+#
+# **Predict:** in between, to how many digits will both methods agree?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "about nine"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.difference_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Presets in order; the V is worth a minute of its own. End with "a vanished gradient": the differences go
-# blind long before backpropagation does.
+# Three minutes. Presets in order. End with "a vanished gradient": the differences go blind long before backpropagation does.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["backpropagation-approximates"].trial()
@@ -462,8 +472,8 @@ claims.BY_ID["backpropagation-approximates"].trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Backpropagation computes the true derivative. What vanishes is the derivative itself.
 #
-# What backpropagation saves is work. A backward pass costs about two forward passes, whatever the number of weights;
-# two-sided differences want two forward passes for *each* weight. Count, then time:
+# What it saves is work. A backward pass costs about two forward passes, whatever the number of weights; two-sided
+# differences want two forward passes for *each* weight. Count, then time:
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.chain_rule.experiments import forward_passes, timed_gradients

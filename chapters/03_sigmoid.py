@@ -26,7 +26,7 @@ from vglib.sigmoid import check, experiments, labs
 # 2. it **saturates**: "when |z| > 2 ... it tends to saturate ... learning almost stops";
 # 3. it is **costly**: it contains an exponential.
 #
-# All three are repeated everywhere, and hardly ever with a number.
+# All three are often repeated, and seldom with a number.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
@@ -43,16 +43,16 @@ from vglib.sigmoid import check, experiments, labs
 my_slope = "C"
 # END SOLUTION
 
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_slope(my_slope)
+
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.curves_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Four minutes. Hands up for A, B, C on the slide before: this one opens at 2. Then **steepest**; drag z outwards and let the
-# class call out "dead" when they think so. Then **the famous 2**, **10% of the slope**, **tanh at 2**. The last one
-# surprises: at the same z, tanh is the one that is saturated. The usual slip: reading "flat to the eye" as "zero slope".
-
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.guess_slope(my_slope)
+# class call out "dead" when they think so. Then **the famous 2**, **10% of the slope**, **tanh at 2**: at the same z, tanh
+# is the one that is saturated.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The curve and its slope
@@ -64,8 +64,8 @@ check.guess_slope(my_slope)
 # $$s'(z) = \tfrac{p}{4} \quad\Longleftrightarrow\quad |z| = 2\,\mathrm{artanh}\sqrt{1-p}$$
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The first formula: $s = (1 + e^{-z})^{-1}$ has the derivative $e^{-z}/(1+e^{-z})^2$, which is $s$ times $e^{-z}/(1+e^{-z}) = 1 - s$.
-# It is largest where $s = 1/2$, at $z = 0$, and there it *is* 1/4.
+# The first formula: $s = (1 + e^{-z})^{-1}$ has the derivative $e^{-z}/(1+e^{-z})^2$, which is $s$ times
+# $e^{-z}/(1+e^{-z}) = 1 - s$. It is largest where $s = 1/2$, at $z = 0$: there it is 1/4.
 #
 # The second needs $\tanh x = (e^x - e^{-x})/(e^x + e^{-x})$, the other curve of the lab. Put $t = 2s - 1$, so that
 # $4 s (1-s) = 1 - t^2 = p$ and $t = \sqrt{1-p}$. Now $2 s(z) - 1 = (1 - e^{-z})/(1 + e^{-z}) = \tanh(z/2)$, so
@@ -165,12 +165,11 @@ labs.one_sign_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Five minutes. Vote on the slide before: the left panel shows all batch sizes at once. Start at **one sample**: sigmoid and
 # ReLU both 100%. Ask: *who has ever heard this said of ReLU?* Then **ten samples**, **all data**, **all data, layer 2** and
-# **all data, after training**: the share is no constant of nature. The usual slip: taking 100% for one sample as a
-# statement about training, which goes by batches.
+# **all data, after training**. The usual slip: taking 100% for one sample as a statement about training by batches.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# What the lab shows. Right: how many of a unit's gradients are positive, unit by unit; 0% and 100% are one sign. (A ReLU that
-# is off has no gradient and no point.)
+# On the right: how many of a unit's gradients are positive, unit by unit; 0% and 100% are one sign. (A ReLU that is off has
+# no gradient and no point.)
 #
 # - **One sample**: 100% for the sigmoid, exactly. ReLU's outputs are not negative either, so it has the same flaw; tanh has not.
 # - **A batch**: ReLU loses it quickly, since each sample silences other inputs. The sigmoid keeps most of it.
@@ -215,7 +214,13 @@ check.one_sign(one_sign)
 #
 # Two weights, fed by two sigmoid units. The goal asks $w_1$ to rise and $w_2$ to fall; one sample moves both the same way.
 #
-# Predict the path: one sample at a time, and with all samples in each step.
+# **Predict:** what path, with one sample in each step, and with all samples in each?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "one: turning back and forth; all: without a turn, and slow"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.zigzag_lab()
@@ -223,17 +228,15 @@ labs.zigzag_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Six minutes. Presets in order. **Sample by sample**: the textbook zig-zag; with **sigmoid - 1/2** it gets no further. **All
 # data**: no zig-zag, it creeps. **Step near the limit**: now it does zig-zag, across the valley. **sigmoid - 1/2, that
-# step**: straight and fast. Then ask: *what was the crime, the turns or the valley?* The usual slip: blaming every slow path
-# on zig-zags.
+# step**: straight and fast. Then ask: *what was the crime, the turns or the valley?*
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Read the verdicts. One sample at a time, every step moves both weights the same way and about every other step turns back. But
-# change `sigmoid` to `sigmoid - 1/2`, at the same step 0.5: after 60 steps about as much of the way is left. At a small step the
-# turns cost next to nothing. On all data there is no turn: the path drops into the valley and creeps along its floor.
+# One sample at a time, every step moves both weights the same way and about every other step turns back. But change `sigmoid`
+# to `sigmoid - 1/2`, at the same step 0.5: after 60 steps about as much of the way is left. At a small step the turns cost
+# next to nothing. On all data there is no turn: the path drops into the valley and creeps along its floor.
 #
-# With `tanh` the rings of equal loss are circles: no valley, and on all data the path is straight.
-#
-# A *lucky goal*, with both weights to move up, lies across the valley and is reached quickly, whatever the inputs.
+# With `tanh` the rings of equal loss are circles: no valley, and on all data the path is straight. A *lucky goal*, with both
+# weights to move up, lies across the valley and is reached quickly.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ZIG_ZAG.trial()
@@ -257,8 +260,7 @@ claims.ZIG_ZAG.trial()
 # the means cancel and $v$ is left.
 #
 # The table of second derivatives is called the **Hessian**; it has directions, its **eigenvectors**, that it only
-# stretches. The factors are its **eigenvalues**: here they are these curvatures. Let autograd build it from thrown
-# dice.
+# stretches. The factors are its **eigenvalues**: here these curvatures. Let autograd build it from thrown dice.
 
 # %% slideshow={"slide_type": "skip"}
 def curvatures(mean: float, variance: float, n: int) -> tuple[float, float]:
@@ -326,14 +328,13 @@ assert np.allclose(seen.log_delta, also.log_delta, atol=1e-9)
 labs.centring_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. At step 0 nothing on the board differs: same function, same deltas. So vanishing cannot explain what follows.
-# Show **four layers**, then **two layers, small step** (no gain: at a small step the limit does not bind), then **six
-# layers: not enough**. Each move trains both nets anew.
+# Six minutes. At step 0 nothing differs: same function, same deltas. So vanishing cannot explain what follows. Show **four
+# layers**, then **two layers, small step** (no gain: the limit does not bind), then **six layers: not enough**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # This is flaw 1 on its own. With one hidden layer it hardly matters. With four it decides whether 300 steps are enough: the
-# sigmoid needs 500 and more. At a small step there is little gain, as the theory of the valley says: the mean limits the
-# *step*. With six layers 300 steps are too few for the twin as well. Something else is in the way: the slope.
+# sigmoid needs 500 and more. At a small step there is little gain: the mean limits the *step*. With six layers 300 steps
+# are too few for the twin as well. Something else is in the way: the slope.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CENTRING.trial()
@@ -363,21 +364,27 @@ check.flaw(flaw)
 # A Medium article, of activations such as the sigmoid: "Each layer's output variance is much greater than its input's ...
 # it keeps growing until the activation saturates in the top layers."
 #
-# Predict for weights $N(0, 1)$, a net of ten layers: in which layer are most units saturated? And what does the gradient do?
+# **Predict:** weights $N(0, 1)$, ten layers of 500. In which layers are most units **saturated**, with less than a tenth of the
+# steepest slope? Does the gradient shrink or grow towards the input?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "in all ten; it grows"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.forward_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Five minutes. As it opens: four units in five saturated in *every* layer, and yet the gradient **grows** towards the input.
-# Ask why. (The few units that are not saturated sit behind weights of size 1, and 500 of them feed each unit.) Then
-# **U(±1/√n)**: nobody is saturated, and the gradient vanishes. The usual slip: "vanishing means saturated".
+# Ask why. (The few units that are not saturated sit behind weights of size 1, and 500 units feed each.) Then **U(±1/√n)**:
+# nobody is saturated, and the gradient vanishes.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Three kinds of weights, as tutorials draw them, 500 units a layer, no biases; **saturated** means less than a tenth
-# of the steepest slope. $U(\pm a)$ spreads them evenly between $-a$ and $a$. The dashed lines are chapter 01's $q$
-# and $\chi$, now layer by layer, nothing fitted: $q$ is the variance of $z$ over the random weights, $u$ a draw from
-# $N(0, 1)$.
+# Three kinds of weights, as tutorials draw them, no biases. $U(\pm a)$ spreads them evenly between $-a$ and $a$. The dashed
+# lines are chapter 01's $q$ and $\chi$, now layer by layer, nothing fitted: $q$ is the variance of $z$ over the random
+# weights, $u$ a draw from $N(0, 1)$.
 #
 # $$q_{l+1} = \sigma_w^2\, \mathrm{E}\, s(\sqrt{q_l}\, u)^2, \qquad \chi_l = \sigma_w^2\, \mathrm{E}\, s'(\sqrt{q_l}\, u)^2$$
 #
@@ -425,14 +432,13 @@ for loss, formula in zip(losses, deltas(z, y), strict=True):
 labs.output_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Ask before the lab: *the output is 0.998 and should be 0; which loss moves it?* **Wrong and saturated**: the
-# student who is sure and wrong learns nothing from squared error. Drag **start z** down until the two learn alike.
-# **Nielsen 2015** is the start of his chapter 3. Ask: *why can no loss do this for a hidden layer?* (It divides by one
-# slope, the last.)
+# Four minutes. Ask before the lab: *the output is 0.998 and should be 0; which loss moves it?* Drag **start z** down until the
+# two learn alike. **Nielsen 2015** is the start of his chapter 3. Ask: *why can no loss do this for a hidden layer?* (It
+# divides by one slope, the last.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So a saturated output is a fault of the *loss*, and was cured decades ago. A hidden layer has no such luck: between it and
-# the loss stand other slopes, and no loss divides by those.
+# So a saturated output is a fault of the *loss*, and was cured decades ago. Between a hidden layer and the loss stand other
+# slopes, and no loss divides by those.
 #
 # The Zhihu article's "if you use the sigmoid as the loss function, its gradient cannot exceed 0.25" is right of the
 # activation function that it means; with the right loss behind it, the gradient at the sigmoid's input reaches 1.
@@ -449,18 +455,24 @@ claims.SIGMOID_AS_A_LOSS.trial()
 # A layer of $n$ units does, for each unit and sample, $n$ multiplications and additions, and **one** exponential. So the wider the
 # layer, the smaller its share.
 #
-# Predict the sigmoid's share of its layer's time: for 32 units, for 1024.
+# **Predict:** the sigmoid's share of its layer's forward time, for 32 units and for 1024.
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "some 30% and 2%, on one machine"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.cost_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. The numbers are of the machine in front of you, taken when the cell ran, and **Reseed** takes them again:
-# show how much they scatter before anybody quotes a digit. Point at tanh. The usual slip: timing a function on its own and
-# calling a factor of three "three times slower training".
+# Three minutes. The numbers are of the machine in front of you, and **Reseed** takes them again: show how much they scatter
+# before anybody quotes a digit. Point at tanh. The usual slip: timing a function on its own and calling a factor of three
+# "three times slower training".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The numbers are of this machine, so the sentence is computed as well:
+# The numbers are this machine's, so the sentence is computed as well:
 
 # %% slideshow={"slide_type": "skip"}
 for width in (32, 1024):
@@ -487,15 +499,20 @@ claims.EXP_IS_COSTLY.trial()
 # Twenty sigmoid layers. Plain; or with **batch norm**, which centres and scales each $z$ over the batch; or **residual**,
 # $h_l = h_{l-1} + s(z_l)$, where a skip carries the signal past each layer. Chapters 06 and 07 take both apart.
 #
-# Predict which of the three learn.
+# **Predict:** which of the three learn?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "batch norm and residual, not the plain net"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.hidden_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Vote first; most give the sigmoid no chance at depth 20. **Plain, 20
-# layers**, then **batch norm** and **residual**. Look at the right panel: what differs is the gradient at the start, level
-# instead of falling by twelve powers of ten. Then ask for the sentence that *is* true.
+# Five minutes. Vote first. **Plain, 20 layers**, then **batch norm** and **residual**. Look at the right panel: what differs
+# is the gradient at the start, level instead of falling by twelve powers of ten. Then ask for the sentence that *is* true.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The plain net stays at one in ten. With batch norm or with skips the same sigmoids, with the same weights, learn within 150

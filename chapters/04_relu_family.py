@@ -23,19 +23,18 @@ from vglib.relu_family import check, labs
 # - **Right**: $\chi$, the factor by which a whole layer multiplies $\lVert\partial L/\partial z\rVert^2$, when its weights
 #   are just large enough to keep the *signal*: the activation's **own He scale**.
 #
-# $\chi = 1$ keeps the gradient. **Predict**: whose $\chi$ is 1, however wide the bell?
+# $\chi = 1$ keeps the gradient. Look: whose $\chi$ is 1, however wide the bell?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.portrait_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Start at ReLU and drag **spread of z**: the right panel stays flat at 1. Then **sigmoid, the rival**, **tanh,
-# large z** and **GELU**. Ask: *whose curve is flat, and why just theirs?* (The kinked lines: they look the same at every
-# magnification.) The usual slip: reading the grey bell as data. It is where $z$ lies, scaled to height 1.
+# Four minutes. Start at ReLU and drag **spread of z**: the right panel stays flat at 1. Then **sigmoid, the rival**,
+# **tanh, large z** and **GELU**. Ask: *whose curve is flat, and why just theirs?* (The kinked lines look the same at
+# every magnification.) The grey bell is where $z$ lies, scaled to height 1.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# (He and others found that weight scale for ReLU in 2015.) At the sigmoid's $\chi = 0.15$ seven layers leave two millionths
-# of the square.
+# At the sigmoid's $\chi = 0.15$ seven layers leave two millionths of the square.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The family
@@ -67,8 +66,8 @@ for phi in map(ACTIVATIONS.get, FAMILY):
 Markdown("\n".join(rows))
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A widely read Zhihu article says the leak is *generally 0.1 or 0.2, or learned*. The paper of 2013 and torch use 0.01,
-# TensorFlow 0.2; the learned one is called PReLU and has its own paper. It starts at $a = 1/4$ and follows the gradient
+# A widely read Zhihu article says the leak is *generally 0.1 or 0.2, or learned*. The paper of 2013 and torch use
+# 0.01, TensorFlow 0.2. The learned one, PReLU, starts at $a = 1/4$ and follows the gradient
 # $\partial L/\partial a = \sum \partial L/\partial \phi \cdot \min(z, 0)$.
 #
 # Each slope is checked against autograd, at the kinks as well.
@@ -105,8 +104,8 @@ from vglib.relu_family import claims
 claims.SELU.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# And the price in time? Here are milliseconds for 128 x 1024 numbers on this machine, beside the matrix product that
-# comes before (`matmul`). *Cheap to compute* is true of ReLU. Whether that matters, the last line tells.
+# The price in time, for 128 x 1024 numbers on this machine, beside the matrix product that comes before (`matmul`).
+# *Cheap to compute* is true of ReLU; does it matter?
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.relu_family.experiments import milliseconds
@@ -120,19 +119,18 @@ for name in ("relu", "leaky_relu", "elu", "sigmoid", "gelu", "mish", "matmul"):
 # A **regulariser** keeps a net from learning its training images by heart. In training each unit draws its leak at
 # random; in evaluation the leak is the mean.
 #
-# **Predict**: on average the noise changes no output. What does it do to the squared error?
+# On average the noise changes no output. Look at what it does to the squared error.
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.noise_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. **No range**, then **Xu 2015**, then **wide**: left the points scatter more, right the error rises with the
-# square of the range. Ask: *where does the noise not act?* (At positive $z$.) Twice the range costs four times as much.
+# Three minutes. **No range**, then **Xu 2015**, then **wide**: twice the range costs four times as much. Ask: *where
+# does the noise not act?* (At positive $z$.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Why would noise regularise? Take an output $y = \sum_i w_i \phi(z_i)$. On average the random leaks change nothing.
-# But the squared error also feels the *variance* of $y$, and variances of independent terms add up. A leak uniform in
-# $[l, u]$ has variance $(u-l)^2/12$, so
+# Why would noise regularise? Take an output $y = \sum_i w_i \phi(z_i)$. The squared error also feels its *variance*,
+# and variances of independent terms add up. A leak uniform in $[l, u]$ has variance $(u-l)^2/12$, so
 #
 # $$E(\text{error}^2) = \text{error of the mean}^2 + \frac{(u-l)^2}{12} \sum_{z_i < 0} w_i^2 z_i^2 .$$
 #
@@ -177,9 +175,8 @@ check.guess(my_guess)
 labs.slope_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Let them vote first; most say A, since "the slope is 1" is what they were taught. Step through the
-# presets, and read the right panel: $1/n$ halves, $2/n$ holds, $3/n$ explodes, torch's default divides by six. Then switch
-# the activation to `gelu` or `leaky_relu`: the kink is not what matters, the scale is.
+# Five minutes. Vote first; most say A. Step through the presets and read the right panel: $1/n$ halves, $2/n$ holds,
+# $3/n$ explodes, torch's default divides by six. Then `gelu` or `leaky_relu`: not the kink matters, the scale does.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why the slope is 1 and the factor is 1/2
@@ -252,19 +249,26 @@ def leaky_gain(a: float) -> float:
 check.leaky_gain(leaky_gain)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## The gauge that lies
+# ## What does the usual gauge show?
 #
-# Many monitors plot $\lVert\partial L/\partial W\rVert$, layer by layer. **Predict**: torch's weight scale, no biases, 20 layers of ReLU.
-# Will that gauge show the trouble?
+# Many monitors plot $\lVert\partial L/\partial W\rVert$, layer by layer.
+#
+# **Predict**: 20 layers of ReLU at torch's weight scale, no biases. Will that gauge show the trouble?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "no: it is nearly the same in all layers"
+# END SOLUTION
 
 # %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.gauges_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes, the heart of the chapter. Ask which of the three panels they would have plotted. The middle one is flat:
-# healthy? The left one falls by seven decades. Then **He, no biases**: the left one is flat now, the middle one even slopes
-# a little more than before. Then **torch's default, with biases**: the right panel breaks, and the middle one tells the
-# truth. Usual objection: "but dW is tiny everywhere, one sees that". Yes, in absolute size; the *ratio* does not show it.
+# Six minutes, the heart of the chapter. Ask which of the three panels they would have plotted. The middle one is
+# flat: healthy? The left one falls by seven decades. **He, no biases**: the left one is flat now, the middle one
+# slopes a little more than before. **torch's default, with biases**: the right panel breaks, and the middle one tells
+# the truth. Usual objection: "but dW is tiny everywhere". Yes, but the *ratio* does not show it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why it lies
@@ -315,8 +319,16 @@ print("with biases: changes more than a thousandfold:", bool(abs(biased[-1] / bi
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Decisive: train them
 #
-# Three networks of 20 layers, ten epochs of digits. The first has the *even* weight gradients; the third differs from it
-# in its weights alone: He's, of six times the variance. **Predict** who learns.
+# Three networks of 20 layers, ten epochs of digits: torch's weights without biases, whose weight gradients are
+# *even*; torch's with biases; He's weights, of six times the variance, without.
+#
+# **Predict**: which of them learn?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "only He's"
+# END SOLUTION
 
 # %% tags=["decisive"] slideshow={"slide_type": "fragment"}
 from vglib.relu_family.experiments import train_deep
@@ -383,16 +395,22 @@ check.flaw(flaw)
 #   an image, at the start.
 # - **off for all of the data**: no gradient at all. The unit is **dead**.
 #
-# **Predict**: a 64-100-100-10 net takes steps of 1.0, then of 0.1. Does it lose units, and in which layer first?
+# **Predict**: a 64-100-100-10 net takes 600 steps at the learning rate 1, another at 0.1. Do they lose units, and in
+# which layer first?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "most of layer 2 at 1, none at 0.1"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.dying_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Presets in order. At **SGD 0.1** nobody dies. At **SGD 1** press
-# Reseed: anything from a fifth of layer 2 to all of it. **Adam 0.03** is the surprise: about half are dead, and the
-# accuracy is still over 90%. **Adam 0.1** ruins it, **leaky** with the same steps does not. Ask why it is always layer 2
-# (next slide).
+# Six minutes. Presets in order. At **SGD 0.1** nobody dies. At **SGD 1** press Reseed: anything from a fifth of layer
+# 2 to all of it. **Adam 0.03** is the surprise: about half are dead, and the accuracy is still over 90%. **Adam 0.1**
+# ruins it, **leaky** with the same steps does not. Ask why it is always layer 2.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why layer 2 dies and layer 1 does not
@@ -417,7 +435,7 @@ for rule, lrs in {"SGD": (0.1, 0.3, 1.0), "Adam": (0.001, 0.01, 0.1)}.items():
         print(f"{rule:<4} {lr:<6} dead {dead:4.0%}   test accuracy {accuracy:4.0%}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# How many are dead before training? The first layer of a fresh net: half of its outputs are zero and nobody is dead.
+# The first layer of a fresh net: half of its outputs are zero and nobody is dead.
 
 # %% slideshow={"slide_type": "skip"}
 z = mlp(1, activation="relu", init="he").weights[0] @ data.x_train.T
@@ -449,20 +467,28 @@ check.dead(dead)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Can they come back?
 #
-# Here the whole last hidden layer is knocked out: its biases are lowered until every unit is off for every image. Then
-# we train. Predict for ReLU, leaky ReLU and ELU.
+# The whole last hidden layer is knocked out: its biases are lowered until every $z$ is at most -1, for every image.
+# Then we train.
+#
+# **Predict** for ReLU, leaky ReLU and ELU: how many units come back?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "ReLU: none; leaky ReLU: some; ELU: most"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.knock_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes; vote for each of the three first. **ReLU**: nothing, ever, at any learning rate; the layers below get no
-# gradient either. **Leaky**: a hundredth of the gradient is enough, though about half of the units stay negative: they work
-# at slope 0.01. **ELU, far** shows that smoothness alone does not save: at -10 its slope is 0.00005.
+# Three minutes. **ReLU**: nothing, at any learning rate; the layers below get no gradient either. **Leaky**: a
+# hundredth of the gradient is enough, though about half of the units stay negative: they work at slope 0.01. **ELU,
+# far**: smoothness does not save; at -10 its slope is 0.00005.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A Medium article puts it well: leaky units *may go into a long coma, but they always have a chance to wake up*. Its
-# warning that a large learning rate can leave half of the network dead held above. What of Adam?
+# A Medium article puts it well: leaky units *may go into a long coma, but they always have a chance to wake up*. What
+# of Adam?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ADAM.trial()
@@ -496,15 +522,15 @@ claims.ARTEFACT.trial()
 # In a *narrow* net a whole layer may be silent from the start, and then the output no longer depends on the input.
 # Nothing can be learned, whatever the learning rate.
 #
-# **Predict**: of nets with nine layers of three units, how many are born dead?
+# Look: of nets with nine layers of three units, how many are born dead?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.born_dead_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Width 2, 3, 5 by preset, then **width 10, depth 100**: depth kills, width protects. Ask: *why is the green
-# line lower?* (One silent input is not yet a dead net.) Drag **weight scale**: nothing moves; without biases it changes no
-# sign. The usual slip: taking this for the dying of the slides before. Here nobody has taken a step.
+# Three minutes. Width 2, 3, 5 by preset, then **width 10, depth 100**: depth kills, width protects. Ask: *why is the
+# green line lower?* (One silent input is not yet a dead net.) Drag **weight scale**: nothing moves. The usual slip:
+# taking this for the dying of the slides before; here nobody has taken a step.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Fix one input. Each unit of a layer is off with chance 1/2, so all $N$ are off with chance $2^{-N}$; the net lives if
@@ -549,15 +575,22 @@ claims.BORN_DEAD.trial()
 # A tutorial of 2017 replaced its sigmoids by ReLUs: two points better on MNIST, *a few epochs to 95%*. And then: *ReLU
 # is no saviour either*. More layers brought nothing.
 #
-# **Predict** for digits: which epoch first sees 95%, with ReLU and with the sigmoid, for one, two and four layers?
+# **Predict** for digits, ReLU from He's weights and the sigmoid from Glorot's, one, two and four layers: which epoch
+# first sees 95%?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "ReLU: about 2 at each depth; sigmoid: 4 and later, with four layers not at all"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.race_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. **One layer**: the sigmoid is two epochs behind. **Two**, then
-# **four layers**: ReLU hardly notices, the sigmoid does not start. Ask: *is that the activation or its weight scale?* Both
-# start at their usual one. Then **four layers, larger weights**: the sigmoid starts.
+# Four minutes. **One layer**: the sigmoid is two epochs behind. **Two**, then **four layers**: ReLU hardly notices,
+# the sigmoid does not start. Ask: *is that the activation or its weight scale?* Then **four layers, larger weights**:
+# the sigmoid starts.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### With error bars
@@ -594,16 +627,16 @@ claims.FASTER.trial()
 # ## What can a test set rank?
 #
 # Each image is named right with chance $p$. From one test set of $n$ to the next the share of right answers scatters,
-# with the standard deviation $\sqrt{p(1-p)/n}$: its **standard error**. **Predict**: how large is it for our 360
-# images at 97.5%?
+# with the standard deviation $\sqrt{p(1-p)/n}$: its **standard error**. Look: how large is it for our 360 images at
+# 97.5%?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.ranking_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Collect guesses of the standard error first; most are far too small. **Digits, half a point**: the better
-# net loses one comparison in three. **MNIST, one row of the table**: 10,000 images, and still nearly one in three. **ReLU
-# against sigmoid**: never. Ask: *which sentence of the tutorial survives?*
+# Three minutes. Collect guesses first; most are far too small. **Digits, half a point**: the better net loses one
+# comparison in three. **MNIST, one row of the table**: still nearly one in three. **ReLU against sigmoid**: never.
+# Ask: *which sentence of the tutorial survives?*
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 def standard_error(p, n):
@@ -644,11 +677,11 @@ check.images(images)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## No saviour, and why that proves little
 #
-# - On digits, depth 4 reaches what depth 1 reaches. So it does on MNIST.
+# - On digits, and on MNIST, depth 4 reaches what depth 1 reaches.
 # - Both are easy for one layer: there is nothing left for depth to gain, and 360 images could not show it.
 # - A fully connected net also has no use for what depth is good at: parts of parts, as in images and sentences.
 #
-# The honest reading: **ReLU removed an obstacle. It did not supply a reason to go deep.**
+# **ReLU removed an obstacle. It did not supply a reason to go deep.**
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The tutorial's six architectures, five seeds each, up to 60 epochs and up to 2048 units, run among the slow claims:

@@ -37,17 +37,16 @@ from vglib.initialization import check, experiments, labs
 my_guess = "C"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
-labs.depth_lab()
-
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess(my_guess)
 
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.depth_lab()
+
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Vote first. Then **torch's default with ReLU**: the left panel settles and looks healthy. Ask whether
-# the signal is healthy too. **The same without biases** shows the truth: what settled were the biases, the same numbers for
-# every image. Then **Glorot with ReLU**, **He with ReLU**, **Glorot with tanh**. The slip to expect: "the forward signal is
-# fine, so the gradient is". The two are different conditions.
+# Five minutes. Vote first. **torch's default with ReLU**: the left panel settles; is the signal healthy? **The same
+# without biases** tells: what settled were the biases, the same numbers for every image. Then **Glorot with ReLU**,
+# **He with ReLU**, **Glorot with tanh**. The slip to expect: "the forward signal is fine, so the gradient is".
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One neuron
@@ -61,9 +60,8 @@ check.guess(my_guess)
 # $n$ is the **fan_in**, $\mathrm{E}\,h^2$ the mean of the squared inputs.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Why.** This is chapter 02's first tool. No law of large numbers is needed, and no particular distribution. To see
-# that it is exact, let each weight be a coin, $+s$ or $-s$, and go through *all* the ways in which ten coins can
-# fall.
+# **Why.** This is chapter 02's first tool. It needs no law of large numbers and no particular distribution. Let each
+# weight be a coin, $+s$ or $-s$, and go through *all* the ways in which ten coins can fall:
 
 # %% slideshow={"slide_type": "skip"}
 def variance_of_z(n: int, var_w: float, mean_h2: float) -> float:
@@ -80,8 +78,8 @@ assert abs(z.var(correction=0) - variance_of_z(10, s**2, float((h**2).mean()))) 
 labs.neuron_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Start with one input: the uniform distribution shows its box. Three inputs already hide it. Ask: *does it
-# matter whether I draw uniform or normal?* For wide layers it does not; only the variance survives.
+# Two minutes. One input: the uniform distribution shows its box. Three already hide it. Ask: *does it matter whether
+# I draw uniform or normal?* In wide layers only the variance survives.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two conditions
@@ -248,9 +246,9 @@ check.dropout_gain(dropout_gain)
 labs.speed_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten.
-# **ReLU**: He leads. **sigmoid**: none of them helps, since all four are far from the sigmoid's critical scale: a hook for
-# the phase diagram. **One layer forgives**: with no depth, the scale hardly matters.
+# Three minutes. **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten. **ReLU**: He leads. **sigmoid**:
+# none of them helps; all four are far from its critical scale (the phase diagram). **One layer forgives**: the scale
+# hardly matters.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## From one rule to a theory
@@ -309,15 +307,14 @@ assert abs(theory.q_map(q_star, tanh.phi, 1.5, 0.3) - q_star) < 1e-12
 labs.q_map_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Explain the staircase: up to the curve is one layer, across to the diagonal makes the output the next input.
-# Drag **q of layer 1**: the end does not move. Then **tanh dies out**, **ReLU with He keeps what it got** (curve and diagonal
-# coincide: nothing pulls back), **ReLU runs away**.
+# Five minutes. Explain the staircase. Drag **q of layer 1**: the end does not move. Then **tanh dies out**, **ReLU
+# with He keeps what it got** (curve and diagonal coincide: nothing pulls back), **ReLU runs away**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # **What follows for tanh with Glorot.** $\sigma_w = 1$ and no biases: near 0, $\tanh z \approx z - z^3/3$, so
-# $\mathrm{E} \tanh^2 \approx q - 2 q^2$. The map lies just below the diagonal, its only fixed point is 0, and
-# $1/q$ grows by about 2 a layer: $q \approx 1/(2L)$ after $L$ layers. It does not "settle at 0.25", as some slides say; it
-# never settles.
+# $\mathrm{E} \tanh^2 \approx q - 2 q^2$. The map lies just below the diagonal, its only fixed point is 0, and $1/q$
+# grows by about 2 a layer: $q \approx 1/(2L)$ after $L$ layers. It does not "settle at 0.25", as some slides say: it
+# goes on falling.
 
 # %% slideshow={"slide_type": "skip"}
 path = theory.q_trajectory(1.0, tanh.phi, sigma_w=1.0, sigma_b=0.0, depth=1000)
@@ -349,9 +346,9 @@ assert abs(c_next(1.0, q_star, 1.5, 0.3) - 1) < 1e-9
 labs.c_map_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. **Ordered**: two different images end as one. **Chaotic**: two almost equal images end as strangers; the
-# preset *chaos tells 0.999 from 1* is the butterfly. **Critical**: neither, for as long as possible. Ask before the
-# next slide: *a small difference of inputs grows by χ per layer; what does that say about the gradient?*
+# Five minutes. **Ordered**: two different images end as one. **Chaotic**: two almost equal images part (*chaos tells
+# 0.999 from 1*). **Critical**: neither, for as long as possible. Ask before the next slide: *a small difference of
+# inputs grows by χ per layer; what does that say about the gradient?*
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # **Why the slope is χ.** A small difference of two inputs goes through a layer as $W \cdot \phi'(z)$ times the
@@ -388,11 +385,11 @@ assert abs(chi(5.0, relu.dphi, sqrt(2)) - 1) < 1e-12
 labs.phase_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ten minutes; the heart of the chapter. Left: move the marker with the sliders; blue vanishes, orange explodes, the dashed edge is
-# criticality. Right: a real network of width 400 and the line that Schoenholz and others drew in 2017. Only the height of
-# the dashed line is taken from the points; its slope is predicted. Presets: **ordered**, **critical**, **chaotic**; then **tanh
-# at torch's gain 5/3** (chaotic!), **ReLU, 3/n** (it explodes without chaos), **sigmoid with Glorot**. Ask the class to hit the edge.
-# Reseed a few times: the points wander, the slope stays.
+# Ten minutes; the heart of the chapter. Left: move the marker with the sliders; blue vanishes, orange explodes, the
+# dashed edge is criticality. Right: a real network of width 400 and the line of Schoenholz and others. Only the
+# height of the dashed line is taken from the points. Presets: **ordered**, **critical**, **chaotic**; then **tanh at
+# torch's gain 5/3** (chaotic!), **ReLU, 3/n** (it explodes without chaos), **sigmoid with Glorot**. Let the class hit
+# the edge. Reseed: the points wander, the slope stays.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Decisive: three points of the plane
@@ -436,16 +433,22 @@ for q in (0.01, 0.1, 0.5, 1.0):
 #
 # A second one, $\xi_c$, says how soon two inputs forget how far apart they were.
 #
-# **Predict**: a grid of small nets, four depths, nine values of $\sigma_w$, fifty steps of training each. Where are
-# the ones that learn?
+# **Predict**: small tanh nets, $\sigma_b = 0.22$, of four depths and nine values of $\sigma_w$, are trained for fifty
+# steps each. Where are the ones that learn?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "near the edge, and the deeper the nearer"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.trainability_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes; each move trains 36 nets. The bright wedge narrows with depth and points at the edge.
-# The dashed line at 6 ξ is the paper's guide; say plainly that the factor 6 is no law: it moves with steps and learning rate. What
-# theory predicts is the order: the deepest nets that learn are those with the largest ξ.
+# Four minutes; each move trains 36 nets. The bright wedge narrows with depth and points at the edge. The dashed line
+# at 6 ξ is the paper's guide; the 6 is no law, it moves with steps and learning rate. Theory predicts the order: the
+# deepest nets that learn have the largest ξ.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: a depth scale
@@ -481,9 +484,9 @@ check.xi(xi)
 labs.spectrum_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. **One layer** first: a Gaussian matrix has all s between 0 and 2, an orthogonal one exactly 1. Drag the depth
-# up: the blue histogram walks off to the left while its mean square stays near 1. The heap at the left end is what
-# float64 cannot resolve. **ReLU, 10**: orthogonal weights do not save it. The slip: "mean square 1, so typical size 1".
+# Six minutes. **One layer** first: a Gaussian matrix has all s between 0 and 2, an orthogonal one exactly 1. Drag the
+# depth up: the blue histogram walks off to the left while its mean square stays near 1. (The heap at the left end:
+# float64 cannot resolve it.) **ReLU, 10**: orthogonal weights do not save it.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Is the product really the Jacobian? Autograd agrees:
@@ -542,8 +545,8 @@ assert abs(point - 1) < 1e-6
 labs.linear_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Step through **3**, **10**, **20** layers: the green curve hardly moves, the blue one
-# falls behind. Both run at the best of three learning rates, so the race is fair.
+# Three minutes. **3**, **10**, **20** layers: the green curve hardly moves, the blue one falls behind. Both run at
+# the best of three learning rates.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 5: find the flaw
@@ -587,9 +590,9 @@ assert abs(relative_variance(lambda z: z) - 2) < 1e-12
 labs.fluctuation_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. All these nets have He's scale, exactly. At width 50 and depth 20 the luckiest tenth differs from the unluckiest by a
-# factor near fifty. **Depth as large as width** shows why very deep narrow nets need more than a scale. Note the shift to the left:
-# the mean of the norm is kept by a few lucky nets.
+# Three minutes. All have He's scale. At width 50 and depth 20 the luckiest tenth differs from the unluckiest by a
+# factor near fifty. **Depth as large as width**: a scale is not enough. Note the shift to the left: a few lucky nets
+# keep the mean.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 3 · Overflow, and then NaN
@@ -605,8 +608,8 @@ labs.fluctuation_lab()
 labs.overflow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Before you show it, let the class guess where bfloat16 gives up: most say "with float16". It lasts as long as float32,
-# since it has the same exponent. In brackets stands theory's layer, finite width included.
+# Three minutes. Guess first where bfloat16 gives up: most say "with float16". It has float32's exponent and lasts as
+# long. In brackets stands theory's layer, finite width included.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 6: when does it overflow?
@@ -646,7 +649,7 @@ print(f"chi = {chi(1.0, selu.dphi, 1.0):.4f} per layer; at torch's gain 3/4 q* i
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## On trial
 #
-# Each statement is one that you will meet elsewhere. It is measured with five seeds, and a rival value must be rejected.
+# Statements that you will meet elsewhere, each with five seeds and a rival value that must be rejected.
 
 # %% tags=["claims"] slideshow={"slide_type": "subslide"}
 from vglib.initialization import claims
@@ -660,7 +663,7 @@ claims.FIVE_THIRDS.trial()
 claims.ENOUGH.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The others in short. Two more train networks for longer, so they run with `make test-long`.
+# The others in short. Two more, slower, run with `make test-long`.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 shown = (claims.TORCH_DEFAULT, claims.FIVE_THIRDS, claims.ENOUGH)

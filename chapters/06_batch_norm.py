@@ -3,8 +3,8 @@
 #
 # **Batch norm is said to cure vanishing and exploding gradients. What does it cure, and what does it cause?**
 #
-# **You will do** take its backward pass apart, see it rescue twenty sigmoid layers, see it explode in fifty ReLU layers, and
-# flatten that explosion with one bold step.
+# **You will do** take its backward pass apart, try it on twenty sigmoid layers and on fifty ReLU layers, and take one
+# bold step.
 #
 # **You will learn** what batch norm standardises, why the size of a weight stops mattering, and where the number
 # $\pi/(\pi-1)$ comes from.
@@ -38,9 +38,9 @@ from vglib.batch_norm import check, experiments, labs
 labs.unit_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Ask on the slide before: *what will two heaps look like afterwards?* Many expect a bell.
-# Then **one outlier**: a single sample squeezes all the others. **γ and β undo it**: the learned scale and shift can put
-# everything back. **A batch of 8**: the measured mean is not the true one; press Reseed a few times.
+# Three minutes. Ask first: *what will two heaps look like afterwards?* Many expect a bell. Then **one outlier**: a
+# single sample squeezes all the others. **γ and β undo it**: they can put everything back. **A batch of 8**: the
+# measured mean is not the true one; Reseed.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Forward
@@ -180,8 +180,7 @@ stepped = (W - 0.5 * G).norm() ** 2
 assert angle.abs().max() < 1e-3 and abs(stepped / (W.norm() ** 2 + 0.25 * G.norm() ** 2) - 1) < 1e-5
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So what does batch norm standardise? Not the weights. If it did, $W$ and $10W$ would be the same thing to it, gradient
-# included.
+# So batch norm does not standardise the weights. If it did, $W$ and $10W$ would be the same to it, gradient included.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.NORMALISES_WEIGHTS.trial()
@@ -197,15 +196,15 @@ claims.NORMALISES_WEIGHTS.trial()
 # After $t$ steps the start counts for $(1-a)^t$. Once settled, $\hat m$ scatters by $\sigma \sqrt{\frac{a}{(2 - a) B}}$,
 # where $\sigma$ is the true spread of $z$.
 #
-# Predict: a small momentum or a large one? What does each cost?
+# Look: what does a small momentum cost, and what a large one?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.running_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. **Slow**: 150 steps and not there yet; a short training with momentum 0.01 is tested with statistics that
-# never were. **No memory**: the last batch alone. **The layer before learns**: the average lags behind. The usual slip:
-# Keras counts the other way round, its momentum 0.99 is torch's 0.01.
+# Three minutes. **Slow**: 150 steps and not there yet. **No memory**: the last batch alone. **The layer before
+# learns**: the average lags behind. The usual slip: Keras counts the other way round, its momentum 0.99 is torch's
+# 0.01.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ($B/(B-1)$ makes up for measuring the spread around the batch's own mean.) Why that scatter? Settled, $\hat m = a\, m_t + a(1-a)\, m_{t-1} + a(1-a)^2 m_{t-2} + \dots$, and variances of independent
@@ -254,15 +253,15 @@ check.settle(steps)
 # "An operation *before or after* the activation of each hidden layer", says its text. The listing has it **after**, and on
 # the input; the inventors (Ioffe and Szegedy 2015) put it **before**.
 #
-# Predict: which of the four curves is on top? And if the learning rate is ten times larger?
+# Look: which of the four curves is on top? And at ten times the learning rate?
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.places_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. At **lr 0.1** the three places lie together, above the net without. At **lr 0.01** after is ahead by several
-# points, at **lr 1**, where both are best, they are level; the net without falls far behind there, and at **lr 3** it is
-# lost. So what divides forums, before or after, is the smaller question. Reseed before anybody reads one point.
+# Four minutes. At **lr 0.1** the three places lie together, above the net without. At **lr 0.01** after is ahead by
+# several points, at **lr 1**, where both are best, they are level; the net without falls far behind there, and at
+# **lr 3** it is lost. So before or after is the smaller question. Reseed before anybody reads one point.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Here is the listing in torch, with as many numbers as Keras counts for it. The running statistics among them do not learn.
@@ -280,8 +279,8 @@ assert (learned + kept, kept) == (271_346, 2_368)
 assert model(torch.rand(5, 1, 28, 28)).shape == (5, 10)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Trained for 50 steps from five starts. If the four MNIST files lie in a folder `mnist` beside this notebook, the next cell
-# runs on MNIST, otherwise on digits.
+# Trained for 50 steps from five starts, on MNIST if its four files lie in a folder `mnist` beside this notebook,
+# otherwise on digits.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.batch_norm.mnist import DataError, mnist
@@ -308,8 +307,8 @@ assert middle["before", 1.0] > middle["none", 1.0]
 claims.BEFORE_OR_AFTER.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# One practical point: with batch norm right behind a linear layer, the layer's bias is useless, since the mean takes it out
-# again. β does its work.
+# With batch norm right behind a linear layer, the layer's bias is useless: the mean takes it out again. β does its
+# work.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Does it make predictions slower?
@@ -355,17 +354,23 @@ claims.SLOWER.trial()
 #
 # In chapter 03 such a net did not move, and here it is again, with no norm.
 #
-# Predict: which of these norms will make it learn? **Batch norm** takes mean and variance over the samples, **layer norm**
-# over the units of one sample.
+# **Batch norm** takes mean and variance over the samples, **layer norm** over the units of one sample.
+#
+# **Predict**: which of the two makes the net learn?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "batch norm alone"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.rescue_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. It opens stuck, without a norm. Then **batch norm**: from guessing to
-# learning, and the right panel shows why. Then **layer norm**: a surprise for almost everybody, it does not help at all.
-# Leave the question open; it is answered under *Five norms*. The two ReLU presets are the teaser for what comes next: batch
-# norm, and the *larger* step is the better one.
+# Five minutes. It opens stuck, without a norm. Then **batch norm**: the right panel shows why it learns. **Layer
+# norm** does not help at all; *Five norms* tells why. The two ReLU presets are a teaser: the *larger* step is the
+# better one.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.SIGMOIDS.trial()
@@ -386,18 +391,18 @@ claims.SIGMOIDS.trial()
 my_guess = "C"
 # END SOLUTION
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
-labs.explosion_lab()
-
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_explosion(my_guess)
 
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.explosion_lab()
+
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Eight minutes, the heart of the chapter. Vote first. Grey: the same weights without batch norm, nearly level. Blue: with it.
-# Let that sink in before any formula. Drag the **batch size** down: the blue line gets steeper and the point climbs the
-# dashed curve. **Weights 5 times too large**: the grey curve leaps up by many powers of ten, the blue one sinks to a fifth
-# and keeps its slope; that is the good side. **Sigmoid, 20 layers**: nearly flat, that was the rescue. Only the dashed line's height
-# is taken from the points, its slope is not. **Batch of 2** for the laugh.
+# Eight minutes, the heart of the chapter. Vote first. Grey: the same weights without batch norm, nearly level. Blue:
+# with it. Drag the **batch size** down: the blue line gets steeper and the point climbs the dashed curve. **Weights 5
+# times too large**: the grey curve leaps up by many powers of ten, the blue one sinks to a fifth and keeps its slope.
+# **Sigmoid, 20 layers**: nearly flat, that was the rescue. Only the dashed line's height is taken from the points.
+# **Batch of 2** for the laugh.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where $\pi/(\pi-1)$ comes from
@@ -438,10 +443,10 @@ for name in ("identity", "sigmoid", "elu", "tanh", "gelu", "relu"):
     print(f"{name:8}  factor per layer {experiments.wide_factor(name):.4f}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Not one of them is below 1, and that is a theorem. The Gaussian Poincaré inequality says $\mathrm{Var}\,\phi(u) \le
-# \mathrm{E}\,\phi'(u)^2$ for every $\phi$ without jumps, with equality only if $\phi$ is a straight line. So in a wide net,
-# at the start, **batch norm never lets the gradient vanish, and with any bent activation lets it explode**, slowly for
-# sigmoid and fast for ReLU. Whoever said "it cannot vanish" was right about that half.
+# Not one of them is below 1, and that is a theorem. The Gaussian Poincaré inequality says
+# $\mathrm{Var}\,\phi(u) \le \mathrm{E}\,\phi'(u)^2$ for every $\phi$ without jumps, with equality only if $\phi$ is a
+# straight line. So in a wide net, at the start, **batch norm never lets the gradient vanish, and with any bent
+# activation lets it explode**, slowly for sigmoid and fast for ReLU.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Small batches
@@ -546,17 +551,17 @@ check.layers_to_thousand(layers)
 my_step = "C"
 # END SOLUTION
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
-labs.steps_lab()
-
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_step(my_step)
 
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.steps_lab()
+
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Vote; A wins. Then **lr 0.01**, **lr 0.1**, **lr 1**: the larger the step, the flatter. Point at the right
-# panel: layer 1's weights have become tens of times longer, exactly as the right angle says. Ask: *why does a layer whose
-# weights grew forty times not blow up the output?* (Batch norm does not see it.) **lr 10**: flat as well, but the loss has
-# jumped; the last layer has no norm.
+# Five minutes. Vote; A wins. Then **lr 0.01**, **lr 0.1**, **lr 1**: the larger the step, the flatter. Point at the
+# right panel: layer 1's weights have become tens of times longer, as the right angle says. Ask: *why does that not
+# blow up the output?* (Batch norm does not see it.) **lr 10**: flat as well, but the loss has jumped; the last layer
+# has no norm.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why it flattens
@@ -617,8 +622,6 @@ for kind in ("batch", "layer"):
 # - **A batch of 2**: $u = \pm 1$. All that is left of two images is which of them was larger.
 # - **Small batches**: mean and variance are noise.
 # - **Training and evaluation differ**: what arrives at the test is not what was averaged.
-#
-# Predict the test accuracy after 80 steps with batches of 16, of 4 and of 2.
 
 # %% slideshow={"slide_type": "skip"}
 u = batch_norm(torch.randn(2, 6, generator=generator, dtype=torch.float64))
@@ -628,14 +631,23 @@ try:
 except ValueError as error:
     print(error)
 
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **Predict**: a 64-50-50-10 net with batch norm, 80 steps at the rate 0.1. What is its test accuracy with batches of 16, of 4
+# and of 2?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "about 90% at 16, less at 4, at 2 not far from guessing"
+# END SOLUTION
+
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.breaking_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. **Batch of 16**, **4**, **2**, then **2 with layer norm**: same data, same steps. Orange is the net as it
-# was trained, with the test batch's own statistics; blue is what you ship. Right panel: shift all test images. Blue falls,
-# orange does not move by a single image: ask why. (A shift moves each unit by a constant, and its mean is taken out.) So
-# "use the test batch's statistics" is a cure for a shift, if you have a test batch.
+# Five minutes. **Batch of 16**, **4**, **2**, then **2 with layer norm**. Orange is the net with the test batch's own
+# statistics; blue is what you ship. Right panel: shift all test images. Blue falls, orange does not move by a single
+# image: ask why. (A shift moves each unit by a constant, and its mean is taken out.)
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ANY_BATCH.trial()
@@ -651,19 +663,25 @@ claims.ANY_BATCH.trial()
 # | group norm (2018) | groups of units, for each sample | no |
 # | weight norm (2016) | nothing: $w = g\,v/\lVert v\rVert$, started on one batch | at the start |
 #
-# Predict: with ReLU, which of them explode? With sigmoid, which of them vanish?
+# **Predict**: thirty layers, before training. With ReLU, which of them explode? With sigmoid, which of them vanish?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "ReLU: batch and weight norm explode; sigmoid: the three over the units vanish"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.norms_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. **ReLU**: batch norm and weight norm explode together, the norms over the units stay level. **Sigmoid**: the
-# reverse, and here is the answer to the question left open above. Ask for one sentence that explains both pictures: *who
-# takes out what all samples share?* **tanh** has no mean to take out, and all lie together.
+# Five minutes. **ReLU**: batch norm and weight norm explode together, the norms over the units stay level.
+# **Sigmoid**: the reverse. Ask for one sentence that explains both pictures: *who takes out what all samples share?*
+# **tanh** has no mean to take out, and all lie together.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# What all samples share explains both pictures. A norm over the units divides by $n\,\mathrm{Var}\,w\,\mathrm{E}\,\phi^2$, since it
-# does not know what other samples do, and keeps what all share. So
+# A norm over the units divides by $n\,\mathrm{Var}\,w\,\mathrm{E}\,\phi^2$, since it does not know what other samples
+# do, and keeps what all share. So
 #
 # $$\text{over the batch: } \frac{\mathrm{E}\,\phi'^2}{\mathrm{Var}\,\phi}, \qquad
 # \text{over the units: } \frac{\mathrm{E}\,\phi'^2}{\mathrm{E}\,\phi^2}$$
@@ -691,17 +709,22 @@ claims.LAYER_NORM.trial()
 #
 # Two circles, one inside the other. No straight line tells them apart.
 #
-# Batch norm divides by a standard deviation, which is not linear. So does a net with batch norm and *no* activation bend
-# its border?
+# Batch norm divides by a standard deviation, which is not linear.
 #
-# Predict, then look.
+# **Predict**: does a net with batch norm and *no* activation bend its border?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "no: it stays straight"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.circles_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. **Batch norm alone**, then **4 layers**: the border stays straight. Then **ReLU**: it closes. Ask where the
-# division went. (In evaluation the divisor is a constant; in training it is the same for all samples of the batch.)
+# Two minutes. **Batch norm alone**, then **4 layers**: the border stays straight. Then **ReLU**: it closes. Ask where
+# the division went.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # In evaluation each batch norm is $x \mapsto a x + b$ with constants, and so is the whole net: **affine**, a linear map plus

@@ -3,9 +3,9 @@
 #
 # **What does clipping do to an exploding gradient, what can it not do, and is a penalty on the weights the same thing?**
 #
-# **You will do** walk off a cliff twice, turn a gradient by clipping it, save a recurrent net that diverges, and watch numbers overflow layer by layer.
+# **You will do** walk off a cliff, turn a gradient by clipping it, save a recurrent net, and watch numbers overflow layer by layer.
 #
-# **You will learn** why explosion is a wall in the landscape, how the kinds of clipping differ, how to choose a threshold, and what L1, L2, max-norm, weight clipping and a gradient penalty each limit.
+# **You will learn** why explosion is a wall in the landscape, how the kinds of clipping differ, how to choose a threshold, and what L1, L2, max-norm, weight clipping and a gradient penalty limit.
 #
 # **You need** the chain rule (chapter 02), descent on a loss surface (chapter 01), initialisation (chapter 05),
 # recurrent nets (chapter 08).
@@ -23,10 +23,10 @@ from vglib.clipping import check, claims, labs
 #
 # $$h_t = s(w\,h_{t-1} + b), \qquad h_0 = \tfrac12, \qquad L = (h_T - 0.7)^2$$
 #
-# A **recurrent** net ($s$ is the sigmoid): the output goes back in, $T$ times, with the *same* $w$ and $b$. Two weights, so its loss is a
-# landscape. For some weights the landscape has a cliff.
+# A **recurrent** net ($s$ is the sigmoid): the output goes back in, $T$ times, with the *same* $w$ and $b$. Two parameters, so its loss is a
+# landscape, and where $w > 4$ it has a cliff.
 #
-# Descent comes down to the cliff with a fixed step size. What happens there?
+# $T = 30$. Descent with step size 0.5 starts at $w = 5$, $b = -1.8$ and comes down to the cliff. What happens there?
 #
 # - **A** it slides along the edge
 # - **B** it finds the bottom
@@ -38,37 +38,37 @@ from vglib.clipping import check, claims, labs
 my_cliff = "C"
 # END SOLUTION
 
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_cliff(my_cliff)
+
 # %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.cliff_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Seven minutes, the heart of the chapter. Vote first. At **off the cliff** the orange path walks down the plain, touches the wall and is gone;
-# the blue one takes the same steps until the threshold cuts in. The pink line is theory's wall, of the next slide. Turn the landscape with the pointer. Then drag **start b**: sometimes the plain
-# descent hops across the wall unharmed. Luck is the point. **Threshold too large** is no threshold; **too small** is safe and creeps.
-# Last, **w below 4**: no wall. The usual slip: "clipping finds the minimum". It only keeps you in the neighbourhood.
-
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.guess_cliff(my_cliff)
+# Seven minutes. At **off the cliff** the orange path walks down the plain, touches the wall and is gone;
+# the blue one takes the same steps until the threshold cuts in. The pink line is theory's wall, of the next slide. Then drag **start b**: sometimes the plain
+# descent hops across the wall unharmed. **Threshold too large** is none; **too small** is safe and creeps.
+# Last, **w below 4**: no wall. The usual slip: "clipping finds the minimum".
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why there is a wall
 #
-# The chain rule multiplies by the same factor at every time step:
+# At every time step the chain rule multiplies by $w\,s'(z_t)$, where $z_t = w\,h_{t-1} + b$:
 #
 # $$\frac{\partial h_t}{\partial b} = s'(z_t)\left(1 + w\,\frac{\partial h_{t-1}}{\partial b}\right)$$
 #
-# On the line $b = -w/2$ the unit stays at $h_t = \tfrac12$, so each factor is $w\,s'(0) = w/4$:
+# On the line $b = -w/2$ the unit stays at $h_t = \tfrac12$, so every factor is $w\,s'(0) = w/4$:
 #
-# $$\frac{\partial h_T}{\partial b} = \frac14\,\frac{k^T - 1}{k - 1}, \qquad k = \frac w4$$
+# $$\frac{\partial h_T}{\partial b} = \frac14\,\frac{k^T - 1}{k - 1}, \qquad k = \frac w4 \ne 1$$
 #
-# $w > 4$: a wall as steep as $k^T$. A little to one side $h$ runs up, a little to the other it runs down.
+# $w > 4$: a wall as steep as $k^T$. To one side of it $h$ runs up, to the other down.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # $z = w \cdot \tfrac12 - \tfrac w2 = 0$ and $s(0) = \tfrac12$: the unit reproduces itself. With $w > 4$ a small deviation grows by $k > 1$ in
-# each step: this is chapter 02's old condition, $|w| \ge 4$, for a sigmoid's factor to reach 1. The deviation ends at one of two resting
-# points, a high and a low one, and on the line between the two regions the loss jumps.
+# each step (chapter 02's condition for a sigmoid's factor to pass 1). It ends at
+# a high or a low resting point, and between the two regions the loss jumps.
 #
-# The formula is the geometric sum $\tfrac14 (1 + k + \dots + k^{T-1})$. The derivative by $w$ is half of it, since $w$ enters each step multiplied by
+# The formula is the geometric sum $\tfrac14 (1 + k + \dots + k^{T-1})$. The derivative by $w$ is half of it, since each step multiplies $w$ by
 # $h = \tfrac12$. Autograd agrees:
 
 # %% slideshow={"slide_type": "skip"}
@@ -91,9 +91,9 @@ for T in (10, 20, 30):
     print(f"T = {T}: on the wall {wall_gradient(5.0, T):6.1f} with w = 5, {wall_gradient(3.0, T):.2f} with w = 3")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Two things follow. The gradient on the wall says "down is *that* way" correctly, but its length is about the wall and not about how far the
+# On the wall the gradient shows the way down, but its length tells nothing of how far the
 # valley reaches. And the wall is thin: its width falls like $k^{-T}$. A longer net has a steeper wall that is hit more
-# seldom, which is why a run can look healthy for hours before it explodes.
+# seldom: one reason why a run can look healthy for long before it explodes.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.WALL.trial()
@@ -108,14 +108,14 @@ claims.CLIFF_SAVED.trial()
 #
 # - a gradient longer than the threshold $c$ is shortened to $c$; its direction stays;
 # - a shorter one stays as it is;
-# - so no step is longer than step size times $c$.
+# - so no step of plain descent is longer than step size times $c$.
 #
 # (Pascanu, Mikolov and Bengio, 2013.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: clip
 #
-# Return the array `g` clipped by norm at `c`. A gradient of zeros stays.
+# Return the array `g` clipped by norm at `c`. Zeros stay.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def clip(g: np.ndarray, c: float) -> np.ndarray:
@@ -157,8 +157,8 @@ for rule, of_torch in ((by_norm, "clip_grad_norm_"), (by_value, "clip_grad_value
 labs.angle_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Ask for the clipped vector before you show it: $(0.9, 1)$, so a steep wall in $g_2$ becomes a diagonal. Drag the threshold and follow the
-# pink point: the turn grows as the threshold falls. **On the diagonal** both rules agree. The usual slip: clipping by value at 1 allows the length
+# Four minutes. Drag the threshold and follow the
+# pink point. **On the diagonal** both rules agree. The usual slip: clipping by value at 1 allows the length
 # $\sqrt n$, not 1.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -166,14 +166,14 @@ labs.angle_lab()
 #
 # $$\cos(g, g') = \frac{g \cdot g'}{\lVert g\rVert\,\lVert g'\rVert}$$
 #
-# For $g = (0.9, 100)$ and $g' = (0.9, 1)$ that is $100.81 / (100.004 \cdot 1.345) = 0.749$, an angle of 41 degrees.
+# For $g = (0.9, 100)$ and $g' = (0.9, 1)$ it is $100.81 / (100.004 \cdot 1.345) = 0.749$: 41 degrees.
 #
-# With a threshold below *all* entries only their signs are left, and the cosine becomes
+# With a threshold below the size of *every* entry only their signs are left, and the cosine becomes
 #
 # $$\frac{\sum_i |g_i|}{\sqrt n\,\lVert g\rVert} = \frac{\text{mean}\,|g|}{\sqrt{\text{mean}\,g^2}}$$
 #
-# For a bell curve that is $\sqrt{2/\pi} = 0.80$, and at worst $1/\sqrt n$, when one entry holds nearly all. One thing stays: no entry changes its sign, so
-# $g \cdot g' \ge 0$. Value clipping still goes downhill, only not the steepest way.
+# For many entries from a bell curve that is $\sqrt{2/\pi} = 0.80$, and at worst nearly $1/\sqrt n$, when one entry holds nearly all. But no entry changes its sign, so
+# $g \cdot g' \ge 0$: it still points downhill, only not the steepest way.
 
 # %% slideshow={"slide_type": "skip"}
 def cosine(g: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -202,27 +202,34 @@ claims.SIGNS.trial()
 # - **groups**: the optimiser's parameter groups, here the hidden layers and the output layer;
 # - **each entry**: by value.
 #
-# Predict: which of them keep the direction of the whole gradient? Which keep the ratio between the layers?
+# A tanh net of 20 layers, at twice Glorot's scale, has a gradient of norm 34 (seed 0), clipped at 1. Predict: which of the four keep the
+# direction of the whole gradient? Which keep the ratio between the layers?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "both: only the whole norm; groups keep them within a group"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.scopes_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Presets in order, and at each one the slide's two questions. **Each layer** flattens the curve: that
-# cures the ratio, and gives up the direction. Then **sigmoid, vanishing**: nothing moves, there is nothing above the threshold. With **tiny c** the last layers are cut and the ratio
+# Five minutes. Presets in order. **Each layer** flattens the curve and gives up the direction.
+# **Sigmoid, vanishing**: nothing is above the threshold. With **tiny c** the last layers are cut and the ratio
 # improves, by slowing those that learn. The usual slip: calling per-layer clipping "the same, only finer".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Within a layer all three norm rules keep the direction; the right panel drops for *each entry* only. Between the layers they differ:
+# Within a layer the three norm rules keep the direction; the right panel drops for *each entry* only. Between the layers they differ, where something is clipped:
 #
 # | rule | whole direction | ratio between layers | length at most |
 # |---|---|---|---|
 # | whole norm | kept | kept | $c$ |
 # | each layer | turned | evened out above $c$ | $c\sqrt{\text{layers}}$ |
 # | groups | kept within each group | kept within each group | $c\sqrt{\text{groups}}$ |
-# | each entry | turned | evened out in part | $c\sqrt{\text{weights}}$ |
+# | each entry | turned | evened out in part | $c\sqrt{\text{entries}}$ |
 #
-# In torch the choice is which parameters you pass together:
+# In torch you choose by what you pass together:
 
 # %% slideshow={"slide_type": "skip"}
 from torch.nn.utils import clip_grad_norm_
@@ -257,13 +264,14 @@ check.clip_whole(clip_whole)
 #
 # $$\min\left(1, \frac{c}{\lVert g\rVert}\right) \le 1$$
 #
-# The factor never makes anything larger. A gradient of $10^{-8}$ stays $10^{-8}$.
+# The factor never makes anything larger. Clipped at 1, a gradient of norm $10^{-8}$ stays as it is.
 #
-# An article of 2023 has clipping as the first of nine measures, since it keeps gradients from becoming "too large *or too small*".
+# An article of 2023 puts clipping first of nine measures: it "mainly limits the size of the gradient's values, so that the gradient becomes
+# neither too large nor too small".
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Ask for a rule that *would* lengthen a short gradient: dividing by the norm. Then ask what it does to the ratio between the layers.
-# (Nothing: it is one factor for all. Layer 1 of a deep sigmoid net stays behind by as many powers of ten.)
+# Two minutes. Ask for a rule that *would* lengthen a short gradient: dividing by the norm. Then ask what it does to the ratio between the layers
+# (nothing: it is one factor for all).
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.TOO_SMALL.trial()
@@ -274,19 +282,20 @@ claims.DEEP_SIGMOID.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A net that diverges
 #
-# Chapter 08's adding task and its IRNN, $h_t = \mathrm{relu}(W h_{t-1} + U x_t + b)$, with $W$ and $U$ for $W_h$ and
-# $W_{in}$; $W$ starts as the identity.
+# Chapter 08's adding task and its IRNN, a recurrent net of ReLUs whose $W$ starts as the identity:
+# $h_t = \mathrm{relu}(W h_{t-1} + U x_t + b)$ ($W$ and $U$ for $W_h$ and $W_{in}$).
 #
 # $$\delta_{t-1} = W^\top \delta_t \quad\text{(where the units are on)}$$
 #
-# With $W = I$ the gradient reaches the first step undiminished. One step later $W$ is no longer the identity.
+# With $W = I$ the gradient reaches the first time step undiminished. One step of descent later $W$ is no longer the identity.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# As in chapter 08, $W$ sits in every time step, so its gradient is a *sum* over time:
+# $W$ sits in every time step, so its gradient is a *sum* over time:
 #
 # $$\frac{\partial L}{\partial W} = \sum_t \delta_t\, h_{t-1}^\top$$
 #
-# $T$ terms that all point one way, so a step of ordinary size moves $W$ a good deal; and then $W^T$ is $T$ times as sensitive. That is why it explodes so quickly.
+# $T$ terms that point much the same way, so a step of ordinary size moves $W$ a good deal. And the signal goes through $W$ $T$ times, so what one
+# step changes counts $T$ times over. Hence the quick explosion.
 
 # %% slideshow={"slide_type": "skip"}
 generator = torch.Generator().manual_seed(0)
@@ -306,12 +315,12 @@ assert torch.allclose(by_W, sum(torch.outer(d, h) for d, h in zip(deltas, hs)), 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# "If the gradient explodes, the norm of the weights becomes very large; the regularisation term can limit this in part", says a widely read Zhihu
-# article. So: **weight decay**, which takes the share $\eta\lambda$ off each weight in each step ($\eta$ the step size; biases are left alone):
+# A widely read Zhihu article says of L1 and L2: "if the gradient explodes, the norm of the weights becomes very large; through the regularisation term the
+# explosion can be limited in part." So: **weight decay**, in plain descent the same step as L2. It takes the share $\eta\lambda$ off each weight in each step ($\eta$ the step size; biases are left alone):
 #
 # $$w \leftarrow w - \eta\, g - \eta\lambda\, w$$
 #
-# The IRNN, 50 time steps, $\eta = 0.01$. Which decay saves it?
+# The IRNN, 50 time steps, $\eta = 0.01$. With which decay does it survive?
 #
 # - **A** $\lambda = 0.01$
 # - **B** $\lambda = 1$
@@ -323,16 +332,16 @@ assert torch.allclose(by_W, sum(torch.outer(d, h) for d, h in zip(deltas, hs)), 
 my_decay = "C"
 # END SOLUTION
 
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_decay(my_decay)
+
 # %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.rescue_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. The step axis is logarithmic, or nobody would see the disaster. The orange and the pink run lie on each other: that *is* the result. Drag the decay up until pink parts from orange; at 10 it holds, by taking a tenth off each weight in each step. Ask who of the two that live has learnt (neither: both answer 1).
-# Then **ten steps: nothing to save**, where clipping costs nothing, and **ten steps, large step size**. "Dies" means that one huge step switched every ReLU off for good: a loss
-# that looks harmless, and a gradient that is exactly 0 in the recurrent weights. The usual slip: looking for NaN only.
-
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.guess_decay(my_decay)
+# Six minutes. The orange and the pink run lie on each other. Drag the decay up until pink parts from orange; at 10 it holds. Ask who of the two that live has learnt (neither: both answer 1).
+# Then **ten steps: nothing to save**, where clipping costs nothing, and **ten steps, large step size**. "Dies": one huge step switched every ReLU off for good; the loss
+# looks harmless, the gradient is exactly 0 in the recurrent weights. The usual slip: looking for NaN only.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_DECAY.trial()
@@ -341,7 +350,7 @@ claims.BY_DECAY.trial()
 claims.BIG_WEIGHTS.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The order matters: where the gradient peaks, at 310 to 12,000, the weights still have the norm that they started with (to a thousandth; $\eta = 0.01$, seeds 0 to 6). A penalty on
+# The order matters: where the gradient peaks, at 310 to 12,000, the weights still have the norm that they started with (to a thousandth; 50 time steps, $\eta = 0.01$, seeds 0 to 6). A penalty on
 # the weights hears of the explosion one step late.
 #
 # ### Exercise 3: half-life
@@ -358,8 +367,8 @@ half_life = np.log(0.5) / np.log(1 - 0.01 * 0.01)
 check.half_life(half_life)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# And more decay? Over 50 time steps $\lambda = 10$ holds the net through these 200 steps, with a loss of 0.15 to 0.18; clipped, it has 0.18 to 0.22 (seeds 0 to 4). Always answering 1
-# has 0.167: alive is not yet trained. Ten time steps, a step size that kills most plain nets at once, and 2000 steps tell the two apart:
+# And more decay? Over 50 time steps $\lambda = 10$ holds the net through the claims' 200 steps, with a loss of 0.15 to 0.18; clipped, it has 0.18 to 0.22 (seeds 0 to 4). Always answering 1,
+# the mean of the sums, has 0.167: alive is not yet trained. Ten time steps, $\eta = 0.1$ (most plain nets are lost within five steps) and 2000 steps tell the two apart:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.STRONG_DECAY.trial()
@@ -376,26 +385,32 @@ claims.PREVENTS.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How to choose the threshold
 #
-# Do not guess: **log the norm before clipping**, look at its histogram, then choose.
+# **Log the norm before clipping**, look at its histogram, then choose.
 #
-# The IRNN again, 50 time steps, clipped at 1. Predict: how many of its steps are clipped?
+# The IRNN again, 50 time steps, $\eta = 0.01$, clipped at 1. Predict: what share of its steps is clipped?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "nine in ten: the median norm is far above 1"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.norms_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Let the class choose from the histogram. **Clip nearly all**: it lives, and is descent with a fixed step length. **Clip the tail only**: the usual advice. **Too late**: the
+# Four minutes. **Clip nearly all**: it lives, and is descent with a fixed step length. **Clip the tail only**: the usual advice. **Too late**: the
 # threshold lies above the norms of a healthy run, and the first outlier kills. The usual slip: reading the norm *after* clipping, which is $c$ and says nothing.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The norms depend on the run, and the run on the threshold: compare the medians of the first and the third preset. So choose, run, look again. Two habits:
+# The run depends on the threshold too: compare the medians of the first and the third preset. So choose, run, look again. Two habits:
 #
 # - `clip_grad_norm_` *returns* the norm before clipping. Log it.
-# - If nearly all steps are clipped, your step size is really $\eta c$; if none is, the threshold guards against rare outliers. Both can be right. Know which.
+# - If nearly all steps are clipped, nearly every step has the length $\eta c$; if hardly any is, the threshold guards against rare outliers.
 #
 # A threshold depends on the size of the net, on the loss and on whether it sums or averages over the batch. Pascanu, Mikolov and Bengio found that from half to ten times the average norm training "can still"
 # converge, at another speed perhaps. A slow claim tries it (`half-to-ten-times-the-average-norm`, in `make test-long`): with ten
-# time steps and 2000 steps four of five such thresholds end below half the loss of always answering 1 (median of seeds 0 to 4); where one fails, it is five or ten times the average.
+# time steps, $\eta = 0.1$ and 2000 steps, four of five such thresholds end below half the loss of always answering 1 (median of seeds 0 to 4); where one fails, it is five or ten times the average.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where it goes in a program
@@ -405,10 +420,10 @@ labs.norms_lab()
 # 3. `clip_grad_norm_(net.parameters(), c)`;
 # 4. `optimizer.step()`.
 #
-# Weight decay inside the optimiser is added in 4, so it is not clipped. Momentum and Adam, which average over steps, see clipped gradients only.
+# Weight decay inside the optimiser comes in 4, so it is not clipped. Momentum and Adam see clipped gradients only, and their step has a length of its own.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Ask what happens when 2 and 3 change places. (The threshold is compared with a norm that is thousands of times too large, and every step is clipped.)
+# Two minutes. Ask what happens when 2 and 3 change places. (The norm is thousands of times too large, and every step is clipped.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: find the flaw
@@ -432,20 +447,26 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Overflow, as it happens
 #
-# Ten ReLU layers, He's initialisation, float32, a step size of 1. In chapter 05 the forward pass overflowed before
+# Ten ReLU layers, He's initialisation, float32, a step size of 1, no clipping. In chapter 05 the forward pass overflowed before
 # training. Here training makes it overflow: `inf`, then NaN.
 #
-# Predict: how many steps until the first `inf`? In the first layer, or in the last?
+# Predict: after how many steps comes the first `inf`, and in which layer?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "after a handful of steps, in a layer in the middle"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.overflow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Read the left panel upwards: three steps before, two, one, gone. The exponent itself grows exponentially, since a product of ten grown weight matrices makes a gradient that makes them
-# grow again. **He, twenty layers**, then **the same in float64**: eight times the exponent buys one step more. **Too large before any step**: clipping comes after the forward pass. The usual slip: blaming the loss, which is only the first to be printed.
+# Five minutes. Read the left panel upwards: three steps before, two, one, gone. The exponent itself grows exponentially: a product of ten grown matrices makes a gradient that makes them
+# grow again. **He, twenty layers**, then **the same in float64**: eight times the exponent buys one step more. The usual slip: blaming the loss, which is only the first to be printed.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The verdict names the layer. In your own training do the same: the course's `fit` ends at the first loss that is not finite and says which layer's $z$ was the first.
+# The course's `fit`, too, ends at the first loss that is not finite and names the layer.
 #
 # Clipping must come *before* the overflow. Once an entry is infinite, the norm is infinite, the factor is 0, and $0 \cdot \infty$ is NaN:
 
@@ -457,7 +478,7 @@ for entries in ([3.0, float("inf"), -4.0], [1e20, 1e20, 0.0]):
     print(f"{entries} has norm {norm.item()} and becomes {[abs(g) for g in p.grad.tolist()]}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The second line is sly: every entry is finite, their squares are not in float32, and the step is silently lost. `error_if_nonfinite=True` turns both cases into an
+# In the second line every entry is finite, but in float32 their squares are not, and the step is silently lost. `error_if_nonfinite=True` turns both cases into an
 # error.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
@@ -469,23 +490,23 @@ claims.NAN.trial()
 # | | added to the loss | its gradient | what it does |
 # |---|---|---|---|
 # | **L2** | $\frac\alpha2 \sum w_i^2$ | $\alpha\, w_i$ | shrinks in proportion |
-# | **L1** | $\alpha \sum \lvert w_i\rvert$ | $\alpha\,\mathrm{sign}\, w_i$ | the same force on all; exact zeros |
+# | **L1** | $\alpha \sum \lvert w_i\rvert$ | $\alpha\,\mathrm{sign}\, w_i$ | the same force on all; its minimum has exact zeros |
 # | **max-norm** | nothing | none | after each step: $w \leftarrow w \min(1, r/\lVert w\rVert)$ |
 #
-# Max-norm is clipping by norm, of the weights instead of the gradient.
+# Max-norm is clipping by norm, of weights ($w$: usually those that enter one unit) instead of the gradient.
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.penalty_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Right panel: drag **size of the goal**. Only one of the three lines goes flat. Ask which of them "keeps the norm below a threshold". Then **L1 makes a zero**, and ask why L2 never does (its force dies with the weight).
+# Four minutes. Drag **size of the goal**: only one line goes flat. Then **L1 makes a zero**; ask why L2 never does (its force dies with the weight).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The loss here is $\sum_i \frac{a_i}{2} (w_i - g_i)^2$: without a penalty each weight goes to its goal $g_i$. With L2, set the slope to 0: $a (w - g) + \alpha w = 0$, so
+# The loss here is $\sum_i \frac{a_i}{2} (w_i - g_i)^2$: unpenalised, each weight goes to its goal $g_i$. With L2, set the slope to 0: $a (w - g) + \alpha w = 0$, so
 #
 # $$w = \frac{a}{a + \alpha}\, g$$
 #
-# a fixed share of the goal, however far the goal is. That is not a threshold.
+# a fixed share of the goal, however far it is. That is not a threshold.
 
 # %% slideshow={"slide_type": "skip"}
 def l2(w: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -520,12 +541,11 @@ check.soft(soft)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### What `tf.nn.l2_loss` leaves out
 #
-# The Zhihu article writes the penalty as $\alpha\lVert W\rVert^2$ and computes it as
+# The Zhihu article writes the penalty as $\alpha\lVert W\rVert^2$ and, where no regulariser was set when the net was built, computes it as
 #
 # `tf.add_n([tf.nn.l2_loss(var) for var in tf.trainable_variables() if 'weights' in var.name])`
 #
-# By its documentation `l2_loss(t)` is `sum(t ** 2) / 2`. So there is no square root, half of the squared norm, and no $\alpha$: that is for you to multiply. And a filter by name takes what is
-# called so; a layer that calls its matrix "kernel" goes unpenalised without a word.
+# By its documentation `l2_loss(t)` is `sum(t ** 2) / 2`: half of the squared norm, and no $\alpha$, which is for you to multiply. And a layer that calls its matrix "kernel" goes unpenalised without a word.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.L2_LOSS.trial()
@@ -535,23 +555,29 @@ claims.L2_THRESHOLD.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # With plain gradient descent, L2 in the loss and weight decay are the same step. With Adam they are not: L2's gradient is divided by Adam's scale along with everything else, decay is not (Loshchilov and Hutter,
-# 2019, "AdamW"). What L2 does to a net that *vanishes* is chapter 10's business; it makes it worse.
+# 2019, "AdamW").
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## WGAN: limits of a third kind
 #
 # In a **WGAN** one net makes fake points and another, the critic $f$, tells them from real ones: raise $\text{mean}\, f(\text{real}) - \text{mean}\, f(\text{fake})$. Without a limit on the slope of $f$ that has no end.
 #
-# Wanted: $|f'(x)| \le 1$ everywhere, the **Lipschitz condition**. Then the best difference is a distance, how far the fake points have to be carried to lie on the real ones.
+# Wanted: $|f'(x)| \le 1$ everywhere, the **Lipschitz condition** with constant 1. Then the best difference is a distance, how far on average the fake points have to be carried to lie on the real ones.
 #
-# Predict which of these holds the slope: clip the *weights*, penalise the *slope*, clip the *gradient*.
+# Predict which of these hold the slope: clip the *weights*, penalise the *slope*, clip the *gradient* by the weights.
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "the first bounds it, the second holds it near 1, the third does not"
+# END SOLUTION
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.critic_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. **±0.01, ±0.1, ±0.3**: too flat, too flat, too steep. Set ±0.1 and move the depth: a product of layers again, the course's old theme. **Gradient penalty**: near 1, whatever the weights do. **Gradient clipping**: the slope runs away;
-# it limits the speed of the journey and not where it goes. The usual slip: "gradient penalty" read as gradient by the weights. It is the gradient by the input.
+# Six minutes. Set ±0.1 and move the depth: a product of layers again. **Gradient penalty**: near 1, whatever the weights do. **Gradient clipping**: the slope runs away;
+# it limits the speed of the journey and not where it goes. The usual slip: taking the penalty's gradient for one by the weights.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### What weight clipping allows
@@ -560,7 +586,7 @@ labs.critic_lab()
 #
 # $$c\,(c\,n)^d$$
 #
-# and training drives nearly all weights to $\pm c$ to get there. Below $c = 1/n$ the bound vanishes with the depth, above it explodes.
+# and in the lab training drives nearly all weights to $\pm c$ to get there. Below $c = 1/n$ the bound vanishes with the depth, above it explodes.
 #
 # ### What the penalty allows
 #
@@ -568,7 +594,7 @@ labs.critic_lab()
 #
 # $$k = 1 + \frac{D}{2\lambda}$$
 #
-# Both are dashed lines in the lab.
+# Both are dashed in the lab.
 
 # %% slideshow={"slide_type": "skip"}
 def steepest(c: float, n: int, depth: int) -> float:
@@ -607,9 +633,9 @@ claims.PENALTY_SLOPE.trial()
 #
 # | | limits | leaves free |
 # |---|---|---|
-# | gradient clipping by norm | the length of a step | the gradient, the weights, small gradients |
+# | gradient clipping by norm | the length of a plain step | the gradient, the weights, small gradients |
 # | by value | each entry of a step | the direction |
-# | L2, weight decay, L1 | pulls weights to 0, slowly | any single step; no threshold |
+# | L2, weight decay, L1 | pulls weights to 0, slowly | any single step |
 # | max-norm | the norm of the weights | the gradient |
 # | weight clipping (WGAN) | each weight; the slope by $c\,(cn)^d$ | the slope's true size |
 # | gradient penalty (WGAN-GP) | the slope by the *input*, near 1 | the weights, the step |
@@ -617,15 +643,15 @@ claims.PENALTY_SLOPE.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - Explosion is a wall: thin, and as steep as a factor to the power of the depth.
-# - Clipping by norm bounds the step and keeps its direction. By value it turns it.
-# - It acts on what is too long. What vanishes it does not touch; what has overflowed it cannot repair.
-# - Weight decay works at the rate $\eta\lambda$ in each step. A common one is too late for an explosion; one that is quick enough stops the learning too.
+# - Where a net explodes, its loss has a wall: in the one-unit net thin, and as steep as a factor to the power of $T$.
+# - Clipping by norm bounds the gradient and keeps its direction. By value it turns it.
+# - What vanishes it does not touch; what has overflowed it cannot repair.
+# - Weight decay works at the rate $\eta\lambda$ in each step. In the IRNN a common one is too late for the explosion; those tried that are quick enough stop the learning too.
 # - Log the norm before clipping, then choose the threshold.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
 #
-# Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*, 2013 (the wall, clipping by norm, the threshold). Mikolov, PhD thesis, 2012 (clipping by value). Le, Jaitly and Hinton, *A simple way to initialize recurrent networks of rectified
+# Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*, 2013 (wall, clipping by norm, threshold). Mikolov, PhD thesis, 2012 (clipping by value). Le, Jaitly and Hinton, *A simple way to initialize recurrent networks of rectified
 # linear units*, 2015 (the IRNN). Hochreiter and Schmidhuber, *Long short-term memory*, 1997 (the adding task). Srebro and Shraibman 2005, Srivastava et al. 2014 (max-norm). Arjovsky, Chintala and Bottou, *Wasserstein GAN*, 2017. Gulrajani et al., *Improved training of Wasserstein GANs*, 2017.
 # Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019. Quoted: a widely read Zhihu article, an article of 2023, a Medium article, in translation.

@@ -198,7 +198,7 @@ def differs(exercise: FunctionExercise, mutant: Callable[..., Any], cases: list[
 def survey(exercise: FunctionExercise) -> tuple[int, list[str]]:
     """Return how many mutants differ somewhere in the domain, and those that are not caught."""
     own, cases, differing, survivors = exercise.all_cases(), sample(exercise), 0, []
-    quick = FunctionExercise(**{**vars(exercise), "seconds": 0.5})
+    quick = FunctionExercise(**{**vars(exercise), "seconds": 0.1})
     for text, mutant in mutants(exercise.reference):
         kinds = list(takewhile(lambda kind: kind in ("", "raised"), complaints(quick, mutant, own)))
         # One that cannot run at all is no answer that a learner would hand in.

@@ -242,6 +242,6 @@ LET_PASS: dict[str, str] = {}
 @pytest.mark.parametrize("place", exercises())
 def test_an_exercise_catches_the_mutants_of_its_reference(place):
     differing, survivors = survey(exercises()[place])
-    assert differing >= 4
+    assert differing >= 3
     assert {text for text in survivors if f"{place}: {text}" not in LET_PASS} == set()
     assert len(survivors) <= 0.05 * differing

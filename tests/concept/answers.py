@@ -31,6 +31,7 @@ EXERCISES = {
             lambda start, now: NORM(now - start) / NORM(now),
         ],
     ),
+    "forward": (..., "C", ["A", "B"]),
     "learns": (..., "D", ["A", "B", "C"]),
     "flaw": (..., 3, [1, 2, 4]),
 }  # fmt: skip

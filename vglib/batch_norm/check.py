@@ -24,7 +24,7 @@ guess_step = _guess(
     "my_step",
     why={
         "A": "a plain net might; here the weights can only grow, and the output does not notice.",
-        "B": "the first layers move by many times their own length: look at the right panel.",
+        "B": "the first layers move by many times their own length: see the lab's right panel.",
         "C": "the layers with the largest gradient grow most, and a gradient goes with 1/‖W‖.",
     },
 )

@@ -73,6 +73,18 @@ moved = FunctionExercise(
     praise="a layer whose weights turn round keeps its length, and yet it has moved.",
 )
 
+forward = ChoiceExercise(
+    "forward",
+    "choose A, B or C.",
+    options=("A", "B", "C"),
+    correct="C",
+    why={
+        "A": "what multiplies the gradient on its way back multiplies the differences forward.",
+        "B": "two steps that keep a third each would leave that; how many are there?",
+        "C": "three steps, and each keeps about a fifth: forward as well as backward.",
+    },
+)
+
 learns = ChoiceExercise(
     "learns",
     "choose A, B, C or D.",
@@ -82,8 +94,8 @@ learns = ChoiceExercise(
         "A": "all three remedies work; try the presets.",
         "B": "larger weights do work, and they are the only one that changes the ratio; but a "
         "ratio of 100 alone does not stop a net.",
-        "C": "cross-entropy does work, since its gradient is about 25 times larger; but that is "
-        "only a larger step, and 40 times the step works as well.",
+        "C": "cross-entropy does work, since its gradient is about 25 times larger; but that acts "
+        "like a larger step, and 40 times the step works as well.",
         "D": "each gives layer 1 a step worth taking; only the weights change the ratio itself.",
     },
 )
@@ -95,7 +107,7 @@ flaw = ChoiceExercise(
     correct=3,
     why={
         1: "this is measured, and theory says it too.",
-        2: "right: cross-entropy and the quadratic loss start with the same ratio.",
+        2: "right: cross-entropy and the quadratic loss start with nearly the same ratio.",
         3: "the ratio says that layer 1 is slow beside layer 4, not that its steps are too small "
         "to matter: with 40 times the step the same net, with the same ratio, learns.",
         4: "this would follow if line 3 were true; look for the first mistake.",

@@ -11,8 +11,7 @@ guess_rho = ChoiceExercise(
     correct="B",
     why={
         "A": "that is one step: 0.9 is paid at each of the hundred.",
-        "B": "0.9^100 is 3e-5, and the measurement is of that size: a factor a step, a hundred "
-        "times.",
+        "B": "0.9^100 is 3e-5, a factor a step, a hundred times; the lab measures that size.",
         "C": "that would take about a third a step; 0.9 is paid a hundred times: 0.9^100 = 3e-5.",
     },
 )

@@ -19,10 +19,7 @@ _HOT = (
     "digits, six ReLU layers of 30, He times 1.5, zero biases, cross-entropy, SGD, batches of 64, "
     "300 steps"
 )
-_LEFT = (
-    "refuted: after 100 steps, each at its best step size, {x:.2g} times as much loss is left as "
-    "with "
-)
+_LEFT = "after 100 steps, each at its best step size, {x:.2g} times as much loss is left as with "
 
 
 CAPSULES = Claim(

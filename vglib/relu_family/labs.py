@@ -284,9 +284,7 @@ def race_lab() -> Lab:
         race.race_of_depth,
         draw_race,
         depth=controls.depth(2, maximum=10),
-        sigmoid_scale=controls.slider(
-            "sigmoid: Glorot times", 1.0, 0.3, 10.0, tooltip=tooltip, log=True
-        ),
+        sigmoid_scale=controls.slider("sigmoid scale", 1.0, 0.3, 10.0, tooltip=tooltip, log=True),
         lr=controls.slider("learning rate", 0.1, 0.01, 1.0, tooltip="Size of a step.", log=True),
         seed=controls.seed(),
         presets={

@@ -57,8 +57,8 @@ HUNDREDS = Claim(
         otherwise="refuted: each block multiplies the squared gradient by {x:.2f}",
     ),
     same="a gradient that keeps its length does not vanish either",
-    correction="A block multiplies it by 1 + alpha^2. That cannot vanish; the worry is the other "
-    "one: at alpha = 1 it doubles, to 10^30 over a hundred blocks.",
+    correction="On average a block multiplies it by 1 + alpha^2. The worry is the other one: at "
+    "alpha = 1 it doubles, to 10^30 over a hundred blocks.",
 )
 
 LOSSLESS = Claim(
@@ -121,8 +121,8 @@ SMALL_BRANCH = Claim(
         above=0.5,
         otherwise="refuted: the worst direction keeps {x:.2f}",
     ),
-    correction="It holds exactly because the branch is small: ||J|| < 1 leaves at least 1 - ||J|| "
-    "of every direction. Small, not random, is what the argument needs.",
+    correction="It holds because the branch is small: ||J|| < 1 leaves at least 1 - ||J|| of "
+    "every direction. That it is small makes the argument sure, not that it is random.",
 )
 
 TWO_MEANINGS = Claim(
