@@ -905,7 +905,7 @@ labs.tournament_lab()
 # | noise | dropout |
 # | when to stop | early stopping |
 #
-# A vanished gradient needs the first row (or Adam and patience). An explosion is survived with the second: clipped, with ten times the step, the recurrent net is level with batch norm at its own step, 79 and 80%. With ten times the step batch norm
+# A vanished gradient needs the first row (or Adam and patience). An explosion is survived with the second: clipped, with ten times the step, the recurrent net is level with batch norm at its own step, both at 79%. With ten times the step batch norm
 # reaches 95 (medians of seeds 0 to 4, 600 steps).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -966,7 +966,7 @@ check.cured(cured)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### The whole tournament
 #
-# With sixteen pairs, five starts, three step sizes and 600 steps it is `make tournament`, a quarter of an hour on two cores; its table, with the gradient at the end too, is in `benchmarks/TOURNAMENT.md`. Stop
+# With sixteen pairs, five starts, three step sizes and 600 steps it is `make tournament`, about an hour; its table, with the gradient at the end too, is in `benchmarks/TOURNAMENT.md`. Stop
 # it whenever you like: it goes on from where it was. With a Dask cluster, `VGLIB_DASK=tcp://host:8786 make tournament` sends the same runs there.
 
 # %% [markdown] slideshow={"slide_type": "slide"}

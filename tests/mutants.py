@@ -192,13 +192,14 @@ def complaints(
 
 def differs(exercise: FunctionExercise, mutant: Callable[..., Any], cases: list[Any]) -> bool:
     """Say whether a mutant gives something else than the reference somewhere."""
-    return any(kind not in ("", "raised") for kind in complaints(exercise, mutant, cases))
+    # Not by its time: on a busy machine any call may be slow.
+    return any(kind in ("none", "wrong") for kind in complaints(exercise, mutant, cases))
 
 
 def survey(exercise: FunctionExercise) -> tuple[int, list[str]]:
     """Return how many mutants differ somewhere in the domain, and those that are not caught."""
     own, cases, differing, survivors = exercise.all_cases(), sample(exercise), 0, []
-    quick = FunctionExercise(**{**vars(exercise), "seconds": 0.1})
+    quick = FunctionExercise(**{**vars(exercise), "seconds": 0.5})
     for text, mutant in mutants(exercise.reference):
         kinds = list(takewhile(lambda kind: kind in ("", "raised"), complaints(quick, mutant, own)))
         # One that cannot run at all is no answer that a learner would hand in.
