@@ -63,7 +63,7 @@ print(json.dumps({
     "said": said,
     "labs": list(discover.labs()),
     "moves": drawn[0] != drawn[1],
-    "claims": {r.claim.id: r.agrees and r.rival_rejected for r in rulings},
+    "claims": {r.claim.id: r.as_declared for r in rulings},
 }), flush=True)
 sys.exit(pytest.main(sys.argv[1:]))
 """

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from tools import discover
 from tools.spread import spread
-from vglib.claim import Claim, Fact, Ruling, ruled, table
+from vglib.claim import Claim, Fact, Ruling, table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
     @property
     def failed(self) -> dict[int, Ruling]:
         """The rulings that are not as the claim declares them, by base seed."""
-        return {base: ruling for base, ruling in self.rulings.items() if not as_declared(ruling)}
+        return {base: ruling for base, ruling in self.rulings.items() if not ruling.as_declared}
 
     def row(self) -> dict[str, str]:
         """Give the outcome as a row of the page's table, with a column for each base seed."""
@@ -60,14 +60,6 @@ class Outcome(NamedTuple):
             "verdict": first.verdict,
             "seconds": f"{self.seconds:.1f}",
         }
-
-
-def as_declared(ruling: Ruling) -> bool:
-    """Say whether a trial came out as its claim declares."""
-    if not (ruling.agrees and ruling.rival_rejected):
-        return False
-    claim = ruling.claim
-    return not isinstance(claim, Claim) or ruled(ruling.verdict) == claim.ruling.word
 
 
 def measure(claim_id: str, seed: int, place: int) -> tuple[str, int, int, float, float]:

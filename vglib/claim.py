@@ -213,21 +213,21 @@ class Fact:
             key=lambda i: -math.inf if math.isnan(medians[i]) else sign * medians[i],
         )
         predicted, median = self.predicted, medians[chosen]
+        agrees = self.tolerance.accepts(median, predicted)
         return Ruling(
             claim=self,
             predicted=predicted,
             values=measured[chosen],
             median=median,
             grid=tuple(zip(self.points, medians, strict=True)),
-            agrees=self.tolerance.accepts(median, predicted),
+            agrees=agrees,
             rival_rejected=self._rejects_rival(median),
-            verdict=self._verdict(median, predicted),
+            verdict=self._verdict(median, agrees),
         )
 
     def row(self) -> dict[str, str]:
         """Give what is claimed as a row of a table, without measuring."""
-        said = {"claim": self.id, "source": self.where, "says": self.says}
-        return said | ({"correction": self.correction} if isinstance(self, Claim) else {})
+        return {"claim": self.id, "source": self.where, "says": self.says}
 
     @property
     def where(self) -> str:
@@ -240,8 +240,7 @@ class Fact:
     def _rejects_rival(self, median: float) -> bool:
         return True
 
-    def _verdict(self, median: float, predicted: float) -> str:
-        agrees = self.tolerance.accepts(median, predicted)
+    def _verdict(self, median: float, agrees: bool) -> str:
         return "fact: it is so" if agrees else "fact: it is NOT so"
 
 
@@ -275,6 +274,10 @@ class Claim(Fact):
         self._check_rival(predicted)
         return predicted
 
+    def row(self) -> dict[str, str]:
+        """Give what is claimed, and what is true, as a row of a table, without measuring."""
+        return super().row() | {"correction": self.correction}
+
     def with_rival(self) -> "Claim":
         """Put the rival in the prediction's place, in a claim whose trial must not agree."""
         other = self.tolerance.opposite()
@@ -283,10 +286,10 @@ class Claim(Fact):
     def _rejects_rival(self, median: float) -> bool:
         return not self.tolerance.opposite().accepts(median, self.rival)
 
-    def _verdict(self, median: float, predicted: float) -> str:
+    def _verdict(self, median: float, agrees: bool) -> str:
         ruling = self.ruling.of(median)
         # No sentence is upheld by a number that the court itself did not expect.
-        if ruled(ruling) != "refuted" and not self.tolerance.accepts(median, predicted):
+        if ruled(ruling) != "refuted" and not agrees:
             return f"open: what was measured, {median:.3g}, is not what the correction predicts"
         return ruling
 
@@ -319,6 +322,13 @@ class Ruling:
     agrees: bool
     rival_rejected: bool
     verdict: str
+
+    @property
+    def as_declared(self) -> bool:
+        """Whether it agrees, rejects the rival and gives the ruling that the claim declares."""
+        if not (self.agrees and self.rival_rejected):
+            return False
+        return not isinstance(self.claim, Claim) or ruled(self.verdict) == self.claim.ruling.word
 
     @property
     def ends(self) -> tuple[float, float]:
