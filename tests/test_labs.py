@@ -94,6 +94,34 @@ def check(lab: Lab, first: list[np.ndarray]) -> None:
     for axis in layout:
         if axis.startswith(("xaxis", "yaxis")) and "range" in layout[axis]:
             assert np.isfinite(np.array(layout[axis]["range"], float)).all(), lab.values
+    check_legend(lab)
+
+
+def check_legend(lab: Lab) -> None:
+    """No two names of the legend look alike, the names that other settings would bring included."""
+    names: dict[tuple, set[str]] = {}
+    drawing = lab._view.drawing
+    for trace in drawing.data if drawing.layout["showlegend"] else ():
+        if may_be_named(trace):
+            names.setdefault(look(trace), set()).add(trace["name"])
+    assert [alike for alike in names.values() if len(alike) > 1] == [], lab.values
+
+
+def may_be_named(trace: dict) -> bool:
+    """Whether the legend names it or would, did it have data."""
+    if not trace["type"].startswith("scatter") or trace.get("name") is None:
+        return False
+    # A ghost after the first has neither an entry nor a name of its own.
+    hidden = trace.get("showlegend") is False
+    return not hidden or not np.isfinite(np.asarray(trace["y"], float)).any()
+
+
+def look(trace: dict) -> tuple:
+    """What tells an entry of the legend from another: how it is drawn, and of which colour."""
+    mode, line, marker = trace["mode"], trace.get("line", {}), trace.get("marker", {})
+    drawn = (line.get("color"), line.get("dash")) if "lines" in mode else ()
+    marked = (str(marker.get("color")), marker.get("symbol")) if "markers" in mode else ()
+    return mode, drawn, marked
 
 
 def refused(lab: Lab, values: dict) -> str:
@@ -122,6 +150,12 @@ def test_a_preset_is_the_same_from_everywhere(lab, first, monkeypatch):
         lab.preset(name)
         assert lab.values == values
         check(lab, first)
+
+
+def test_no_two_names_of_a_legend_look_alike(lab):
+    lab.reset()
+    check_legend(lab.hold())
+    lab.reset()
 
 
 def test_what_a_learner_has_set_changes_nothing(lab, first, request):

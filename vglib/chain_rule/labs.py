@@ -7,7 +7,19 @@ from scipy.stats import norm
 
 from vglib import figures
 from vglib.chain_rule import chain, differences, local_map, throws, width, window
-from vglib.figures import GREEN, GREY, ORANGE, PINK, Curve, Drawing, Panel, level, mark, theory
+from vglib.figures import (
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    SKY,
+    Curve,
+    Drawing,
+    Panel,
+    level,
+    mark,
+    theory,
+)
 from vglib.lab import Lab, controls
 from vglib.probe import Array
 from vglib.words import power_of_ten
@@ -108,17 +120,18 @@ def draw_random_chains(chains: chain.RandomChains) -> Drawing:
     ends = 0.0, max(1.0, float(np.ceil(2 * density.max()) / 2))
     layers, products = np.arange(1, chains.depth + 1), np.cumsum(chains.log_factors, axis=0)
     low, middle, high = np.quantile(products, (0.1, 0.5, 0.9), axis=1)
+    quarter, most = "1/4 a factor", "10% and 90% of chains"
     factor = [
-        Curve("all factors", 10 ** ((edges[:-1] + edges[1:]) / 2), density),
-        theory("1/4", [0.25, 0.25], ends, GREEN),
+        Curve("all factors", 10 ** ((edges[:-1] + edges[1:]) / 2), density, SKY),
+        theory(quarter, [0.25, 0.25], ends, GREEN),
         theory("1", [1, 1], ends),
     ]
     product = [
         Curve("largest chain", layers, products.max(axis=1), PINK, mode="lines"),
-        Curve("90% of chains", layers, high, GREY, mode="lines"),
+        Curve(most, layers, high, GREY, mode="lines"),
         Curve("median chain", layers, middle),
-        Curve("10% of chains", layers, low, GREY, mode="lines"),
-        theory("0.25 to the depth", layers, layers * np.log(0.25), GREEN),
+        Curve(most, layers, low, GREY, mode="lines"),
+        theory(quarter, layers, layers * np.log(0.25), GREEN),
     ]
     sizes: dict[str, Any] = {"x_range": (10**-6.15, 10**1.65), "x_ticks": _powers(*range(-6, 2))}
     title, x_title = "density of one factor |w s′(z)|", "size of the factor"
@@ -150,7 +163,7 @@ def draw_window(seen: window.Window) -> Drawing:
     weights = np.concatenate([[0.0, 4.0], np.geomspace(4.0, 20.0, 200)])
     factor = [
         Curve("factor", seen.inputs, seen.factors),
-        level("1", 1.0, (-0.5, 1.5), ORANGE),
+        level("1", 1.0, (-0.5, 1.5)),
         Curve("from 0 to 1", [0, 1], [0, 0], PINK, figures.ASIDE, "lines"),
     ]
     measured = Curve("measured", [abs(seen.weight)], [seen.measured], mode="markers")
@@ -182,7 +195,7 @@ def draw_dice(dice: throws.Dice) -> Drawing:
     """Draw what is averaged under the bell curve, and the running average with its error."""
     z, counts, band = dice.grid, dice.counts, 2 * dice.std / np.sqrt(dice.counts)
     parts = [
-        Curve("f(z)", z, np.minimum(dice.values, 1.0)),
+        Curve("f(z)", z, np.minimum(dice.values, 1.0), SKY),
         Curve("bell curve", z, dice.density, GREY),
         Curve("their product", z, dice.values * dice.density, PINK),
     ]
@@ -224,10 +237,13 @@ def draw_sums(sums: throws.Sums) -> Drawing:
     std, edges = max(float(np.sqrt(sums.predicted)), 1e-12), np.linspace(-4, 4, 42)
     density, _ = np.histogram(np.clip(sums.sums / std, -4, 4), edges, density=True)
     centres, terms = (edges[:-1] + edges[1:]) / 2, np.arange(1, sums.width + 1)
-    shape = [Curve("thrown", centres, density), theory("bell curve", centres, norm.pdf(centres))]
+    shape = [
+        Curve("thrown", centres, density),
+        theory("bell curve", centres, norm.pdf(centres), PINK),
+    ]
     mode = "lines+markers" if sums.width <= 10 else "lines"
     variance = [
-        Curve("measured", terms, sums.variances, mode=mode),
+        Curve("thrown", terms, sums.variances, mode=mode),
         theory("n σ² mean a²", terms, sums.rule),
     ]
     title = "density of the sum, in units of √(n σ² mean a²)"
@@ -306,7 +322,7 @@ def draw_width(flow: width.WidthFlow) -> Drawing:
     ratios = [
         Curve("measured", width.WIDTHS, flow.ratios, mode="markers"),
         mark("this width", flow.width, flow.ratio),
-        theory("chi", width.CURVE_WIDTHS, flow.curve),
+        theory("chi", width.CURVE_WIDTHS, flow.curve, GREEN),
         level("1: neither", 1.0, width.CURVE_WIDTHS),
     ]
     title, x_title = "ratio of ‖∂L/∂z‖² per layer, going back", "width (units in each layer)"

@@ -87,9 +87,10 @@ def draw_path(result: Path) -> Drawing:
         figures.theory("theory, both paths", time, result.log_theory),
     ]
     hidden = [Curve("measured", time, result.log_h, mode="lines")]
+    # s(b) is gate f without its inputs: the same colour, dashed.
     gates = [
         Curve(f"gate {name}", time[1:], result.gates[name], color, mode="lines")
-        for name, color in {"f": GREEN, "i": SKY, "o": PINK}.items()
+        for name, color in {"f": PINK, "i": SKY, "o": ORANGE}.items()
     ]
     low, high = _ends([np.asarray(curve.y) for curve in (*cell, *hidden)])
     # Room for every bias from 0 on, so that the curves move and the axis does not.
@@ -202,7 +203,7 @@ def draw_truncation(result: Truncation) -> Drawing:
     """Draw the error over the stream, and the share of outputs that a window can teach."""
     windows, ends = np.arange(1, 31), (0, STREAM_STEPS)
     error = Curve("error", result.seen, result.losses, mode="lines")
-    guess = level("guessing", 1, ends, ORANGE)
+    guess = level("guessing", 1, ends)
     reach = 100 * np.maximum(0, 1 - result.lag / windows)
     inside = figures.theory("1 - lag/window", windows, reach)
     here = mark("this window", result.window, 100 * result.share, size=7)
@@ -241,7 +242,7 @@ def draw_characters(result: Characters) -> Drawing:
     letters = level("counting letters", single, ends)
     pairs = level("counting pairs", pair, ends, ORANGE)
     limit = [result.clip if result.clip < inf else nan] * 2
-    norms = Curve("model", result.read, result.norms, mode="lines")
+    norms = Curve("its own text", result.read, result.norms, mode="lines")
     threshold = Curve("threshold", ends, limit, PINK, ASIDE, "lines")
     above, beside = "bits per character (10 and more at the top)", "gradient norm before clipping"
     left = Panel(

@@ -49,7 +49,7 @@ def draw_pretraining(result: Pretraining) -> Drawing:
         Curve("spread of h", layers, result.spread, ORANGE, scale="log"),
     ]
     before = Panel("before: ‖∂L/∂z‖ and spread of h", curves, scale="ln")
-    right = Curve("test accuracy", result.epochs, 100 * result.accuracy, BLUE)
+    right = Curve("test accuracy", result.epochs, 100 * result.accuracy, GREEN)
     tuning = _accuracy(right, result.epochs[-1], "epoch on the labels")
     names = ["image", *map(str, layers)]
     rebuilt = _pictures("rebuilt from layer", result.pictures, "six training images", names)

@@ -61,7 +61,7 @@ def draw_noise(seen: portrait.Noise) -> Drawing:
     training = Curve("training: a slope a draw", z, seen.phi, mode="markers")
     evaluation = theory("evaluation: the mean slope", z, np.where(z > 0, z, seen.mean_slope * z))
     measured = Curve("measured, 4000 draws", widths, seen.measured, GREEN, mode="markers")
-    formula = theory("formula", widths, seen.predicted)
+    formula = theory("formula", widths, seen.predicted, GREEN)
     left = Panel("output φ(z)", [training, evaluation], PRE_ACTIVATION, y_range=(-3, 1))
     x_title = "width of the range of slopes"
     return figures.panels([left, Panel("rise of the squared error", [measured, formula], x_title)])

@@ -8,7 +8,20 @@ from typing import Any
 import numpy as np
 
 from vglib import figures
-from vglib.figures import BLUE, GREEN, GREY, ORANGE, SKY, Curve, Drawing, Panel, level, mark, theory
+from vglib.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    SKY,
+    Curve,
+    Drawing,
+    Panel,
+    level,
+    mark,
+    theory,
+)
 from vglib.lab import Control, Lab, controls
 from vglib.residuals.blocks import KINDS
 from vglib.residuals.descent import CURES, Cured, Degradation, curing, racing
@@ -238,7 +251,7 @@ def draw_cured(cured: Cured) -> Drawing:
     start, losses, broke_at = cured.start, cured.training.losses, cured.training.broke_at
     broke = [] if broke_at is None else [broke_at]
     top = [np.max(losses, where=np.isfinite(losses), initial=0.0)] * len(broke)
-    broken = mark("NaN", broke, top, ORANGE, 14, symbol="x")
+    broken = mark("NaN", broke, top, PINK, 14, symbol="x")
     blocks, said = np.arange(cured.depth + 1), start.theory_log_grad
     gradient = _with_theory("before step 1", blocks, start.log_grad, said, GREEN)
     right = Panel("‖∂L/∂h‖ before the first step", gradient, BLOCK, "ln")
