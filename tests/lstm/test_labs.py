@@ -50,6 +50,21 @@ def test_an_open_gate_keeps_the_gradient():
     assert "exactly 1" in lab.preset("1997: f = 1").verdict
 
 
+@pytest.mark.parametrize(
+    ("make", "values"),
+    [
+        (labs.recurrence_lab, {"activation": "tanh"}),
+        (labs.forget_lab, {}),
+        (labs.forget_lab, {"wiring": "f = 1 (1997)"}),
+        (labs.cells_lab, {}),
+    ],
+)
+def test_the_verdict_says_where_theory_ends(make, values):
+    lab = make().set(**values)
+    assert "theory no longer holds" not in lab.verdict
+    assert "theory no longer holds" in lab.set(weight_scale=20.0).verdict
+
+
 def test_the_axis_stands_still_while_the_bias_moves():
     lab = labs.forget_lab()
     ranges = {tuple(lab.set(forget_bias=b).figure.layout.yaxis.range) for b in (0.0, 1.0, 3.0)}

@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from vglib.backprop import PHI, Phi
 from vglib.scaled import Scaled, log_norm
+from vglib.words import power_of_ten
 
 Array = NDArray[np.floating]
 
@@ -192,6 +193,14 @@ def backward(seen: Run, dh_out: Array) -> Gradient:
 def word(ln: float) -> str:
     """Name a change by exp(ln) over all the steps, as chapter 00 does."""
     return "vanishes" if ln < -log(100) else "explodes" if ln > log(100) else "holds"
+
+
+def misses(ln: float, said: float) -> str:
+    """Say that a theory of ln is off, and by how much; "" within a factor of 100 or 5% of ln."""
+    off = abs(said - ln)
+    if off <= max(log(100), abs(ln) / 20):
+        return ""
+    return f"here theory no longer holds, it is off by a factor of {power_of_ten(off)}"
 
 
 def sequence(length: int, inputs: float, seed: int) -> Array:

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from vglib import theory
 from vglib.activations import get_activation
-from vglib.lstm.cells import INPUTS, Array, Run, draw_cell, log_stretch, run, sequence, word
+from vglib.lstm.cells import INPUTS, Array, Run, draw_cell, log_stretch, misses, run, sequence, word
 from vglib.lstm.prediction import gru_factors, lstm_factors, sums_after, two_paths
 from vglib.results import frozen, result
 from vglib.scaled import norm
@@ -52,13 +52,15 @@ class Path:
         end, gates, both, open_ = (power_of_ten(log[0]) for log in logs)
         steps = count(len(self.log_c) - 1, "step")
         said = f"{word(self.log_c[0])}: ∂c_T/∂c_0 over {steps} is {end}"
+        off = misses(self.log_c[0], self.log_theory[0])
+        off = off and f"; {off}"
         if self.wiring == "LSTM":
             alone = f"the gates alone leave s(b)^T = {gates}, both paths in theory {both}"
-            return f"{said}; {alone}; with f = 1 it is {open_}."
+            return f"{said}; {alone}; with f = 1 it is {open_}{off}."
         if self.wiring == NO_MEMORY:
-            return f"{said}: the gates i and o are there, and nothing is carried past them."
+            return f"{said}: the gates i and o are there, and nothing is carried past them{off}."
         direct = "the direct path is exactly 1, and the h-path adds to it"
-        return f"{said}: {direct}; theory says {both}."
+        return f"{said}: {direct}; theory says {both}{off}."
 
 
 def lstm_path(
@@ -141,7 +143,9 @@ class ThreeCells:
             f"(theory {power_of_ten(self.predicted[name][0])})"
             for name in CELLS
         )
-        return f"over {steps}, with the keeping gate's bias at {self.bias:g}: {parts}."
+        missed = [n for n in CELLS if misses(self.measured[n][0], self.predicted[n][0])]
+        off = f"; here theory no longer holds for {' and '.join(missed)}" if missed else ""
+        return f"over {steps}, with the keeping gate's bias at {self.bias:g}: {parts}{off}."
 
 
 def three_cells(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vglib import theory
 from vglib.activations import get_activation
 from vglib.backprop import PHI
-from vglib.lstm.cells import UNITS, Array, back_step, draw_cell, run, sequence, word
+from vglib.lstm.cells import UNITS, Array, back_step, draw_cell, misses, run, sequence, word
 from vglib.lstm.prediction import sums_after
 from vglib.results import result
 from vglib.scaled import Scaled, norm
@@ -80,7 +80,11 @@ class Recurrence:
             bulge = f"; on the way the worst direction peaks at {power_of_ten(peak)}, {back} back"
         grown = f"the gradient is multiplied by {power_of_ten(end)}, {self.rate:.3f} a step"
         said = f"{by} says {power_of_ten(self.log_theory[0])}"
-        return f"{word(end)}: ρ = {self.rho:.2f}, over {steps} {grown}; {said}{bulge}."
+        # Of ρ^T nobody says more than that it is right in the end.
+        linear = self.activation == "linear"
+        off = "" if linear else misses(end, self.log_theory[0])
+        off = off and f"; {off}"
+        return f"{word(end)}: ρ = {self.rho:.2f}, over {steps} {grown}; {said}{off}{bulge}."
 
 
 def recurrence(
