@@ -31,26 +31,20 @@ from vglib.sigmoid import check, experiments, labs
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# At $z = 2$, how much is left of the sigmoid's steepest slope?
-#
-# - **A** about 1%
-# - **B** about 10%
-# - **C** about 40%
+# At $z = 2$, how much is left of the sigmoid's steepest slope, in per cent?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
-# STUB my_slope = ...  # "A", "B" or "C"
-my_slope = "C"
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "about 40%"
 # END SOLUTION
-
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.guess_slope(my_slope)
 
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
 labs.curves_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Hands up for A, B, C on the slide before: this one opens at 2. Then **steepest**; drag z outwards and let the
+# Four minutes. On the slide before, let everybody write a number down, then hands up for below 5%, below 20%, more: this one
+# opens at 2. Then **steepest**; drag z outwards and let the
 # class call out "dead" when they think so. Then **the famous 2**, **10% of the slope**, **tanh at 2**: at the same z, tanh
 # is the one that is saturated.
 

@@ -22,33 +22,6 @@ import torch
 from vglib.initialization import check, experiments, labs
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## Predict: fifty layers as torch makes them
-#
-# Fifty ReLU layers of `torch.nn.Linear`, just created. What share of the squared gradient $\lVert\delta\rVert^2$ of layer 50
-# reaches layer 1? (The lab's dashed line, *mean-field theory*, is for infinitely wide layers; this chapter derives it.)
-#
-# - **A** about a half
-# - **B** about one part in ten thousand
-# - **C** about $10^{-38}$
-
-# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
-# BEGIN SOLUTION
-# STUB my_guess = ...  # "A", "B" or "C"
-my_guess = "C"
-# END SOLUTION
-
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.guess(my_guess)
-
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
-labs.depth_lab()
-
-# %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Vote first. **torch's default with ReLU**: the left panel settles; is the signal healthy? **The same
-# without biases** tells: what settled were the biases, the same numbers for every image. Then **Glorot with ReLU**,
-# **He with ReLU**, **Glorot with tanh**. The slip to expect: "the forward signal is fine, so the gradient is".
-
-# %% [markdown] slideshow={"slide_type": "slide"}
 # ## One neuron
 #
 # $$z = w_1 h_1 + w_2 h_2 + \dots + w_n h_n$$
@@ -80,6 +53,33 @@ labs.neuron_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Two minutes. One input: the uniform distribution shows its box. Three already hide it. Ask: *does it matter whether
 # I draw uniform or normal?* In wide layers only the variance survives.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: fifty layers as torch makes them
+#
+# Fifty ReLU layers of `torch.nn.Linear`, just created. What share of the squared gradient $\lVert\delta\rVert^2$ of layer 50
+# reaches layer 1? (The lab's dashed line, *mean-field theory*, is for infinitely wide layers; this chapter derives it.)
+#
+# - **A** about a half
+# - **B** about one part in ten thousand
+# - **C** about $10^{-38}$
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_guess = ...  # "A", "B" or "C"
+my_guess = "C"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess(my_guess)
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.depth_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Five minutes. Vote first. **torch's default with ReLU**: the left panel settles; is the signal healthy? **The same
+# without biases** tells: what settled were the biases, the same numbers for every image. Then **Glorot with ReLU**,
+# **He with ReLU**, **Glorot with tanh**. The slip to expect: "the forward signal is fine, so the gradient is".
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two conditions

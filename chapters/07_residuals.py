@@ -22,6 +22,14 @@ import torch
 from vglib.residuals import check, claims, experiments, labs
 
 # %% [markdown] slideshow={"slide_type": "slide"}
+# ## The patient: twenty plain layers
+#
+# Twenty sigmoid layers, weights $N(0, 1/n)$, no skips. Left, the gradient: by how much does it shrink on its way back? Drag the depth.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.flow_lab().preset("20 plain sigmoid layers")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
 # A **residual block** adds to its input instead of replacing it:

@@ -26,8 +26,17 @@ from vglib.lstm import check, claims, experiments, labs
 #
 # Written out step by step it is a deep net of $T$ layers, but each has an input of its own, and **every layer has the same $W_h$.**
 #
-# In some directions $W_h$ does nothing but multiply, by an **eigenvalue** $\lambda$. Take a linear net ($\phi(z) = z$), $T = 100$ and
-# a random $W_h$ whose largest $|\lambda|$ is 0.9. Predict: how much of the gradient at step 100 reaches the start?
+# In some directions $W_h$ does nothing but multiply, by an **eigenvalue** $\lambda$. First an orthogonal $W_h$, which
+# turns and does not stretch, in a linear net ($\phi(z) = z$). Right, its $\lambda$: all have modulus 1. Left, the share of the gradient at
+# step $T$ that reaches step $t$.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.recurrence_lab().preset("orthogonal, ρ = 1")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: a little below 1
+#
+# The same net, $T = 100$, with a random $W_h$ whose largest $|\lambda|$ is 0.9. How much of the gradient at step 100 reaches the start?
 #
 # - **A** about 0.9
 # - **B** about $10^{-5}$
@@ -46,8 +55,8 @@ check.guess_rho(my_share)
 labs.recurrence_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Drag **weight scale**: the pink cloud grows through the grey circle and the line on the left tips over. Then **orthogonal**:
-# every eigenvalue on the circle, nothing lost. **ρ = 0.9 and yet** is the surprise: vote first. Last the two tanh presets.
+# Six minutes. Drag **weight scale**: the pink cloud grows through the grey circle and the line on the left tips over. **ρ = 0.9 and yet**
+# is the surprise: vote first. Last the two tanh presets.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # On the left is the size of the Jacobian $\partial h_T/\partial h_t$: how far $h_T$ moves when $h_t$ moves a little. **Typical

@@ -24,7 +24,13 @@ from vglib.clipping import check, claims, labs
 # $$h_t = s(w\,h_{t-1} + b), \qquad h_0 = \tfrac12, \qquad L = (h_T - 0.7)^2$$
 #
 # A **recurrent** net ($s$ is the sigmoid): the output goes back in, $T$ times, with the *same* $w$ and $b$. Two parameters, so its loss is a
-# landscape, and where $w > 4$ it has a cliff.
+# landscape, and where $w > 4$ it has a cliff. Below that, descent does what it did in chapter 01:
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.cliff_lab().preset("w below 4: no cliff")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: down to the cliff
 #
 # $T = 30$. Descent with step size 0.5 starts at $w = 5$, $b = -1.8$ and comes down to the cliff. What happens there?
 #

@@ -24,6 +24,12 @@ from vglib.other_remedies import check, claims, labs
 # ## 2006: one layer at a time
 #
 # Four hidden layers of 60 sigmoids on digits, weights $N(0, 1/n)$, quadratic loss, step 0.5: after 20 epochs it still guesses.
+
+# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+labs.pretraining_lab()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Predict: with a start of another kind
 #
 # **Greedy layer-wise pretraining**:
 #
@@ -46,12 +52,15 @@ my_pretraining = "C"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_pretraining(my_pretraining)
 
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Step through the presets, from **one layer** to **all four layers**.
+
 # %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
-labs.pretraining_lab()
+labs.pretraining_lab().preset("one layer")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Eight minutes. Step through **no pretraining**, **one layer** ... **all four layers**, and stay at each: the orange line, the spread of h, comes up one layer at a time, the pictures
-# on the right with it, and the accuracy goes 10, 10, 43, 83, 95. **One layer** disappoints: the gradient still has three layers to cross. Then **eight layers**.
+# Eight minutes. The first lab shows the patient. Step through **one layer** ... **all four layers** here, and stay at each: the orange line, the spread of h, comes up one layer at a time, the pictures
+# on the right with it, and the accuracy goes from 10 to 10, 43, 83, 95. **One layer** disappoints: the gradient still has three layers to cross. Then **eight layers**.
 # The usual slip: "it learns the digits without labels". It learns to copy; at epoch 0 it still guesses.
 
 # %% [markdown] slideshow={"slide_type": "skip"}

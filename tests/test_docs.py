@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.source import chapter_info
+from tools.source import chapter_info, read_chapter
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted((ROOT / "chapters").glob("[0-9]*.py"))
@@ -17,6 +17,12 @@ def test_the_table_of_chapters_is_that_of_the_sources(page):
     rows = re.findall(r"^(?:# )?\| (\d\d) \| ([^|]+) \| [^|]+ \| (\d+) \|$", text, re.MULTILINE)
     infos = [chapter_info(path) for path in CHAPTERS]
     assert rows == [(f"{i.number:02}", i.title, str(i.minutes)) for i in infos]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_something_moves_by_the_third_code_cell(path):
+    code = [cell for cell in read_chapter(path).cells if cell.kind == "code"]
+    assert any("lab" in cell.metadata.get("tags", []) for cell in code[:3])
 
 
 def test_the_files_that_the_readme_names_exist():

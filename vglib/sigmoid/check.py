@@ -9,19 +9,6 @@ from torch import Tensor
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
 from vglib.sigmoid.unit import where_slope_is
 
-guess_slope = ChoiceExercise(
-    "my_slope",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
-    correct="C",
-    why={
-        "A": "1% is reached at |z| = 5.99 only.",
-        "B": "10% is reached at |z| = 3.64 only.",
-        "C": "s'(2) = 0.105, and 0.105 / 0.25 = 42%: the unit learns at less than half speed, "
-        "which is far from dead.",
-    },
-)
-
 guess_signs = ChoiceExercise(
     "my_signs",
     "choose A, B or C.",
