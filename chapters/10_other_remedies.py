@@ -197,11 +197,14 @@ my_shuffle = "B"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_shuffle(my_shuffle)
 
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The lab opens on the pretrained net, as it is. Press *Hold*, so that its curves stay as a ghost; then choose **pretrained, shuffled, centred**.
+
 # %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
-labs.pretraining_lab().preset("pretrained, shuffled, centred")
+labs.pretraining_lab().preset("pretrained, 40 epochs")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Set **then** to keep, press *Hold*, then come back: the ghost is the net with its directions. Over 40 epochs they meet; at epoch 5 the ghost is far ahead. **Pretrained, then shuffled** leaves the biases as they were, and the units
+# Six minutes. *Hold*, then **pretrained, shuffled, centred**: the ghost is the net with its directions. Over 40 epochs they meet; at epoch 5 the ghost is far ahead. **Pretrained, then shuffled** leaves the biases as they were, and the units
 # saturate: slower still. The pictures are gone, and the net learns anyway. Then **4x Glorot, no pretraining**. Scale decides *whether*, directions *how soon*.
 
 # %% [markdown] slideshow={"slide_type": "skip"}

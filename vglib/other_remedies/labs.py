@@ -22,7 +22,7 @@ from vglib.other_remedies.trial import trying
 def pretraining_lab() -> Lab:
     """Pretrain layer by layer, look, and fine-tune: 60 sigmoids a layer on digits."""
     then = "What is done to the pretrained weights before fine-tuning."
-    shuffled = {"layers": 4, "epochs": 40}
+    patient = {"layers": 4, "epochs": 40}
     return Lab(
         pretraining,
         drawings.draw_pretraining,
@@ -46,8 +46,9 @@ def pretraining_lab() -> Lab:
             "three layers": {"layers": 3},
             "all four layers": {"layers": 4},
             "4x Glorot, no pretraining": {"init": "Glorot", "weight_scale": 4.0},
-            "pretrained, then shuffled": {**shuffled, "afterwards": AFTERWARDS[1]},
-            "pretrained, shuffled, centred": {**shuffled, "afterwards": AFTERWARDS[2]},
+            "pretrained, 40 epochs": patient,
+            "pretrained, then shuffled": {**patient, "afterwards": AFTERWARDS[1]},
+            "pretrained, shuffled, centred": {**patient, "afterwards": AFTERWARDS[2]},
             "a stack of RBMs": {"layers": 4, "method": "RBM"},
             "eight layers": {"layers": 8, "depth": 8},
         },
