@@ -51,16 +51,27 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Update:
 
     m^ = m / (1 - beta1^t), s^ = s / (1 - beta2^t). Source: Kingma & Ba 2015, algorithm 1.
     """
-    m: Any = 0.0
-    s: Any = 0.0
+    m: Any = None
+    s: Any = None
+    spare: Any = None
     t, first, second = 0, _rest(beta1), _rest(beta2)
 
     def step(g: Array, lr: float) -> Array:
-        nonlocal m, s, t
+        nonlocal m, s, spare, t
+        if m is None:
+            m, s, spare = (np.zeros_like(g) for _ in range(3))
         t += 1
-        m = beta1 * m + first * g
-        s = beta2 * s + second * g * g
-        return lr * (m / (1 - beta1**t)) / (np.sqrt(s / (1 - beta2**t)) + eps)
+        # Written where there is memory already: to get new memory would take as long again.
+        m *= beta1
+        m += np.multiply(g, first, out=spare)
+        s *= beta2
+        s += np.multiply(np.multiply(g, second, out=spare), g, out=spare)
+        root = np.sqrt(np.divide(s, 1 - beta2**t, out=spare), out=spare)
+        root += eps
+        change: Array = m / (1 - beta1**t)
+        change *= lr
+        change /= root
+        return change
 
     return step
 

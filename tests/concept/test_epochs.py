@@ -182,3 +182,10 @@ def test_the_score_lists_ratio_and_accuracy():
     said = epochs.score([epochs.train(2, 10, epochs=1), epochs.train(2, 10, epochs=1, lr=5.0)])
     assert said.startswith("2 registered. quadratic, SGD, lr 0.5, scale 1, 2 layers: ratio")
     assert said.count("accuracy") == 2
+
+
+def test_a_training_that_was_watched_to_its_end_is_there_at_once():
+    values = {"depth": 2, "epochs": 2, "seed": 7}
+    *_, first = epochs.training(**values)
+    (again,) = epochs.training(**values)
+    assert again is first

@@ -14,7 +14,7 @@ from vglib.data import Dataset, digits
 from vglib.learn import RULES, Rule, plain
 from vglib.losses import nielsen_cross_entropy, quadratic
 from vglib.probe import Array, Loss
-from vglib.results import at_its_end, result
+from vglib.results import at_its_end, kept, result
 from vglib.scaled import log_norm, norm
 from vglib.words import count, factor, percent
 
@@ -117,6 +117,7 @@ class OnePath(Training):
         )
 
 
+@kept(32)
 def training(
     depth: int = 4,
     width: int = 30,
