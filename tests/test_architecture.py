@@ -58,6 +58,10 @@ CORE: dict[str, set[str]] = {
 # An author's tool, imported where it is used: the package must import without it.
 OPTIONAL: dict[str, set[str]] = {"lab.picture": {"kaleido", "PIL"}}
 
+# The doctor stands on the core, and only its pictures draw.
+DOCTOR = {"numpy", "torch", "vglib.activations", "vglib.words"}
+DOCTOR_DRAWS = {"pictures": {"vglib.figures"}, "svg": {"vglib.figures"}}
+
 # A chapter's own code: pure compute below, drawing in labs.py alone.
 BELOW = {f"vglib.{name}" for name in CORE if not name.startswith(("lab", "figures", "__"))}
 COMPUTE = {"numpy", "scipy", "torch", "sklearn", "pooch", "tqdm", *BELOW}
@@ -103,7 +107,11 @@ def refused(path: Path, source: str) -> set[str]:
             asked = {asked_for for asked_for in asked if not asked_for.startswith("vglib.lab.")}
         at_the_top = {found for node in ast.parse(source).body for found in bare_imports(node)}
         return asked - CORE[name] - (OPTIONAL.get(name, set()) - at_the_top)
-    allowed = CHAPTER.get(parts[-1], COMPUTE)
+    if parts[0] == "doctor":
+        allowed = DOCTOR | DOCTOR_DRAWS.get(parts[-1], set())
+    else:
+        allowed = CHAPTER.get(parts[-1], COMPUTE)
+        asked = {name for name in asked if not name.startswith("vglib.doctor")}
     own = {name for name in asked if name == package or name.startswith(package + ".")}
     if parts[-1] != "labs":
         own = {name for name in own if not name.startswith(f"{package}.labs")}

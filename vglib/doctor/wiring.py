@@ -1,0 +1,162 @@
+"""What is exact without a threshold: who is in the model, in the graph, in the optimiser."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from vglib.doctor.examination import Examination
+from vglib.doctor.look import Look
+from vglib.doctor.rules import Finding, finding
+from vglib.words import number
+
+
+def strangers(model: nn.Module, seen: Look) -> Iterator[Finding]:
+    """Find trainable tensors of the forward pass that `parameters()` does not give."""
+    if not seen.strangers:
+        return
+    place, tensor = seen.strangers[0]
+    name = _in_a_list(model, tensor) or place
+    count = len(seen.strangers)
+    said = f"{count} trainable tensors go into the forward pass that parameters() does not give"
+    yield finding("not-in-model", f"{said}.", name, number=count)
+
+
+def _in_a_list(model: nn.Module, tensor: Tensor) -> str:
+    """Return the attribute that hides a tensor: a list or mapping of modules or tensors."""
+    for owner, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            parts = list(value.values()) if isinstance(value, dict) else value
+            if attribute.startswith("_") or not isinstance(parts, list | tuple):
+                continue
+            for part in parts:
+                inside = part.parameters() if isinstance(part, nn.Module) else [part]
+                if any(p is tensor for p in inside):
+                    return f"{owner}.{attribute}".lstrip(".")
+    return ""
+
+
+def membership(exam: Examination, trained: dict[str, nn.Parameter]) -> Iterator[Finding]:
+    """Compare what the optimiser holds with what gets a gradient."""
+    optimizer, seen = exam.patient.optimizer, exam.seen
+    if optimizer is None:
+        return
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    own = {id(p): n for n, p in exam.patient.model.named_parameters()}
+    missing = [n for n, p in trained.items() if id(p) not in held and n in seen.gradients]
+    strangers = {id(tensor) for _, tensor in seen.strangers}
+    loss_fn = exam.patient.loss_fn
+    if isinstance(loss_fn, nn.Module):
+        strangers |= {id(p) for p in loss_fn.parameters()}
+    stale = [
+        p
+        for group in optimizer.param_groups
+        for p in group["params"]
+        if id(p) not in own and id(p) not in strangers
+    ]
+    if missing and stale:
+        place = missing[0].rpartition(".")[0] or missing[0]
+        said = f"{len(stale)} tensors of the optimiser are not in the model"
+        said = f"{said}, and it lacks {len(missing)} that are"
+        yield finding("optimizer-stale", f"{said}.", place, number=len(stale))
+    elif missing:
+        # Whoever leaves out the first layers and trains those after them may mean it.
+        order = {name: call.index for call in seen.calls for name in call.parameters}
+        trained_at = [order[n] for n in order if n not in missing and id(_get(exam, n)) in held]
+        last_missing = max((order.get(n, -1) for n in missing), default=-1)
+        meant = bool(trained_at) and last_missing < min(trained_at)
+        place = missing[-1].rpartition(".")[0] or missing[-1]
+        some = ", ".join(missing[:3]) + (" and others" if len(missing) > 3 else "")
+        said = f"{some} get a gradient and are not in the optimiser"
+        yield finding(
+            "not-in-optimizer",
+            f"{said}.",
+            place,
+            number=len(missing),
+            certainty="note" if meant else None,
+        )
+
+
+def _get(exam: Examination, name: str) -> Any:
+    return dict(exam.patient.model.named_parameters()).get(name)
+
+
+def no_gradient(exam: Examination, trained: dict[str, nn.Parameter]) -> Iterator[Finding]:
+    """Find what was used and got no gradient: cut off, or leading nowhere."""
+    seen, optimizer = exam.seen, exam.patient.optimizer
+    held = None
+    if optimizer is not None:
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    without = [
+        name
+        for name, p in trained.items()
+        if name in seen.used and name not in seen.gradients and (held is None or id(p) in held)
+    ]
+    if not without:
+        return
+    calls = [c for c in seen.calls if set(c.parameters) & set(without)]
+    shut = [c for c in calls if not c.grad_enabled]
+    cut = [c for c in calls if c.index in seen.cuts]
+    # Between the cut and the loss there may be layers of one's own; the last before it is named.
+    reaching = [c for c in calls if c in shut or any(i >= c.index for i in seen.cuts)]
+    if reaching or shut or cut:
+        call = (cut or shut or reaching)[-1]
+        how = "under torch.no_grad()" if shut and not cut else "and its output was detached"
+        many = f"{len(without)} parameters got" if len(without) > 1 else f"{without[0]} got"
+        said = f"{many} no gradient: {call.place} ran {how}"
+        yield finding("no-gradient", f"{said}.", call.place, number=len(without))
+        return
+    place = calls[-1].place if calls else without[-1].rpartition(".")[0]
+    said = f"{place} was used, and nothing of it reaches the loss"
+    yield finding("no-gradient", f"{said}.", place, certainty="note", number=len(without))
+
+
+def labels(seen: Look) -> Iterator[Finding]:
+    """Find targets that are all the same."""
+    target = seen.loss_watch.target
+    if target is None or target.numel() < 8 or target.dim() == 0 or len(target) < 8:
+        return
+    # Zeros or ones for all are what a residual or a rival network is asked for.
+    if seen.loss_watch.kind in ("cross_entropy", "nll") and not target.is_floating_point():
+        kept = target[target >= 0]
+        if kept.numel() and bool((kept == kept.flatten()[0]).all()):
+            said = f"all {kept.numel()} targets are {number(float(kept.flatten()[0]))}"
+            yield finding("labels-all-equal", f"{said}.", number=1, bound=2)
+
+
+def notes(exam: Examination) -> Iterator[Finding]:
+    """Note what is unused, and two matrices in a row."""
+    seen = exam.seen
+    unused = [
+        n for n, p in exam.patient.model.named_parameters() if n not in seen.used and p.dim() >= 1
+    ]
+    unused = [n for n in unused if n not in seen.gradients]
+    if unused:
+        place = unused[0].rpartition(".")[0] or unused[0]
+        some = ", ".join(unused[:3]) + (" and others" if len(unused) > 3 else "")
+        yield finding("never-called", f"the forward pass uses none of {some}.", place)
+    for call in seen.calls:
+        if call.before < 0 or call.operation not in ("linear", "addmm"):
+            continue
+        first = seen.calls[call.before]
+        if first.operation == "linear" and not first.activation and call.direct:
+            said = f"{call.place} takes what {first.place} gives, with nothing between"
+            yield finding("no-nonlinearity", f"{said}.", call.place)
+            return
+
+
+def untied(model: nn.Module) -> Iterator[Finding]:
+    """Find weights that the model calls one and that are two."""
+    config = getattr(model, "config", None)
+    if not getattr(config, "tie_word_embeddings", False):
+        return
+    inputs = getattr(model, "get_input_embeddings", lambda: None)()
+    outputs = getattr(model, "get_output_embeddings", lambda: None)()
+    if inputs is None or outputs is None or inputs.weight is outputs.weight:
+        return
+    names = {id(p): name for name, p in model.named_parameters(remove_duplicate=False)}
+    place = names.get(id(outputs.weight), "")
+    said = (
+        f"{place} and {names.get(id(inputs.weight), '')} are two tensors, and the model ties them"
+    )
+    yield finding("tied-weight-untied", f"{said}.", place)
