@@ -36,7 +36,8 @@ def heavy_ball(momentum: float = 0.9) -> Update:
 def rmsprop(decay: float = 0.99, eps: float = 1e-8) -> Update:
     """Make the step of RMSprop: s <- decay s + (1 - decay) g^2, step lr g / (sqrt(s) + eps)."""
     s: Any = 0.0
-    fresh = _rest(decay)
+    # 1 - 0.9 is 0.09999999999999998 where 0.1 is meant.
+    fresh = round(1 - decay, 12)
 
     def step(g: Array, lr: float) -> Array:
         nonlocal s
@@ -53,7 +54,7 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Update:
     """
     m: Any = 0.0
     s: Any = 0.0
-    t, first, second = 0, _rest(beta1), _rest(beta2)
+    t, first, second = 0, round(1 - beta1, 12), round(1 - beta2, 12)
 
     def step(g: Array, lr: float) -> Array:
         nonlocal m, s, t
@@ -63,11 +64,6 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Update:
         return lr * (m / (1 - beta1**t)) / (np.sqrt(s / (1 - beta2**t)) + eps)
 
     return step
-
-
-def _rest(share: float) -> float:
-    # 1 - 0.9 is 0.09999999999999998 where 0.1 is meant.
-    return round(1 - share, 12)
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
