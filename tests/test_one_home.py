@@ -28,7 +28,7 @@ HOMES = {
     "activations": ("Activation", "ACTIVATIONS"),
     "networks": ("MLP", "INITIALIZATIONS"),
     "probe": ("Trace", "trace"),
-    "exercise": ("FunctionExercise", "NumberExercise", "ChoiceExercise"),
+    "exercise": ("FunctionExercise", "NumberExercise", "ChoiceExercise", "first_mistake"),
     "claim": ("Claim", "Fact", "Tolerance", "Ruling", "Verdict", "holds_only_if", "refuted"),
 }
 

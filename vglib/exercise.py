@@ -251,29 +251,32 @@ class NumberExercise(Exercise):
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class ChoiceExercise(Exercise):
-    """The learner names one of `options`: letters or line numbers, capitals or not.
+    """The learner names one of the options, the keys of `why`: letters or numbers, capitals or not.
 
     `why[option]` explains each option: for a wrong one its counterexample, for `correct` the point.
-    Raises ValueError where `correct` is no option or an option is not explained.
+    Raises ValueError where `correct` is no option or two options have one name.
     """
 
-    options: Sequence[str | int]
+    task: str = field(default="choose A, B or C.", kw_only=False)
     correct: str | int
-    why: Mapping[str | int, str]
+    why: Mapping[Any, str]
 
     def __post_init__(self) -> None:
-        if len({_option(o) for o in self.options}) < len(self.options):
+        if len({_option(o) for o in self.why}) < len(self.why):
             raise ValueError(f"{self.name} has two options of one name; rename one.")
-        if self.correct not in self.options or set(self.why) != set(self.options):
-            raise ValueError(f"{self.name} needs correct among options, and why for each of them.")
+        if self.correct not in self.why:
+            raise ValueError(f"{self.name} needs correct among the options that why explains.")
 
     def _judge(self, answer: Any) -> Result:
-        chosen = [o for o in self.options if _option(o) == _option(answer)]
+        chosen = [o for o in self.why if _option(o) == _option(answer)]
         if not chosen:
-            choices = ", ".join(str(o) for o in self.options)
+            choices = ", ".join(str(o) for o in self.why)
             return Result("wrong", f"{_show(answer)} is no option: choose one of {choices}.")
         status: Status = "right" if chosen[0] == self.correct else "wrong"
         return Result(status, f"{chosen[0]}: {self.why[chosen[0]]}")
+
+
+first_mistake = partial(ChoiceExercise, "flaw", "name the line with the first mistake.")
 
 
 @contextmanager
@@ -378,11 +381,11 @@ def _numbers(value: Any) -> np.ndarray | None:
 
 
 def _array(value: Any) -> np.ndarray:
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        value = value.tolist()
     if isinstance(value, torch.Tensor):
         half = value.dtype in (torch.float16, torch.bfloat16)
         return (value.float() if half else value).detach().cpu().numpy()
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        value = value.tolist()
     if isinstance(value, list | tuple):
         return np.array([_array(part) for part in value])
     array = np.asarray(value)

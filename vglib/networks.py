@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vglib.activations import Activation, get_activation
 from vglib.checks import one_of, require, whole
 
+Tensors = Sequence[Tensor]
 MAX_DEPTH = 1000
 MAX_SEED = 10**12
 
@@ -80,11 +81,7 @@ class MLP(nn.Module):
     """
 
     def __init__(
-        self,
-        weights: Sequence[Tensor],
-        biases: Sequence[Tensor],
-        activation: Activation,
-        output: Activation,
+        self, weights: Tensors, biases: Tensors, activation: Activation, output: Activation
     ) -> None:
         super().__init__()
         self.weights = nn.ParameterList(weights)
