@@ -184,9 +184,9 @@ def complaints(
     exercise: FunctionExercise, mutant: Callable[..., Any], cases: list[Any]
 ) -> Iterator[str]:
     """Yield the kind of complaint that a mutant gets in each case, or nothing."""
-    with np.errstate(all="ignore"), core._Watch(exercise.seconds) as watch:
+    with np.errstate(all="ignore"), core._watching(exercise.seconds) as watch:
         for case in cases:
-            found = exercise._complaint(mutant, case, watch)
+            found = exercise._complaint(mutant, watch, case)
             yield found.kind if found else ""
 
 

@@ -126,7 +126,6 @@ def test_records_are_complete(phi: Activation) -> None:
     assert get_activation(phi) is phi
     assert phi.latex
     assert phi.latex_derivative
-    assert phi.source
     assert "$" not in phi.latex + phi.latex_derivative
 
 

@@ -218,7 +218,7 @@ def test_where_autograd_is_needed():
 def test_a_training_takes_any_loss_and_number_type():
     x, y = batch(n=60)
     data = Dataset(x[:50], y[:50], x[50:], y[50:], "toy")
-    options = {"lr": 0.05, "epochs": 1, "progress": False}
+    options = {"lr": 0.05, "epochs": 1}
     assert fit(net(activation="tanh"), data, loss=Unhashable(), **options).stopped is None
     half = net(torch.bfloat16, activation="tanh")
     assert fit(half, data, loss=F.cross_entropy, **options).stopped is None
@@ -244,7 +244,6 @@ def test_a_training_is_the_same_as_by_autograd(optimizer, watched):
             lr=0.05,
             epochs=4,
             optimizer=optimizer,
-            progress=False,
             before_step=(lambda n, k=kept: k.append(n.weights[0].grad)) if watched else None,
         )
         ways.append((history.losses, kept, list(network.parameters())))

@@ -56,7 +56,8 @@ def test_a_trial_agrees_and_rejects_the_rival():
     assert ruling.rival_rejected
     assert len(ruling.values) == 5
     assert ruling.median == np.median(ruling.values)
-    assert ruling.ends == (min(ruling.values), max(ruling.values))
+    ends = f"({min(ruling.values):.3g} to {max(ruling.values):.3g})"
+    assert ends in ruling.row()["measured"]
     assert ruling.verdict == "refuted: |w| < 1 in 68% of draws"
 
 
@@ -86,14 +87,14 @@ def test_nan_agrees_with_nothing_and_infinity_with_a_bound():
     ruling = TOY.judge([0.68, math.nan, 0.68])
     assert not ruling.agrees
     assert BOUND.judge([math.inf] * 4 + [200.0]).agrees
-    assert BOUND.judge([math.inf] * 5).ends == (math.inf, math.inf)
+    assert "(inf to inf)" in BOUND.judge([math.inf] * 5).row()["measured"]
 
 
-def test_seeds_may_be_counted_or_named():
+def test_seeds_may_be_named():
     seen = []
     claim = replace(TOY, measure=lambda seed: seen.append(seed) or 0.68)
     claim.trial()
-    claim.trial(2)
+    claim.trial(range(2))
     claim.trial((7, 9))
     assert seen == [0, 1, 2, 3, 4, 0, 1, 7, 9]
     assert len(replace(claim, exact=True).trial().values) == 1

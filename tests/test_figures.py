@@ -108,7 +108,8 @@ def mixed():
     space = Space(
         [{"type": "scatter3d", "x": [0, 1], "y": [0, 1], "z": [0, 1]}],
         tuple(figures.space_axis(name, 0, 1) for name in "abc"),
-        camera={"eye": {"x": 1, "y": 1, "z": 1}},
+        {"eye": {"x": 1, "y": 1, "z": 1}},
+        (1.0, 1.0, 0.7),
     )
     bar = {"type": "bar", "x": [1, 2], "y": [3, 4]}
     line = Panel("line", [bar, Curve("a", [1, 2], [1, 2])], x_ticks={1: "one"}, y_ticks=[1, 2])

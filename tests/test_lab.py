@@ -103,7 +103,7 @@ def test_each_change_computes_once(lab, monkeypatch):
         ({"kind": "other"}, "plain, broken, impossible"),
         ({"bent": 1}, "True or False"),
         ({"seed": -1}, "seed"),
-        ({"width": 3}, "no control 'width'"),
+        ({"width": 3}, "no control called 'width'"),
         ({"kind": "impossible"}, "needs a depth"),
     ],
 )
@@ -217,7 +217,7 @@ def test_another_number_of_traces_is_refused():
 
 
 def test_preset_of_an_unknown_control_is_refused():
-    with pytest.raises(ValueError, match="no control 'breadth'"):
+    with pytest.raises(ValueError, match="no control for preset 'x' called 'breadth'"):
         Lab(experiment, draw, depth=controls.depth(), weight_scale=controls.weight_scale(),
             presets={"x": {"breadth": 1}})  # fmt: skip
 

@@ -28,10 +28,10 @@ HOMES = {
     "activations": ("Activation", "ACTIVATIONS"),
     "networks": ("MLP", "INITIALIZATIONS"),
     "probe": ("Trace", "trace"),
-    "exercise": ("FunctionExercise", "NumberExercise", "ChoiceExercise"),
     "doctor/operators": ("Observer", "Call", "rms"),
     "doctor/rules": ("RANK", "Finding", "finding"),
     "doctor/patient": ("accepted", "mapped", "rows_of"),
+    "exercise": ("FunctionExercise", "NumberExercise", "ChoiceExercise", "first_mistake"),
     "claim": ("Claim", "Fact", "Tolerance", "Ruling", "Verdict", "holds_only_if", "refuted"),
 }
 
@@ -82,7 +82,7 @@ def test_the_house_stays_small():
     lines = {name: len(text.splitlines()) for name, text in FILES.items()}
     core = [count for name, count in lines.items() if "/" not in name or name.startswith("lab/")]
     assert max(count for name, count in lines.items() if name.startswith("doctor/")) <= 500
-    assert sum(core) <= 4400
+    assert sum(core) <= 4100
     chapters = {name: n for name, n in lines.items() if "/" in name and not name.startswith("lab/")}
     assert {name for name, count in chapters.items() if count > 500} == set()
 

@@ -11,6 +11,7 @@ import pytest
 
 from tools import tournament
 from tools.tournament import Settings
+from vglib.other_remedies import sick_nets
 from vglib.other_remedies.tournament import Row
 
 NAN = float("nan")
@@ -169,9 +170,9 @@ def test_the_fingerprint_is_of_the_sources_and_of_torch(monkeypatch, tmp_path):
     first = tournament.fingerprint()
     assert first == tournament.fingerprint()
     copy = tmp_path / "sick_nets.py"
-    copy.write_bytes(Path(tournament.sick_nets.__file__).read_bytes() + b"\n# changed\n")
+    copy.write_bytes(Path(sick_nets.__file__).read_bytes() + b"\n# changed\n")
     with monkeypatch.context() as patch:
-        patch.setattr(tournament.sick_nets, "__file__", str(copy))
+        patch.setattr(sick_nets, "__file__", str(copy))
         assert tournament.fingerprint() != first
     with monkeypatch.context() as patch:
         patch.setattr(tournament, "version", lambda name: "9.9")

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import pi, sqrt
+from functools import partial
+from math import pi, prod, sqrt
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +35,6 @@ class Activation:
     max_slope: float
     latex: str
     latex_derivative: str
-    source: str
 
     def phi(self, z: ArrayLike) -> NDArray[np.float64]:
         """Return phi(z) in float64 for numbers or an array, as `vglib.theory` wants it."""
@@ -67,13 +67,11 @@ def _tanh_slope(z: Tensor) -> Tensor:
 
 def _kinked(slope: float) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     """Return function and derivative of max(0, z) + slope min(0, z); torch's slope at 0."""
-    return (
-        lambda z: F.leaky_relu(z, slope),
-        lambda z: torch.where(z > 0, torch.ones_like(z), slope),
-    )
+    function = partial(F.leaky_relu, negative_slope=slope)
+    return function, lambda z: torch.where(z > 0, torch.ones_like(z), slope)
 
 
-def _exponential_slope(z: Tensor, scale: float, alpha: float) -> Tensor:
+def _exponential_slope(z: Tensor, scale: float = 1.0, alpha: float = 1.0) -> Tensor:
     # min(z, 0) keeps the branch that is not taken from overflowing.
     return scale * torch.where(z > 0, 1.0, alpha * torch.exp(z.clamp(max=0)))
 
@@ -97,58 +95,42 @@ def _hardswish_slope(z: Tensor) -> Tensor:
     return torch.where(z.abs() < 3, z / 3 + 0.5, (z >= 3).to(z.dtype))
 
 
-_SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+_SELU = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
-# phi, phi' and who brought it up.
+# phi and phi', with who brought it up.
 _FORMULAS = {
     "identity": r"\phi(z) = z",
     "sigmoid": r"s(z) = \frac{1}{1 + e^{-z}}",
     "tanh": r"\tanh(z) = \frac{e^{z} - e^{-z}}{e^{z} + e^{-z}}",
-    "relu": r"\phi(z) = \max(0, z)",
+    "relu": r"\phi(z) = \max(0, z)",  # Nair & Hinton 2010; Glorot, Bordes & Bengio 2011
     "leaky_relu": r"\phi(z) = \max(0, z) + 0.01 \min(0, z)",
     "prelu": r"\phi(z) = \max(0, z) + a \min(0, z), \quad a = \tfrac14 \text{ at the start}",
     "rrelu": r"\phi(z) = \max(0, z) + \tfrac{11}{48} \min(0, z) \text{ in evaluation}",
     "elu": r"\phi(z) = z \text{ if } z > 0 \text{ else } e^{z} - 1",
     "softplus": r"\phi(z) = \ln(1 + e^{z})",
     "selu": r"\phi(z) = \lambda z \text{ if } z > 0 \text{ else } \lambda\alpha(e^{z} - 1), "
-    r"\quad \lambda = 1.0507,\ \alpha = 1.6733",
+    r"\quad \lambda = 1.0507,\ \alpha = 1.6733",  # Klambauer et al. 2017
     "gelu": r"\phi(z) = z\,\Phi(z), \quad \Phi(z) = P(u \le z),\ u \sim N(0, 1)",
     "silu": r"\phi(z) = z\,s(z)",
     "mish": r"\phi(z) = z \tanh(\ln(1 + e^{z}))",
     "hardswish": r"\phi(z) = z\,\frac{\min(\max(z + 3, 0), 6)}{6}",
 }
 _SLOPES = {
-    "identity": r"\phi'(z) = 1",
-    "sigmoid": r"s'(z) = s(z)\,(1 - s(z)) \le \tfrac14",
-    "tanh": r"\tanh'(z) = 1 - \tanh^2(z) \le 1",
+    "identity": r"\phi'(z) = 1",  # Saxe, McClelland & Ganguli 2014 (deep linear networks)
+    "sigmoid": r"s'(z) = s(z)\,(1 - s(z)) \le \tfrac14",  # Rumelhart, Hinton & Williams 1986
+    "tanh": r"\tanh'(z) = 1 - \tanh^2(z) \le 1",  # LeCun, Bottou, Orr & Müller 1998
     "relu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0",
-    "leaky_relu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0.01",
-    "prelu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } a",
-    "rrelu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } \tfrac{11}{48}",
-    "elu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } e^{z}",
-    "softplus": r"\phi'(z) = s(z)",
+    "leaky_relu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } 0.01",  # Maas, Hannun & Ng 2013
+    "prelu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } a",  # He, Zhang, Ren & Sun 2015
+    "rrelu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } \tfrac{11}{48}",  # Xu et al. 2015
+    "elu": r"\phi'(z) = 1 \text{ if } z > 0 \text{ else } e^{z}",  # Clevert et al. 2016
+    "softplus": r"\phi'(z) = s(z)",  # Dugas et al. 2001
     "selu": r"\phi'(z) = \lambda \text{ if } z > 0 \text{ else } \lambda\alpha e^{z}",
-    "gelu": r"\phi'(z) = \Phi(z) + z\,\frac{e^{-z^2/2}}{\sqrt{2\pi}}",
-    "silu": r"\phi'(z) = s(z)\,(1 + z\,s(-z))",
-    "mish": r"\phi'(z) = t + z\,s(z)\,(1 - t^2), \quad t = \tanh(\ln(1 + e^{z}))",
+    "gelu": r"\phi'(z) = \Phi(z) + z\,\frac{e^{-z^2/2}}{\sqrt{2\pi}}",  # Hendrycks & Gimpel 2016
+    "silu": r"\phi'(z) = s(z)\,(1 + z\,s(-z))",  # Elfwing et al. 2018; Ramachandran et al. 2017
+    "mish": r"\phi'(z) = t + z\,s(z)\,(1 - t^2), \quad t = \tanh(\ln(1 + e^{z}))",  # Misra 2019
     "hardswish": r"\phi'(z) = \tfrac{z}{3} + \tfrac12 \text{ if } \lvert z\rvert < 3, "
-    r"\text{ else } 0 \text{ or } 1",
-}
-_SOURCES = {
-    "identity": "Saxe, McClelland & Ganguli 2014 (deep linear networks)",
-    "sigmoid": "Rumelhart, Hinton & Williams 1986",
-    "tanh": "LeCun, Bottou, Orr & Müller 1998",
-    "relu": "Nair & Hinton 2010; Glorot, Bordes & Bengio 2011",
-    "leaky_relu": "Maas, Hannun & Ng 2013",
-    "prelu": "He, Zhang, Ren & Sun 2015",
-    "rrelu": "Xu, Wang, Chen & Li 2015",
-    "elu": "Clevert, Unterthiner & Hochreiter 2016",
-    "softplus": "Dugas, Bengio, Bélisle, Nadeau & Garcia 2001",
-    "selu": "Klambauer, Unterthiner, Mayr & Hochreiter 2017",
-    "gelu": "Hendrycks & Gimpel 2016",
-    "silu": "Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017 (Swish)",
-    "mish": "Misra 2019",
-    "hardswish": "Howard et al. 2019",
+    r"\text{ else } 0 \text{ or } 1",  # Howard et al. 2019
 }
 
 # Name, function, derivative, gain, max_slope.
@@ -160,15 +142,9 @@ _COMPUTED: tuple[tuple[Any, ...], ...] = (
     ("leaky_relu", *_kinked(0.01), sqrt(2 / (1 + 0.01**2)), 1.0),
     ("prelu", *_kinked(0.25), sqrt(2 / (1 + 0.25**2)), 1.0),
     ("rrelu", *_kinked(11 / 48), sqrt(2 / (1 + (11 / 48) ** 2)), 1.0),
-    ("elu", F.elu, lambda z: _exponential_slope(z, 1.0, 1.0), 1.2451983007007066, 1.0),
+    ("elu", F.elu, _exponential_slope, 1.2451983007007066, 1.0),
     ("softplus", F.softplus, torch.sigmoid, 1.0418668355353016, 1.0),
-    (
-        "selu",
-        F.selu,
-        lambda z: _exponential_slope(z, _SELU_SCALE, _SELU_ALPHA),
-        0.75,
-        _SELU_SCALE * _SELU_ALPHA,
-    ),
+    ("selu", F.selu, lambda z: _exponential_slope(z, *_SELU), 0.75, prod(_SELU)),
     ("gelu", F.gelu, _gelu_slope, 1.5335304411955353, 1.1289041451851547),
     ("silu", F.silu, _silu_slope, 1.6765324703310909, 1.099839320128867),
     ("mish", F.mish, _mish_slope, 1.486847581273208, 1.088498161251728),
@@ -177,7 +153,7 @@ _COMPUTED: tuple[tuple[Any, ...], ...] = (
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {
-        n: Activation(n, f, df, gain, slope, _FORMULAS[n], _SLOPES[n], _SOURCES[n])
+        n: Activation(n, f, df, gain, slope, _FORMULAS[n], _SLOPES[n])
         for n, f, df, gain, slope in _COMPUTED
     }
 )

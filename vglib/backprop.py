@@ -37,12 +37,6 @@ class Phi:
     slope: Callable[..., Any]
 
 
-def _same(z: Array, out: Array | None = None) -> Array:
-    if out is not None and out is not z:
-        out[...] = z
-    return z if out is None else out
-
-
 def _one(h: Array, out: Array | None = None) -> Any:
     if out is not None:
         out[...] = 1
@@ -61,7 +55,7 @@ def _tanh_slope(h: Array, out: Array | None = None) -> Array:
 
 PHI: Mapping[str, Phi] = MappingProxyType(
     {
-        "identity": Phi(_same, _one),
+        "identity": Phi(lambda z, out=None: np.positive(z, out=out), _one),
         "sigmoid": Phi(expit, _sigmoid_slope),
         "tanh": Phi(np.tanh, _tanh_slope),
         "relu": Phi(
@@ -70,7 +64,7 @@ PHI: Mapping[str, Phi] = MappingProxyType(
         ),
         "leaky_relu": Phi(
             lambda z, out=None: np.maximum(z, _LEAK * z, out=out),
-            lambda h, out=None: _same(np.where(h > 0, 1, _LEAK), out),
+            lambda h, out=None: np.positive(np.where(h > 0, 1, _LEAK), out=out),
         ),
     }
 )
@@ -149,9 +143,8 @@ def written_out(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> bool:
         return False
     if loss is nielsen_cross_entropy and network.output.name != "sigmoid":
         return False
-    if x.dim() != 2 or x.requires_grad or x.dtype not in (torch.float32, torch.float64):
-        return False
-    if y.dim() != 1 or y.dtype != torch.int64:
+    plain = x.dtype in (torch.float32, torch.float64) and y.dtype == torch.int64
+    if not plain or x.requires_grad or (x.dim(), y.dim()) != (2, 1):
         return False
     parameters = [*network.weights, *network.biases]
     hooked = any(getattr(p, hooks, None) for p in (network, *parameters) for hooks in _HOOKS)

@@ -61,10 +61,8 @@ class Tolerance:
         """Say whether the measurement agrees with the prediction; NaN agrees with nothing."""
         if math.isnan(measured) or math.isnan(predicted):
             return False
-        if self.kind == "at_least":
-            return measured >= predicted
-        if self.kind == "at_most":
-            return measured <= predicted
+        if self.kind in ("at_least", "at_most"):
+            return measured >= predicted if self.kind == "at_least" else measured <= predicted
         if measured == predicted:
             return True
         if self.kind == "factor":
@@ -190,11 +188,9 @@ class Fact:
         """The points of the grid of `over`, as arguments of `measure`; a single {} without one."""
         return [dict(zip(self.over, some, strict=True)) for some in product(*self.over.values())]
 
-    def trial(self, seeds: int | Sequence[int] | None = None) -> "Ruling":
-        """Measure once a seed (a count, or the seeds themselves) and judge the outcome."""
-        if seeds is None:
-            seeds = 1 if self.exact else self.seeds
-        chosen = range(seeds) if isinstance(seeds, int) else seeds
+    def trial(self, seeds: Sequence[int] | None = None) -> "Ruling":
+        """Measure once a seed and judge the outcome."""
+        chosen = range(1 if self.exact else self.seeds) if seeds is None else seeds
         return self.judge(*([self.measure(s, **point) for s in chosen] for point in self.points))
 
     def judge(self, *values: Iterable[float]) -> "Ruling":
@@ -208,12 +204,11 @@ class Fact:
         medians = [float(np.median(some)) for some in measured]
         sign = 1 if self.best == "largest" else -1
         # A median that is not a number is the worst of all.
-        chosen = max(
-            range(len(medians)),
-            key=lambda i: -math.inf if math.isnan(medians[i]) else sign * medians[i],
-        )
+        worth = [-math.inf if math.isnan(median) else sign * median for median in medians]
+        chosen = worth.index(max(worth))
         predicted, median = self.predicted, medians[chosen]
         agrees = self.tolerance.accepts(median, predicted)
+        rejected, verdict = self._ruling(median, agrees)
         return Ruling(
             claim=self,
             predicted=predicted,
@@ -221,8 +216,8 @@ class Fact:
             median=median,
             grid=tuple(zip(self.points, medians, strict=True)),
             agrees=agrees,
-            rival_rejected=self._rejects_rival(median),
-            verdict=self._verdict(median, agrees),
+            rival_rejected=rejected,
+            verdict=verdict,
         )
 
     def row(self) -> dict[str, str]:
@@ -237,11 +232,8 @@ class Fact:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id}: {self.says})"
 
-    def _rejects_rival(self, median: float) -> bool:
-        return True
-
-    def _verdict(self, median: float, agrees: bool) -> str:
-        return "fact: it is so" if agrees else "fact: it is NOT so"
+    def _ruling(self, median: float, agrees: bool) -> tuple[bool, str]:
+        return True, "fact: it is so" if agrees else "fact: it is NOT so"
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -283,15 +275,12 @@ class Claim(Fact):
         other = self.tolerance.opposite()
         return replace(self, prediction=self.rival, tolerance=other, rival=self.predicted)
 
-    def _rejects_rival(self, median: float) -> bool:
-        return not self.tolerance.opposite().accepts(median, self.rival)
-
-    def _verdict(self, median: float, agrees: bool) -> str:
+    def _ruling(self, median: float, agrees: bool) -> tuple[bool, str]:
         ruling = self.ruling.of(median)
         # No sentence is upheld by a number that the court itself did not expect.
         if ruled(ruling) != "refuted" and not agrees:
-            return f"open: what was measured, {median:.3g}, is not what the correction predicts"
-        return ruling
+            ruling = f"open: what was measured, {median:.3g}, is not what the correction predicts"
+        return not self.tolerance.opposite().accepts(median, self.rival), ruling
 
     def _check_rival(self, predicted: float) -> None:
         if math.isnan(predicted) or math.isnan(self.rival):
@@ -330,28 +319,16 @@ class Ruling:
             return False
         return not isinstance(self.claim, Claim) or ruled(self.verdict) == self.claim.ruling.word
 
-    @property
-    def ends(self) -> tuple[float, float]:
-        """The 10% and the 90% quantile of the values, two of them."""
-        low, high = np.quantile(self.values, (0.1, 0.9), method="inverted_cdf")
-        return float(low), float(high)
-
     def row(self) -> dict[str, str]:
         """Give the outcome as a row of a table: plain text, fit for `table` and for JSON."""
-        claim = self.claim
-        agrees = "agrees" if self.agrees else "DISAGREES"
-        row = {
-            "claim": claim.id,
-            "source": claim.where,
-            "says": claim.says,
-            "predicted": claim.tolerance.describe(self.predicted),
-            "measured": f"{self._measured()}: {agrees}",
-        }
-        if isinstance(claim, Claim):
-            rejected = "rejected" if self.rival_rejected else "NOT REJECTED"
-            row["rival"] = f"{claim.rival:.4g} ({claim.rival_says}): {rejected}"
-        row["verdict"] = self.verdict
-        return row | ({"correction": claim.correction} if isinstance(claim, Claim) else {})
+        claim, row = self.claim, Fact.row(self.claim)
+        row["predicted"] = claim.tolerance.describe(self.predicted)
+        row["measured"] = f"{self._measured()}: {'agrees' if self.agrees else 'DISAGREES'}"
+        if not isinstance(claim, Claim):
+            return row | {"verdict": self.verdict}
+        rejected = "rejected" if self.rival_rejected else "NOT REJECTED"
+        row["rival"] = f"{claim.rival:.4g} ({claim.rival_says}): {rejected}"
+        return row | {"verdict": self.verdict, "correction": claim.correction}
 
     def __repr__(self) -> str:
         row = self.row()
@@ -369,17 +346,15 @@ class Ruling:
         return "\n".join([head, "", "| | |", "|:--|:--|", *lines, "", "</details>"])
 
     def _measured(self) -> str:
-        text, (low, high) = f"{self.median:.3g}", self.ends
+        text = f"{self.median:.3g}"
         if len(self.values) > 1:
+            low, high = np.quantile(self.values, (0.1, 0.9), method="inverted_cdf")
             text += f", median of {len(self.values)} seeds ({low:.3g} to {high:.3g})"
         if len(self.grid) > 1:
-            tried = (f"{median:.3g} at {_point(point)}" for point, median in self.grid)
+            points = [", ".join(f"{n} {x:g}" for n, x in point.items()) for point, _ in self.grid]
+            tried = (f"{m:.3g} at {at}" for at, (_, m) in zip(points, self.grid, strict=True))
             text += f", the best of {'; '.join(tried)}"
         return text
-
-
-def _point(point: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:g}" for name, value in point.items())
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:

@@ -1,7 +1,8 @@
 """The data the course trains on: the digits that are bundled with scikit-learn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-_PARTS = ("x_train", "y_train", "x_test", "y_test")
+Arrays = Sequence[np.ndarray]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,15 +32,11 @@ class Dataset:
         """Number of inputs of one example."""
         return self.x_train.shape[1]
 
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return int(torch.cat([self.y_train, self.y_test]).max()) + 1
-
     def __repr__(self) -> str:
+        n_classes = int(torch.cat([self.y_train, self.y_test]).max()) + 1
         return (
             f"Dataset({self.name}: {len(self.x_train)} training and {len(self.x_test)} test "
-            f"examples, {self.n_in} inputs, {self.n_classes} classes)"
+            f"examples, {self.n_in} inputs, {n_classes} classes)"
         )
 
 
@@ -51,8 +48,7 @@ def digits(
     With `standardised`, x <- (x - mean) / std for each pixel, mean and std taken over the training
     part; a pixel that is constant there becomes 0. Without, pixels lie in [0, 1].
     """
-    kept = _digits(dtype, standardised, seed)
-    return replace(kept, **{name: getattr(kept, name).clone() for name in _PARTS})
+    return deepcopy(_digits(dtype, standardised, seed))
 
 
 # The same images are wanted at every move of a slider; each who asks gets copies of their own.
@@ -70,13 +66,7 @@ def split(
     return dataset(parts[:2], parts[2:], name, dtype, standardised)
 
 
-def dataset(
-    x: Sequence[np.ndarray],
-    y: Sequence[np.ndarray],
-    name: str,
-    dtype: torch.dtype,
-    standardised: bool,
-) -> Dataset:
+def dataset(x: Arrays, y: Arrays, name: str, dtype: torch.dtype, standardised: bool) -> Dataset:
     """Make a `Dataset` of inputs and labels, of training and test each.
 
     Standardised as for `digits`, by the training part.

@@ -4,11 +4,9 @@ An exercise never raises and always ends, whatever the answer is. A chapter's `c
 exercises as module attributes; each is one of the three kinds below.
 """
 
-import copy
 import ctypes
 import dis
 import inspect
-import linecache
 import math
 import re
 import threading
@@ -16,16 +14,21 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 
 Status = Literal["not attempted", "wrong", "right"]
+Function = Callable[..., Any]
+Case = tuple[Any, ...]
+Watch = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,6 +43,17 @@ class Result:
         return f"{mark} {self.message}"
 
 
+class _Complaint(NamedTuple):
+    """What is wrong with an answer in one case; only of the kind "wrong" has it a wrong result."""
+
+    kind: Literal["nothing", "none", "call", "raised", "endless", "wrong"]
+    text: str
+
+
+class _TooLong(BaseException):
+    """What stops an answer that does not end; not an Exception, which an answer may catch."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Exercise:
     """What the kinds share: `name` as the stub calls it, `task` one sentence of what to do."""
@@ -50,8 +64,7 @@ class Exercise:
     def __call__(self, answer: Any = None) -> Result:
         """Judge an answer; `None` and `...` are not attempted; nothing raises."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(action="ignore"):
                 return self._not_attempted() if _is_stub(answer) else self._judge(answer)
         except BaseException as error:  # sys.exit in a __repr__, say: the notebook goes on
             return Result("wrong", f"{self.name} could not be checked: {_failure(error)}.")
@@ -71,7 +84,7 @@ class FunctionExercise(Exercise):
     """The learner writes a function, which must agree with `reference` on every case.
 
     A case is a tuple of positional arguments (a single one may stand alone); messages name them as
-    `reference` does. `random`, if given, draws `n_random` more cases from a seeded generator.
+    `reference` does. `random`, if given, draws 20 more cases from a seeded generator.
     Of the failing cases the simplest to write down is reported, made simpler still while the
     function keeps failing; a case so made must satisfy `domain(*case)`, and `reference` must give
     finite numbers there. What is reported can be pasted and run. An answer that takes more than
@@ -84,13 +97,11 @@ class FunctionExercise(Exercise):
     Raises ValueError without cases.
     """
 
-    reference: Callable[..., Any]
+    reference: Function
     cases: Sequence[Any] = ()
     hint: str = ""
     praise: str = "right."
     random: Callable[[np.random.Generator], Any] | None = None
-    n_random: int = 20
-    seed: int = 0
     domain: Callable[..., bool] | None = None
     rtol: float = 1e-6
     atol: float = 0.0
@@ -100,64 +111,59 @@ class FunctionExercise(Exercise):
         if not len(self.cases) and self.random is None:
             raise ValueError(f"{self.name} has no cases; give cases or random.")
 
-    def all_cases(self) -> list[tuple[Any, ...]]:
+    def all_cases(self) -> list[Case]:
         """List the explicit and the random cases, the simplest first."""
         cases = list(self.cases)
         if self.random is not None:
-            generator = np.random.default_rng(self.seed)
-            cases += [self.random(generator) for _ in range(self.n_random)]
+            generator = np.random.default_rng(0)
+            cases += [self.random(generator) for _ in range(20)]
         return sorted((c if isinstance(c, tuple) else (c,) for c in cases), key=_complexity)
 
-    def case(self, number: int) -> tuple[Any, ...]:
+    def case(self, number: int) -> Case:
         """Return the arguments of one case, as messages count them."""
-        return tuple(map(_copy, self.all_cases()[number]))
+        return tuple(map(deepcopy, self.all_cases()[number]))
 
     def _judge(self, answer: Any) -> Result:
         if not callable(answer):
             return Result("wrong", f"{self.name} must be a function, not {_show(answer)}.")
-        with _Watch(self.seconds) as watch:
-            return self._watched(answer, watch)
-
-    def _watched(self, answer: Callable[..., Any], watch: "_Watch") -> Result:
         attempted, failing = False, None
-        for number, case in enumerate(self.all_cases()):
-            complaint = self._complaint(answer, case, watch)
-            attempted = attempted or complaint is None or complaint.kind != "nothing"
-            if complaint and failing is None:
-                failing = (number, case, complaint)
-            if attempted and failing:
-                break
-        if not attempted:
-            return self._not_attempted()
-        if failing is None:
-            return Result("right", self.praise)
-        number, case, complaint = failing
-        simple, simply = self._simplest(answer, case, complaint, watch)
+        with _watching(self.seconds) as watch:
+            complain = partial(self._complaint, answer, watch)
+            for number, case in enumerate(self.all_cases()):
+                complaint = complain(case)
+                attempted = attempted or complaint is None or complaint.kind != "nothing"
+                if complaint and failing is None:
+                    failing = (number, case, complaint)
+                if attempted and failing:
+                    break
+            if not attempted:
+                return self._not_attempted()
+            if failing is None:
+                return Result("right", self.praise)
+            number, case, said = failing
+            simple, simply = self._simplest(complain, case, said)
         written = [_exact(value) for value in simple]
         if None in written:
-            call, said = f"*check.{self.name}.case({number})", complaint
+            call = f"*check.{self.name}.case({number})"
         else:
             call, said = ", ".join(self._named(answer, written)), simply
         hint = self.hint if said.kind == "wrong" else ""
         return Result("wrong", _join(f"{self.name}({call}) {said.text}", hint))
 
-    def _complaint(
-        self, answer: Callable[..., Any], case: tuple[Any, ...], watch: "_Watch"
-    ) -> "_Complaint | None":
-        expected = self.reference(*map(_copy, case))
+    def _complaint(self, answer: Function, watch: Watch, case: Case) -> _Complaint | None:
+        expected = self.reference(*map(deepcopy, case))
         if not _takes(answer, case):
             wanted = ", ".join(self._names(case))
             return _Complaint("call", f"cannot be called: the function must take ({wanted})")
         try:
-            with watch.call():
-                got = answer(*map(_copy, case))
+            with watch():
+                got = answer(*map(deepcopy, case))
                 difference = _difference(expected, got, self.rtol, self.atol)
         except NotImplementedError:
             return _Complaint("nothing", "gave no value")
         except _TooLong:
-            return _Complaint(
-                "endless", f"was stopped after {self.seconds:g} seconds: does it end?"
-            )
+            text = f"was stopped after {self.seconds:g} seconds: does it end?"
+            return _Complaint("endless", text)
         except BaseException as error:  # an answer may raise whatever it likes
             return _Complaint("raised", f"raised {_failure(error)}{_line(error, answer)}")
         if got is None and _computes(answer):
@@ -167,47 +173,37 @@ class FunctionExercise(Exercise):
         return _Complaint("wrong", difference) if difference else None
 
     def _simplest(
-        self,
-        answer: Callable[..., Any],
-        case: tuple[Any, ...],
-        complaint: "_Complaint",
-        watch: "_Watch",
-    ) -> "tuple[tuple[Any, ...], _Complaint]":
-        tries = 0 if complaint.kind == "endless" else 60
+        self, complain: Function, case: Case, said: _Complaint
+    ) -> tuple[Case, _Complaint]:
+        tries = 0 if said.kind == "endless" else 60
         candidates = _simpler(case)
         while tries and (candidate := next(candidates, None)) is not None:
             if _complexity(candidate) >= _complexity(case) or not self._allowed(candidate):
                 continue
             tries -= 1
-            again = self._complaint(answer, candidate, watch)
-            if again and again.kind == complaint.kind:
-                case, complaint, candidates = candidate, again, _simpler(candidate)
-        return case, complaint
+            again = complain(candidate)
+            if again and again.kind == said.kind:
+                case, said, candidates = candidate, again, _simpler(candidate)
+        return case, said
 
-    def _allowed(self, case: tuple[Any, ...]) -> bool:
+    def _allowed(self, case: Case) -> bool:
         try:
-            if self.domain is not None and not self.domain(*map(_copy, case)):
+            if self.domain is not None and not self.domain(*map(deepcopy, case)):
                 return False
-            expected = self.reference(*map(_copy, case))
+            expected = self.reference(*map(deepcopy, case))
         except Exception:
             return False
         parts = [_numbers(p) for p in (expected if isinstance(expected, tuple) else (expected,))]
         return all(p is None or bool(np.isfinite(p).all()) for p in parts)
 
-    def _named(self, answer: Callable[..., Any], written: list[Any]) -> list[str]:
+    def _named(self, answer: Function, written: list[Any]) -> list[str]:
         """Write arguments with their names, if the answer has them too."""
-        names = self._names(tuple(written))
-        try:
-            known = set(names) <= set(inspect.signature(answer).parameters)
-        except Exception:
-            known = False
+        names = self._names(written)
+        known = set(names) <= set(_parameters(answer))
         return [f"{n}={text}" if known else text for n, text in zip(names, written, strict=True)]
 
-    def _names(self, case: tuple[Any, ...]) -> list[str]:
-        try:
-            names = list(inspect.signature(self.reference).parameters)
-        except (TypeError, ValueError):
-            names = []
+    def _names(self, case: Sequence[Any]) -> list[str]:
+        names = _parameters(self.reference)
         return [*names, *(f"x{i + 1}" for i in range(len(names), len(case)))][: len(case)]
 
 
@@ -255,97 +251,86 @@ class NumberExercise(Exercise):
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class ChoiceExercise(Exercise):
-    """The learner names one of `options`: letters or line numbers, capitals or not.
+    """The learner names one of the options, the keys of `why`: letters or numbers, capitals or not.
 
     `why[option]` explains each option: for a wrong one its counterexample, for `correct` the point.
-    Raises ValueError where `correct` is no option or an option is not explained.
+    Raises ValueError where `correct` is no option or two options have one name.
     """
 
-    options: Sequence[str | int]
+    task: str = field(default="choose A, B or C.", kw_only=False)
     correct: str | int
-    why: Mapping[str | int, str]
+    why: Mapping[Any, str]
 
     def __post_init__(self) -> None:
-        if len({_option(o) for o in self.options}) < len(self.options):
+        if len({_option(o) for o in self.why}) < len(self.why):
             raise ValueError(f"{self.name} has two options of one name; rename one.")
-        if self.correct not in self.options or set(self.why) != set(self.options):
-            raise ValueError(f"{self.name} needs correct among options, and why for each of them.")
+        if self.correct not in self.why:
+            raise ValueError(f"{self.name} needs correct among the options that why explains.")
 
     def _judge(self, answer: Any) -> Result:
-        chosen = [o for o in self.options if _option(o) == _option(answer)]
+        chosen = [o for o in self.why if _option(o) == _option(answer)]
         if not chosen:
-            choices = ", ".join(str(o) for o in self.options)
+            choices = ", ".join(str(o) for o in self.why)
             return Result("wrong", f"{_show(answer)} is no option: choose one of {choices}.")
         status: Status = "right" if chosen[0] == self.correct else "wrong"
         return Result(status, f"{chosen[0]}: {self.why[chosen[0]]}")
 
 
-class _Complaint(NamedTuple):
-    """What is wrong with an answer in one case; only of the kind "wrong" has it a wrong result."""
-
-    kind: Literal["nothing", "none", "call", "raised", "endless", "wrong"]
-    text: str
+first_mistake = partial(ChoiceExercise, "flaw", "name the line with the first mistake.")
 
 
-class _TooLong(BaseException):
-    """What stops an answer that does not end; not an Exception, which an answer may catch."""
+@contextmanager
+def _watching(seconds: float) -> Iterator[Watch]:
+    """Give a block for calls of this thread: once it takes too long, _TooLong is raised in it.
 
-
-class _Watch:
-    """Stops calls of this thread that take longer than so many seconds, as long as it is entered.
-
-    One thread watches all calls of a check: to make one for each call takes longer than most calls.
+    It is raised again should it be caught. One thread watches all calls of a check: to make one for
+    each call takes longer than most calls.
     """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._since = seconds, math.inf
-        self._over, self._lock = threading.Event(), threading.Lock()
-        self._watched = ctypes.c_ulong(threading.get_ident())
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> "_Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._thread.join()
+    since, over, lock = math.inf, threading.Event(), threading.Lock()
+    watched = ctypes.c_ulong(threading.get_ident())
 
     @contextmanager
-    def call(self) -> Iterator[None]:
-        """Raise _TooLong in the block once its time is over, and again should it be caught."""
-        self._since = time.monotonic()
+    def call() -> Iterator[None]:
+        nonlocal since
+        since = time.monotonic()
         try:
             yield
         finally:
-            with self._lock:
-                self._since = math.inf
+            with lock:
+                since = math.inf
 
-    def _look(self) -> None:
-        stop = ctypes.py_object(_TooLong)
-        while not self._over.wait(self._seconds / 10):
-            with self._lock:
-                if time.monotonic() - self._since > self._seconds:
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(self._watched, stop)
+    def look() -> None:
+        while not over.wait(seconds / 10):
+            with lock:
+                if time.monotonic() - since > seconds:
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(watched, ctypes.py_object(_TooLong))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield call
+    finally:
+        over.set()
+        thread.join()
 
 
 def _is_stub(value: Any) -> bool:
     return value is None or value is ...
 
 
-def _computes(function: Callable[..., Any]) -> bool:
+def _computes(function: Function) -> bool:
     """Say whether a function has more in it than a stub, whose whole body is `...` or `pass`."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     idle = {"RESUME", "NOP", "COPY_FREE_VARS", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
     return code is None or any(step.opname not in idle for step in dis.get_instructions(code))
 
 
-def _line(error: BaseException, answer: Callable[..., Any]) -> str:
+def _line(error: BaseException, answer: Function) -> str:
     """Name the line of an answer in which an error was raised, the last of its own file."""
     code = getattr(answer, "__code__", None)
     frames = traceback.extract_tb(error.__traceback__)
     ours = [f for f in frames if code and f.filename == code.co_filename]
-    text = linecache.getline(ours[-1].filename, ours[-1].lineno or 0).strip() if ours else ""
+    text = (ours[-1].line or "") if ours else ""
     return f" in `{_plain(text, 60)}`" if text else ""
 
 
@@ -353,7 +338,14 @@ def _join(fact: str, hint: str) -> str:
     return f"{fact}{'' if fact[-1] in '.?' else '.'} {hint}".strip()
 
 
-def _takes(function: Callable[..., Any], case: tuple[Any, ...]) -> bool:
+def _parameters(function: Function) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except Exception:
+        return []
+
+
+def _takes(function: Function, case: Case) -> bool:
     try:
         signature = inspect.signature(function)
     except Exception:
@@ -363,12 +355,6 @@ def _takes(function: Callable[..., Any], case: tuple[Any, ...]) -> bool:
     except TypeError:
         return False
     return True
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone().requires_grad_(value.requires_grad)
-    return copy.deepcopy(value)
 
 
 def _text(value: Any) -> str | None:
@@ -388,28 +374,24 @@ def _option(value: Any) -> str | None:
 def _numbers(value: Any) -> np.ndarray | None:
     """Give a number, a nested list of numbers, an array or a tensor as an array, or None."""
     try:
-        if isinstance(value, torch.Tensor):
-            value = value.detach().cpu()
-            half = value.dtype in (torch.float16, torch.bfloat16)
-            array = (value.float() if half else value).numpy()
-        elif isinstance(value, list | tuple):
-            parts = []
-            for part in value:
-                if (numbers := _numbers(part)) is None:
-                    return None
-                parts.append(numbers)
-            array = np.array(parts)
-        elif isinstance(value, np.ndarray) and value.dtype == object:
-            return _numbers(value.tolist())
-        elif isinstance(value, Decimal | Fraction) or type(value) is int:
-            # numpy takes neither of the two, nor an int beyond 64 bits, for numbers.
-            array = np.asarray(value) if isinstance(value, int) else np.asarray(float(value))
-            array = np.asarray(float(value)) if array.dtype == object else array
-        else:
-            array = np.asarray(value)
+        array = _array(value)
     except Exception:
         return None
     return array if array.dtype.kind in "biuf" else None
+
+
+def _array(value: Any) -> np.ndarray:
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        value = value.tolist()
+    if isinstance(value, torch.Tensor):
+        half = value.dtype in (torch.float16, torch.bfloat16)
+        return (value.float() if half else value).detach().cpu().numpy()
+    if isinstance(value, list | tuple):
+        return np.array([_array(part) for part in value])
+    array = np.asarray(value)
+    # numpy takes no fraction, nor an int beyond 64 bits, for a number.
+    known = array.dtype == object and isinstance(value, int | Decimal | Fraction)
+    return np.asarray(float(value)) if known else array
 
 
 def _close(got: np.ndarray, expected: np.ndarray, rtol: float, atol: float) -> np.ndarray:
@@ -452,13 +434,11 @@ def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None
         return None
     first = tuple(int(i) for i in np.argwhere(wrong)[0])
     place = f" at {list(first)}" if want.size > 1 else ""
-    a, b = _tell_apart(float(have[first]) + 0.0, float(want[first]) + 0.0)
-    return f"gave {a}{place}, expected {b}"
-
-
-def _tell_apart(a: float, b: float) -> tuple[str, str]:
+    a, b = float(have[first]) + 0.0, float(want[first]) + 0.0
+    # With as many digits as tell them apart.
     pairs = [(f"{a:.{n}g}", f"{b:.{n}g}") for n in range(4, 18)]
-    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+    gave, wanted = next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+    return f"gave {gave}{place}, expected {wanted}"
 
 
 def _digits(number: Any) -> str:
@@ -471,11 +451,12 @@ def _nested(array: np.ndarray, text: Callable[[Any], str]) -> str:
     return f"[{', '.join(_nested(part, text) for part in array)}]"
 
 
-def _show(value: Any, text: Callable[[Any], str] = _digits) -> str:
+def _show(value: Any) -> str:
     """Describe a value in few characters that are the same on every machine."""
     numbers = None if isinstance(value, bool) else _numbers(value)
     if numbers is not None:
-        return _nested(numbers, text) if numbers.size <= 9 else f"an array of shape {numbers.shape}"
+        few = numbers.size <= 9
+        return _nested(numbers, _digits) if few else f"an array of shape {numbers.shape}"
     if isinstance(value, str):
         return f"the text {value[:40]!r}"
     try:
@@ -510,7 +491,7 @@ def _failure(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _complexity(case: tuple[Any, ...]) -> tuple[int, int, float]:
+def _complexity(case: Case) -> tuple[int, int, float]:
     """Measure how hard a case is to read: how many numbers, how many characters, how large."""
     arrays = [a for a in map(_numbers, case) if a is not None]
     count = sum(a.size for a in arrays)
@@ -519,9 +500,10 @@ def _complexity(case: tuple[Any, ...]) -> tuple[int, int, float]:
     return count, characters, magnitude
 
 
-def _simpler(case: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def _simpler(case: Case) -> Iterator[Case]:
     """Propose simpler cases: fewer rows in every array at once, then each argument rounded."""
-    lengths = [_rows(value) for value in case]
+    shapes = [() if array is None else array.shape for array in map(_numbers, case)]
+    lengths = [shape[0] if shape else 0 for shape in shapes]
     rows = max(lengths, default=0)
     if set(lengths) <= {0, rows}:
         for n in sorted({1, 2, rows // 2}):
@@ -532,24 +514,18 @@ def _simpler(case: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
             yield (*case[:i], simple, *case[i + 1 :])
 
 
-def _rows(value: Any) -> int:
-    numbers = _numbers(value)
-    return 0 if numbers is None or numbers.ndim == 0 else len(numbers)
-
-
 def _rounded(value: Any) -> Iterator[Any]:
     """Propose the same value with ones, or one to three digits; signs and zeros stay."""
     if isinstance(value, int) and not isinstance(value, bool) and value:
         sign = 1 if value > 0 else -1
         yield from (sign, 2 * sign, sign * (abs(value) // 2 or 1), value - sign or sign)
     numbers = _numbers(value)
-    if numbers is None or numbers.dtype.kind != "f" or not numbers.size:
-        return
-    if not np.isfinite(numbers).all():
+    if numbers is None or numbers.dtype.kind != "f" or not np.isfinite(numbers).all():
         return
     yield _like(value, np.sign(numbers))
     for digits in (1, 2, 3):
-        yield _like(value, np.vectorize(lambda x, d=digits: float(f"{x:.{d}g}"))(numbers))
+        short = [float(f"{x:.{digits}g}") for x in numbers.flat]
+        yield _like(value, np.reshape(short, numbers.shape))
 
 
 def _like(value: Any, numbers: np.ndarray) -> Any:

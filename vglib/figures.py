@@ -34,9 +34,8 @@ SPREAD = "spread of h over the data"
 # thing drawn to read by, a number quoted), GHOST is what is held.
 MEASURED, THEORY, ASIDE, GHOST = "measured", "theory", "aside", "ghost"
 
-# What the y values are: numbers on a plain axis; natural logarithms, or numbers, on an axis of
-# powers of ten.
 Scale = Literal["linear", "ln", "log"]
+Tree = dict[str, Any]
 Ticks = Sequence[float] | Mapping[float, str]
 
 _LN10 = float(np.log(10.0))
@@ -48,11 +47,10 @@ _BETWEEN_ROWS, _BETWEEN_COLUMNS, _COLOR_BAR = 95, 62, 48
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One line of a panel; `role` is what it stands for: MEASURED (can be held), THEORY or ASIDE.
+    """One line of a panel; theory is dashed and without points, a measurement has them where few.
 
-    Theory is a dashed line without points over the measurement; a measurement has points where
-    there are few. `scale` is that of its y values where it is not the panel's; `style` holds
-    further properties of plotly's trace, and `legend=False` keeps its name out of the legend.
+    `scale` is that of its y values where it is not the panel's; `style` holds further properties of
+    plotly's trace, and `legend=False` keeps its name out of the legend.
     """
 
     name: str
@@ -158,12 +156,15 @@ class Space:
 
     content: Sequence[Mapping[str, Any]]
     axes: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]
-    camera: Mapping[str, Any] = field(default_factory=dict)
-    aspect: tuple[float, float, float] = (1.0, 1.0, 0.7)
-    title: str = ""
+    camera: Mapping[str, Any]
+    aspect: tuple[float, float, float]
 
 
-def space_axis(title: str, low: float, high: float, **more: Any) -> dict[str, Any]:
+Content = Sequence[Panel | Space]
+Shares = Sequence[float] | None
+
+
+def space_axis(title: str, low: float, high: float, **more: Any) -> Tree:
     """Make one axis of a `Space`."""
     return {"title": {"text": title}, "range": [low, high], "tickfont": {"size": 12}, **more}
 
@@ -175,15 +176,15 @@ class Drawing:
     `layout["meta"]` holds the other arrangements of the panels, for a page that is too narrow.
     """
 
-    data: Sequence[dict[str, Any]]
-    layout: dict[str, Any]
+    data: Sequence[Tree]
+    layout: Tree
 
     def figure(self, dark: bool = False) -> go.Figure:
         """Return a figure in the course's theme, each property checked by plotly."""
         return go.Figure(list(self.data), {**self.layout, "template": template(dark)})
 
 
-def template(dark: bool = False) -> dict[str, Any]:
+def template(dark: bool = False) -> Tree:
     """Return the light or the dark theme as plotly's template."""
     light, night = ("#1f1f1f", "#ffffff", "#dcdcdc"), ("#e6e6e6", "#111111", "#3a3a3a")
     ink, paper, grid = night if dark else light
@@ -213,11 +214,11 @@ def template(dark: bool = False) -> dict[str, Any]:
 
 
 def panels(
-    content: Sequence[Panel | Space],
+    content: Content,
     *,
     height: int = 420,
     columns: int | None = None,
-    shares: Sequence[float] | None = None,
+    shares: Shares = None,
     legend: bool = True,
 ) -> Drawing:
     """Draw panels side by side (or in rows of `columns`), one legend below them.
@@ -228,9 +229,7 @@ def panels(
     """
     columns = columns or len(content)
     places, named = _places(content), set[str]()
-    data: list[dict[str, Any]] = []
-    axes: dict[str, Any] = {}
-    notes: list[dict[str, Any]] = []
+    axes, data, notes = Tree(), list[Tree](), list[Tree]()
     for panel, place in zip(content, places, strict=True):
         if isinstance(panel, Space):
             axes[place] = _scene(panel)
@@ -238,7 +237,8 @@ def panels(
             continue
         curves = _on_axis(panel)
         axes |= _axes(panel, place, curves)
-        notes += [_title(panel.title, place), *(_note(note, place) for note in panel.notes)]
+        plain = {"xref": f"x{place}", "yref": f"y{place}", "showarrow": False}
+        notes += [_title(panel.title, place), *({**plain, **note} for note in panel.notes)]
         data += _traces(panel, place, curves, axes[f"yaxis{place}"]["range"][0], named)
         for heat in panel.content:
             if isinstance(heat, Heat) and heat.bar:
@@ -283,20 +283,22 @@ def _on_axis(panel: Panel) -> list[Curve]:
     return curves
 
 
-def _places(content: Sequence[Panel | Space]) -> list[str]:
+def _places(content: Content) -> list[str]:
     """Return the suffix of each panel's axes ("", "2", ...), and the name of a space's scene."""
     suffixes = chain([""], map(str, range(2, len(content) + 2)))
     scenes = chain(["scene"], (f"scene{number}" for number in range(2, len(content) + 2)))
     return [next(scenes) if isinstance(panel, Space) else next(suffixes) for panel in content]
 
 
-def _axes(panel: Panel, suffix: str, curves: Sequence[Curve]) -> dict[str, Any]:
+def _axes(panel: Panel, suffix: str, curves: Sequence[Curve]) -> Tree:
     y_range = panel.y_range or _y_range(curves, panel.powers)
     x_axis = {"anchor": "y" + suffix, "title": {"text": panel.x_title}, **_x_axis(panel, curves)}
     x_axis |= _ticks(panel.x_ticks) | dict(panel.x_axis)
     # Measuring labels to make room for them would take plotly half of every repaint.
     y_axis = {"anchor": "x" + suffix, "range": list(y_range), "automargin": False}
-    y_axis |= _power_ticks(y_range) if panel.powers else {}
+    if panel.powers:
+        y_axis |= {"tickprefix": "10<sup>", "ticksuffix": "</sup>", "tick0": 0}
+        y_axis["dtick"] = whole_step(*y_range)
     y_axis |= _ticks(panel.y_ticks) | dict(panel.y_axis)
     if panel.square:
         x_axis["constrain"] = y_axis["constrain"] = "domain"
@@ -306,7 +308,7 @@ def _axes(panel: Panel, suffix: str, curves: Sequence[Curve]) -> dict[str, Any]:
 
 def _traces(
     panel: Panel, suffix: str, curves: Sequence[Curve], floor_: float, named: set[str]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Tree]:
     """Make the traces of a panel: what lies below its curves first, zeros last."""
     axes = {"xaxis": "x" + suffix, "yaxis": "y" + suffix}
     for part in panel.content:
@@ -326,13 +328,8 @@ def _traces(
 
 
 def _arrangement(
-    content: Sequence[Panel | Space],
-    places: Sequence[str],
-    height: int,
-    usual: int,
-    columns: int,
-    shares: Sequence[float] | None,
-) -> dict[str, Any]:
+    content: Content, places: list[str], height: int, usual: int, columns: int, shares: Shares
+) -> Tree:
     """Lay panels out in so many columns: the pixels needed, the height, and what that sets."""
     rows, usual_rows = ceil(len(content) / columns), ceil(len(content) / usual)
     around = _MARGIN["t"] + _MARGIN["b"]
@@ -347,7 +344,7 @@ def _arrangement(
     room = max(w / parts[i % columns] for i, w in enumerate(wanted)) - _BETWEEN_COLUMNS
     gap = max(0.075, _BETWEEN_COLUMNS / room)
     widths = parts * (1 - gap * (columns - 1))
-    layout: dict[str, Any] = {}
+    layout: Tree = {}
     for index, (panel, place) in enumerate(zip(content, places, strict=True)):
         row, column = divmod(index, columns)
         left = float(widths[:column].sum()) + column * gap
@@ -377,11 +374,11 @@ def _width(panel: Panel | Space) -> float:
     return min(max(220.0, 8.2 * letters), 420.0) + _COLOR_BAR * bars
 
 
-def _line(curve: Curve, panel: Panel) -> dict[str, Any]:
+def _line(curve: Curve, panel: Panel) -> Tree:
     y = np.where(np.isfinite(curve.y), curve.y, np.nan)
     theory = curve.role == THEORY
     mode = curve.mode or ("lines" if theory or np.size(y) > 40 else "lines+markers")
-    line: dict[str, Any] = {
+    line: Tree = {
         "type": "scatter",
         "x": curve.x,
         "y": y,
@@ -398,7 +395,7 @@ def _line(curve: Curve, panel: Panel) -> dict[str, Any]:
     return line
 
 
-def _zeros(curves: Sequence[Curve], floor_: float) -> dict[str, Any]:
+def _zeros(curves: Sequence[Curve], floor_: float) -> Tree:
     """Mark on the panel's floor what is exactly 0, since a log axis has no place for it."""
     where = [np.asarray(c.x)[np.asarray(c.y) == -np.inf] for c in curves if c.role == MEASURED]
     x = np.concatenate(where) if where else np.array([])
@@ -415,9 +412,9 @@ def _zeros(curves: Sequence[Curve], floor_: float) -> dict[str, Any]:
     }
 
 
-def _heat(heat: Heat, suffix: str) -> dict[str, Any]:
-    own = {"zmin": heat.low, "zmax": heat.high, "showscale": False, "colorscale": _colors(heat)}
-    trace: dict[str, Any] = {
+def _heat(heat: Heat, suffix: str) -> Tree:
+    own = {"zmin": heat.low, "zmax": heat.high, "showscale": False, "colorscale": heat.colors}
+    trace: Tree = {
         "type": "heatmap",
         "z": np.asarray(heat.z, dtype=float),
         "hovertemplate": f"{heat.hover}<extra></extra>",
@@ -429,30 +426,25 @@ def _heat(heat: Heat, suffix: str) -> dict[str, Any]:
     return {**trace, **heat.style}
 
 
-def _color_axis(heat: Heat) -> dict[str, Any]:
+def _color_axis(heat: Heat) -> Tree:
     bar = {"thickness": 10, "tickvals": list(heat.bar), "xanchor": "left", "yanchor": "bottom"}
-    return {"cmin": heat.low, "cmax": heat.high, "colorscale": _colors(heat), "colorbar": bar}
+    return {"cmin": heat.low, "cmax": heat.high, "colorscale": heat.colors, "colorbar": bar}
 
 
-def _colors(heat: Heat) -> Any:
-    return heat.colors if isinstance(heat.colors, str) else [list(stop) for stop in heat.colors]
+def _scene(space: Space) -> Tree:
+    scene = {f"{name}axis": dict(axis) for name, axis in zip("xyz", space.axes, strict=True)}
+    shape = {"aspectratio": dict(zip("xyz", space.aspect, strict=True)), "domain": {}}
+    return scene | shape | {"camera": dict(space.camera)}
 
 
-def _scene(space: Space) -> dict[str, Any]:
-    x, y, z = space.axes
-    scene = {"xaxis": dict(x), "yaxis": dict(y), "zaxis": dict(z), "domain": {}}
-    scene |= {"aspectratio": dict(zip("xyz", space.aspect, strict=True))}
-    return scene | ({"camera": dict(space.camera)} if space.camera else {})
-
-
-def _ticks(ticks: Ticks | None) -> dict[str, Any]:
+def _ticks(ticks: Ticks | None) -> Tree:
     if ticks is None:
         return {}
     texts = list(ticks.values()) if isinstance(ticks, Mapping) else [f"{t:g}" for t in ticks]
     return {"tickvals": [float(t) for t in ticks], "ticktext": texts}
 
 
-def _x_axis(panel: Panel, curves: Sequence[Curve]) -> dict[str, Any]:
+def _x_axis(panel: Panel, curves: Sequence[Curve]) -> Tree:
     xs = [np.asarray(c.x, dtype=float) for c in curves if np.size(c.x)]
     if panel.x_range is None and not xs:
         return {}
@@ -490,17 +482,8 @@ def whole_step(low: float, high: float) -> int:
     return max(1, round(_nice_step((high - low) / 6)))
 
 
-def _power_ticks(y_range: tuple[float, float]) -> dict[str, Any]:
-    dtick = whole_step(*y_range)
-    return {"tickprefix": "10<sup>", "ticksuffix": "</sup>", "tick0": 0, "dtick": dtick}
-
-
-def _title(text: str, suffix: str) -> dict[str, Any]:
+def _title(text: str, suffix: str) -> Tree:
     """Write a panel's y title level above its axis, where it needs no width and no turned head."""
     corner = {"xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "x": 0, "y": 1}
     place = {"xanchor": "left", "yanchor": "bottom", "yshift": 8}
     return {"text": text, **corner, **place, "showarrow": False, "font": {"size": 17}}
-
-
-def _note(note: Mapping[str, Any], suffix: str) -> dict[str, Any]:
-    return {"xref": f"x{suffix}", "yref": f"y{suffix}", "showarrow": False, **note}

@@ -36,7 +36,8 @@ def heavy_ball(momentum: float = 0.9) -> Update:
 def rmsprop(decay: float = 0.99, eps: float = 1e-8) -> Update:
     """Make the step of RMSprop: s <- decay s + (1 - decay) g^2, step lr g / (sqrt(s) + eps)."""
     s: Any = 0.0
-    fresh = _rest(decay)
+    # 1 - 0.9 is 0.09999999999999998 where 0.1 is meant.
+    fresh = round(1 - decay, 12)
 
     def step(g: Array, lr: float) -> Array:
         nonlocal s
@@ -51,34 +52,18 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Update:
 
     m^ = m / (1 - beta1^t), s^ = s / (1 - beta2^t). Source: Kingma & Ba 2015, algorithm 1.
     """
-    m: Any = None
-    s: Any = None
-    spare: Any = None
-    t, first, second = 0, _rest(beta1), _rest(beta2)
+    m: Any = 0.0
+    s: Any = 0.0
+    t, first, second = 0, round(1 - beta1, 12), round(1 - beta2, 12)
 
     def step(g: Array, lr: float) -> Array:
-        nonlocal m, s, spare, t
-        if m is None:
-            m, s, spare = (np.zeros_like(g) for _ in range(3))
+        nonlocal m, s, t
         t += 1
-        # Written where there is memory already: to get new memory would take as long again.
-        m *= beta1
-        m += np.multiply(g, first, out=spare)
-        s *= beta2
-        s += np.multiply(np.multiply(g, second, out=spare), g, out=spare)
-        root = np.sqrt(np.divide(s, 1 - beta2**t, out=spare), out=spare)
-        root += eps
-        change: Array = m / (1 - beta1**t)
-        change *= lr
-        change /= root
-        return change
+        m = beta1 * m + first * g
+        s = beta2 * s + second * g * g
+        return lr * (m / (1 - beta1**t)) / (np.sqrt(s / (1 - beta2**t)) + eps)
 
     return step
-
-
-def _rest(share: float) -> float:
-    # 1 - 0.9 is 0.09999999999999998 where 0.1 is meant.
-    return round(1 - share, 12)
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vglib.activations import Activation, get_activation
 from vglib.checks import one_of, require, whole
 
+Tensors = Sequence[Tensor]
 MAX_DEPTH = 1000
 MAX_SEED = 10**12
 
@@ -28,7 +29,6 @@ class Initialization:
     name: str
     distribution: str
     variance: Callable[[int, int], float]
-    latex: str
     source: str
 
     def draw(self, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
@@ -47,27 +47,18 @@ class Initialization:
         return q if fan_out >= fan_in else q.T.contiguous()
 
 
-_SOURCES = {
-    "normal": "the unscaled normal of many tutorials",
-    "1/fan_in": "Nielsen 2015, ch. 3",
-    "lecun": "LeCun, Bottou, Orr & Müller 1998, eq. 16",
-    "glorot": "Glorot & Bengio 2010, eq. 12",
-    "he": "He et al. 2015, eq. 10",
-    "orthogonal": "Saxe, McClelland & Ganguli 2014",
-    "torch": "torch.nn.Linear.reset_parameters",
-}
-# Name, distribution, variance by fan_in and fan_out, formula.
+# Name, distribution, variance by fan_in and fan_out, source.
 _DRAWN: tuple[tuple[str, str, Callable[[int, int], float], str], ...] = (
-    ("normal", "normal", lambda i, o: 1.0, r"W \sim N(0, 1)"),
-    ("1/fan_in", "normal", lambda i, o: 1 / i, r"W \sim N(0, 1/n_{in})"),
-    ("lecun", "uniform", lambda i, o: 1 / i, r"W \sim U(\pm\sqrt{3/n_{in}})"),
-    ("glorot", "normal", lambda i, o: 2 / (i + o), r"W \sim N(0, 2/(n_{in}+n_{out}))"),
-    ("he", "normal", lambda i, o: 2 / i, r"W \sim N(0, 2/n_{in})"),
-    ("orthogonal", "orthogonal", lambda i, o: 1 / max(i, o), r"W^\top W = I"),
-    ("torch", "uniform", lambda i, o: 1 / (3 * i), r"W, b \sim U(\pm 1/\sqrt{n_{in}})"),
+    ("normal", "normal", lambda i, o: 1.0, "the unscaled normal of many tutorials"),
+    ("1/fan_in", "normal", lambda i, o: 1 / i, "Nielsen 2015, ch. 3"),
+    ("lecun", "uniform", lambda i, o: 1 / i, "LeCun, Bottou, Orr & Müller 1998, eq. 16"),
+    ("glorot", "normal", lambda i, o: 2 / (i + o), "Glorot & Bengio 2010, eq. 12"),
+    ("he", "normal", lambda i, o: 2 / i, "He et al. 2015, eq. 10"),
+    ("orthogonal", "orthogonal", lambda i, o: 1 / max(i, o), "Saxe et al. 2014"),
+    ("torch", "uniform", lambda i, o: 1 / (3 * i), "torch.nn.Linear.reset_parameters"),
 )
 INITIALIZATIONS: Mapping[str, Initialization] = MappingProxyType(
-    {row[0]: Initialization(*row, _SOURCES[row[0]]) for row in _DRAWN}
+    {row[0]: Initialization(*row) for row in _DRAWN}
 )
 
 
@@ -90,11 +81,7 @@ class MLP(nn.Module):
     """
 
     def __init__(
-        self,
-        weights: Sequence[Tensor],
-        biases: Sequence[Tensor],
-        activation: Activation,
-        output: Activation,
+        self, weights: Tensors, biases: Tensors, activation: Activation, output: Activation
     ) -> None:
         super().__init__()
         self.weights = nn.ParameterList(weights)
@@ -148,7 +135,10 @@ def mlp(
 
     Raises ValueError where an argument is out of range.
     """
-    widths = _widths(depth, width)
+    count = len(depth) if isinstance(depth, Sequence) else depth
+    known = whole(count, 1) and count <= MAX_DEPTH
+    require("depth", depth, known, f"a whole number, or as many widths, from 1 to {MAX_DEPTH}")
+    widths = list(depth) if isinstance(depth, Sequence) else [width] * depth
     sizes = [*(("width", n) for n in widths), ("n_in", n_in), ("n_out", n_out)]
     for name, n in sizes:
         require(name, n, whole(n, 1), "a whole number from 1 on")
@@ -208,11 +198,3 @@ def _draw_layer(
 _SMALL = 100 * 100
 _draw_small = lru_cache(maxsize=MAX_DEPTH + 100)(_draw_layer)
 _draw_large = lru_cache(maxsize=128)(_draw_layer)
-
-
-def _widths(depth: int | Sequence[int], width: int) -> list[int]:
-    """Return the widths of the hidden layers."""
-    count = len(depth) if isinstance(depth, Sequence) else depth
-    known = whole(count, 1) and count <= MAX_DEPTH
-    require("depth", depth, known, f"a whole number, or as many widths, from 1 to {MAX_DEPTH}")
-    return list(depth) if isinstance(depth, Sequence) else [width] * depth

@@ -1,9 +1,8 @@
 """Forward and backward through a network: what every layer's signal and gradient look like."""
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf, isnan, nan
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ class Trace:
     readout. Z_l (batch, width) is the pre-activation, H_l = phi(Z_l) the activation, L the loss
     averaged over the batch.
 
-    - `pre_mean`, `pre_std`, `act_mean`, `act_std`: over all entries of Z_l and H_l
+    - `pre_mean`, `pre_std`, `act_std`: over all entries of Z_l and of H_l
     - `spread`: standard deviation of a unit's activation over the data, averaged over the units
     - `saturated`: share of entries with |phi'(z)| below a tenth of its maximum; nan where phi is
       not known
@@ -44,7 +43,6 @@ class Trace:
     loss: float
     pre_mean: Array
     pre_std: Array
-    act_mean: Array
     act_std: Array
     spread: Array
     saturated: Array
@@ -54,19 +52,10 @@ class Trace:
     log_bias_grad: Array
     weight_norm: Array
 
-    def update_ratio(self, lr: float) -> Array:
-        """Return lr ||dL/dW_l|| / ||W_l||, the relative size of one step of SGD."""
-        return lr * np.exp(self.log_weight_grad - np.log(self.weight_norm))
-
-    @property
-    def nonfinite_layers(self) -> tuple[int, ...]:
-        """The layers, counted from 1, whose forward signal has left the number type."""
-        return tuple(int(i) + 1 for i in np.flatnonzero(~np.isfinite(self.pre_std)))
-
     @property
     def overflow_layer(self) -> int | None:
         """The first layer, counted from 1, whose forward signal is not finite; None if all are."""
-        return next(iter(self.nonfinite_layers), None)
+        return next((int(i) + 1 for i in np.flatnonzero(~np.isfinite(self.pre_std))), None)
 
     @property
     def zero_gradient_layers(self) -> tuple[int, ...]:
@@ -94,16 +83,6 @@ def trace(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     return _trace_any(network, x, y, loss)
 
 
-def layer_weights(network: nn.Module) -> dict[str, Tensor]:
-    """Return the weight of every layer that `trace` measures, by the layer's name in `Trace.names`.
-
-    A layer that is called more than once has one weight.
-    """
-    if isinstance(network, MLP):
-        return dict(zip(_mlp_names(network), network.weights, strict=True))
-    return {name: module.weight for name, module in _layers(network)}  # type: ignore[misc]
-
-
 @np.errstate(over="ignore", invalid="ignore")
 @torch.no_grad()
 def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
@@ -114,7 +93,10 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     for weight, bias, phi in zip(weights, biases, activations, strict=True):
         pres.append((acts[-1] @ weight.T).add_(bias))
         acts.append(phi.function(pres[-1]))
-    value, unit = _loss_and_gradient(loss, acts[-1], y)
+    with torch.enable_grad():
+        leaf = acts[-1].detach().requires_grad_()
+        value = _scalar(loss(leaf, y))
+        (unit,) = torch.autograd.grad(value, leaf)
 
     saturated, log_delta, log_dw, log_db = np.full((4, len(weights)), nan)
     delta = Scaled(unit)
@@ -130,8 +112,8 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
         if i:
             delta = Scaled(delta.unit @ weights[i], delta.log)
     return Trace(
-        names=_mlp_names(network),
-        loss=value,
+        names=(*(str(i) for i in range(1, network.depth + 1)), "out"),
+        loss=float(value.detach()),
         **_forward_statistics(pres, acts[1:]),
         saturated=saturated,
         log_delta=log_delta,
@@ -141,8 +123,7 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     )
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(NamedTuple):
     """One call of a layer during the forward pass."""
 
     name: str
@@ -195,10 +176,6 @@ def _trace_any(network: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Trace:
     )
 
 
-def _mlp_names(network: MLP) -> tuple[str, ...]:
-    return (*(str(i) for i in range(1, network.depth + 1)), "out")
-
-
 def _layers(network: nn.Module) -> list[tuple[str, nn.Module]]:
     return [
         (name or type(module).__name__, module)
@@ -210,12 +187,8 @@ def _layers(network: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _unique(names: list[str]) -> tuple[str, ...]:
-    seen = Counter[str]()
-    out = []
-    for name in names:
-        seen[name] += 1
-        out.append(name if seen[name] == 1 else f"{name} (call {seen[name]})")
-    return tuple(out)
+    calls = ((name, names[: i + 1].count(name)) for i, name in enumerate(names))
+    return tuple(name if call == 1 else f"{name} (call {call})" for name, call in calls)
 
 
 def _scalar(value: Tensor) -> Tensor:
@@ -225,22 +198,13 @@ def _scalar(value: Tensor) -> Tensor:
     return value
 
 
-def _loss_and_gradient(loss: Loss, output: Tensor, y: Tensor) -> tuple[float, Tensor]:
-    with torch.enable_grad():
-        leaf = output.detach().requires_grad_()
-        value = _scalar(loss(leaf, y))
-        (gradient,) = torch.autograd.grad(value, leaf)
-    return float(value.detach()), gradient
-
-
 def _forward_statistics(pres: list[Tensor], acts: list[Tensor]) -> dict[str, Array]:
     after = [_array(h) for h in acts]
     with np.errstate(over="ignore", invalid="ignore"):
         pre_mean, pre_std, _ = np.array([_moments(_array(z)) for z in pres]).T
-        act_mean, act_std, spread = np.array([_moments(h) for h in after]).T
-    zero = np.array([_share(h == 0) for h in after])
-    found = {"pre_mean": pre_mean, "pre_std": pre_std, "act_mean": act_mean, "act_std": act_std}
-    return found | {"spread": spread, "zero": zero}
+        _, act_std, spread = np.array([_moments(h) for h in after]).T
+    found = {"pre_mean": pre_mean, "pre_std": pre_std, "act_std": act_std, "spread": spread}
+    return found | {"zero": np.array([_share(h == 0) for h in after])}
 
 
 def _moments(values: Array) -> tuple[float, float, float]:

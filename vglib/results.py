@@ -39,8 +39,6 @@ def result(cls: type[T]) -> type[T]:
 def frozen(value: Any) -> Any:
     """Return a value that nobody can write on: the same object where it is one already."""
     if isinstance(value, np.ndarray):
-        if not value.flags.writeable and value.base is None:
-            return value
         # Whoever holds what a view looks at could still write there.
         kept = value if value.base is None else value.copy()
         kept.setflags(write=False)

@@ -34,12 +34,8 @@ class Scaled:
         """The ln of the Euclidean norm; -inf where it is exactly 0, nan where it is not finite."""
         return log_norm(self.unit) + self.log
 
-    def tame(self) -> "Scaled":
-        """Return the same with a unit of norm 1 where its norm is far from it."""
-        return self.measured()[0]
-
     def measured(self) -> "tuple[Scaled, float]":
-        """Return `tame()` and `log_norm`, for the price of one norm."""
+        """Return the same, its unit of norm 1 where it was far from it, and `log_norm`."""
         size = norm(self.unit)
         double = self.unit.dtype in (np.float64, torch.float64)
         small, large = (SMALL, LARGE) if double else (_SMALL_SINGLE, _LARGE_SINGLE)
@@ -68,8 +64,6 @@ def norm(array: NDArray[Any] | Tensor) -> float:
         array = array.numpy()
     flat = array.ravel(order="K").astype(np.float64, copy=False)
     # By vdot, which overflows in silence.
-    if len(flat) <= _ALONE:
-        return sqrt(np.vdot(flat, flat))
     parts = (flat[start : start + _ALONE] for start in range(0, len(flat), _ALONE))
     return sqrt(sum(np.vdot(part, part) for part in parts))
 

@@ -40,15 +40,11 @@ def gaussian_mean(f: Function, q: ArrayLike, nodes: int = 16) -> NDArray:
     """
     variance = _checked_variance(q)
     require("nodes", nodes, nodes >= 1, "at least 1")
-    return _mean(f, variance, nodes)
-
-
-def _mean(f: Function, q: NDArray, nodes: int = 16) -> NDArray:
     # Gauss-Hermite samples u at distances of about 1, so at large q it misses a bump such as
     # sigmoid'(sqrt(q) u), whose width in u is 1 / sqrt(q), and it never sees a kink exactly. Panels
     # that halve towards 0 until they are narrower than 1 in z = sqrt(q) u resolve the Gaussian,
     # the bump and everything between them, and end at the kink.
-    finite = np.minimum(q, np.finfo(np.float64).max)
+    finite = np.minimum(variance, np.finfo(np.float64).max)
     widest = math.sqrt(finite.max(initial=0.0))
     halvings = math.ceil(math.log2(max(_CUT * widest, 1.0)))
     u, weights = _gaussian_rule(nodes, min(max(halvings, 3), 40))
@@ -82,12 +78,8 @@ def q_map(q: ArrayLike, phi: Function, sigma_w: float, sigma_b: float) -> NDArra
     Source: Poole et al. 2016, eq. 3.
     """
     _check_scales(sigma_w, sigma_b)
-    return _q_map(_checked_variance(q), phi, sigma_w, sigma_b)
-
-
-def _q_map(q: NDArray, phi: Function, sigma_w: float, sigma_b: float) -> NDArray:
     with np.errstate(over="ignore"):
-        return sigma_w**2 * _mean(lambda z: phi(z) ** 2, q) + sigma_b**2
+        return sigma_w**2 * gaussian_mean(lambda z: phi(z) ** 2, q) + sigma_b**2
 
 
 def q_trajectory(
@@ -104,14 +96,11 @@ def q_trajectory(
     require("depth", depth, depth >= 1, "at least 1")
     q = _checked_variance(q_first)
     require("q_first", q_first, not q.ndim, "one number")
-    trajectory = np.empty(depth)
-    trajectory[0] = q
+    trajectory = np.full(depth, q)
     for layer in range(1, depth):
-        q = np.asarray(_q_map(q, phi, sigma_w, sigma_b))
-        trajectory[layer] = q
+        trajectory[layer:] = q_map(trajectory[layer - 1], phi, sigma_w, sigma_b)
         # Once a layer repeats its predecessor all later ones do, and that is most of a deep net.
-        if q == trajectory[layer - 1]:
-            trajectory[layer:] = q
+        if trajectory[layer] == trajectory[layer - 1]:
             break
     return trajectory
 
@@ -132,7 +121,7 @@ def q_fixed_point(phi: Function, sigma_w: float, sigma_b: float, start: float = 
     require("start", start, 0 < start < np.inf, "positive and finite")
 
     def rise(q: float) -> float:
-        return float(_q_map(np.asarray(q), phi, sigma_w, sigma_b)) - q
+        return float(q_map(q, phi, sigma_w, sigma_b)) - q
 
     first = rise(start)
     # 1e-14 is the quadrature's own error: a smaller rise has no meaning.
@@ -162,7 +151,7 @@ def chi(q: ArrayLike, dphi: Function, sigma_w: float) -> NDArray:
     _check_scales(sigma_w, 0.0)
     # At q = 0 itself every sample would sit on the jump of ReLU's derivative.
     variance = np.maximum(_checked_variance(q), 1e-300)
-    return sigma_w**2 * _mean(lambda z: dphi(z) ** 2, variance)
+    return sigma_w**2 * gaussian_mean(lambda z: dphi(z) ** 2, variance)
 
 
 def chi_at_fixed_point(phi: Function, dphi: Function, sigma_w: float, sigma_b: float) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from itertools import chain, count, islice
 from math import ceil, isfinite, nan
 from typing import Literal, NamedTuple, ParamSpec, cast
 
@@ -10,54 +11,43 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from vglib import backprop
 from vglib.checks import require, whole
 from vglib.data import Dataset
 from vglib.networks import MLP
-from vglib.probe import Loss, Trace, layer_weights, trace
+from vglib.probe import Loss, Trace, trace
 from vglib.results import last, result
 
 Array = NDArray[np.float64]
 P = ParamSpec("P")
+RecordAt = Literal["epochs"] | int | Sequence[int]
 MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
+Optimizer = Literal["sgd"] | MakeOptimizer
+BeforeStep = Callable[[nn.Module], object] | None
 
 
 @result
 class History:
     """What a training showed: one record before it, one at each step asked for, one at its end.
 
-    `steps`, `epochs`, `losses`, `train_accuracy`, `test_accuracy` are (n_records,); `losses` and
+    `steps`, `losses`, `train_accuracy`, `test_accuracy` are (n_records,); `losses` and
     `train_accuracy` are those of the probe batch, and an accuracy is nan where there are no labels
-    to compare with. `traces` holds a `Trace` of the probe batch for each record. `moved` is
-    (n_records, n_layers): ||W_l - W_l at the start|| / ||W_l at the start||, Frobenius norms.
-    `stopped` says in a sentence why the training ended early; None if it did not.
+    to compare with. `traces` holds a `Trace` of the probe batch for each record. `stopped` says in
+    a sentence why the training ended early; None if it did not.
     """
 
     steps: NDArray[np.int64]
-    epochs: Array
     losses: Array
     train_accuracy: Array
     test_accuracy: Array
     traces: tuple[Trace, ...]
-    moved: Array
     stopped: str | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the layers."""
-        return self.traces[0].names
 
     @property
     def log_delta(self) -> Array:
         """ln ||dL/dZ_l|| at each record; shape (n_records, n_layers)."""
         return np.stack([t.log_delta for t in self.traces])
-
-    @property
-    def log_weight_grad(self) -> Array:
-        """ln ||dL/dW_l|| at each record; shape (n_records, n_layers)."""
-        return np.stack([t.log_weight_grad for t in self.traces])
 
 
 def fitting(
@@ -69,12 +59,11 @@ def fitting(
     batch: int = 10,
     epochs: int | None = None,
     steps: int | None = None,
-    optimizer: Literal["sgd"] | MakeOptimizer = "sgd",
-    record_at: Literal["epochs"] | int | Sequence[int] = "epochs",
+    optimizer: Optimizer = "sgd",
+    record_at: RecordAt = "epochs",
     probe_size: int = 1000,
     seed: int = 0,
-    progress: bool = False,
-    before_step: Callable[[nn.Module], object] | None = None,
+    before_step: BeforeStep = None,
 ) -> Iterator["Training"]:
     """Train a network in place, on batches in random order, and record its layers on the way.
 
@@ -90,8 +79,8 @@ def fitting(
     the place for clipping. `seed` sets the order of the batches. Inputs are cast to the network's
     number type.
 
-    `fit` takes the same arguments, shows its progress, and returns the `History`; `fitting` yields
-    the `Training` at its start, at each record and at its end, the same each time, further on.
+    `fit` takes the same arguments and returns the `History`; `fitting` yields the `Training` at its
+    start, at each record and at its end, the same each time, further on.
 
     The training stops at the first loss that is not finite, and at Ctrl-C; `History.stopped` says
     so. Raises ValueError where an argument is out of range or the network has no layer to measure.
@@ -105,42 +94,42 @@ def fitting(
         said = f"There are {len(x)} training inputs and {len(y)} targets"
         raise ValueError(f"{said}; give as many of both.")
     per_epoch = ceil(len(x) / batch)
-    total = _total(epochs, steps, per_epoch)
+    if (epochs is None) == (steps is None):
+        said = "The length of the training is not clear"
+        raise ValueError(f"{said}; give epochs or steps, one of them.")
+    for name, length in (("epochs", epochs), ("steps", steps)):
+        require(name, length, length is None or whole(length, 1), "a whole number from 1 on")
+    total = steps or (epochs or 0) * per_epoch
     wanted = _wanted(record_at, per_epoch, total)
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    if not parameters:
+    if not any(p.requires_grad for p in network.parameters()):
         raise ValueError("The network has no parameter to train; unfreeze one.")
-    training = Training(network, data, loss, probe_size, per_epoch)
+    training = Training(network, data, loss, probe_size)
     training.record()
     yield training
 
-    step, end = _stepper(network, parameters, loss, (x, y), lr, optimizer, before_step)
-    # The delay keeps a short training from flashing a bar.
-    with tqdm(total=total, disable=not progress, leave=False, delay=1, unit="step") as bar:
-        try:
-            for rows in _batches(len(x), batch, total, seed):
-                value = step(rows)
-                if not isfinite(value):
-                    training.broke(x[rows], y[rows], value)
-                    break
-                training.step += 1
-                bar.update()
-                if training.step in wanted:
-                    training.record()
-                    if training.step < total:
-                        yield training
-            training.record()
-        except KeyboardInterrupt:
-            training.stopped = f"The training was interrupted after step {training.step}."
-        finally:
-            end()
+    step, end = _stepper(training, x, y, lr, optimizer, before_step)
+    try:
+        for rows in _batches(len(x), batch, total, seed):
+            value = step(rows)
+            if not isfinite(value):
+                training.broke(x[rows], y[rows], value)
+                break
+            training.step += 1
+            if training.step in wanted:
+                training.record()
+                if training.step < total:
+                    yield training
+        training.record()
+    except KeyboardInterrupt:
+        training.stopped = f"The training was interrupted after step {training.step}."
+    finally:
+        end()
     yield training
 
 
 def _to_the_end(watched: Callable[P, Iterator["Training"]]) -> Callable[P, History]:
     @wraps(watched)
     def train(*arguments: P.args, **options: P.kwargs) -> History:
-        options.setdefault("progress", True)
         return last(watched(*arguments, **options)).history()
 
     return train
@@ -169,24 +158,17 @@ class _Record(NamedTuple):
     train_accuracy: float
     test_accuracy: float
     trace: Trace
-    moved: Array
 
 
 class Training:
-    """A training under way: `step` steps are taken; `history()` is what it has shown so far.
+    """A training under way: `step` steps are taken; `history()` is what it has shown so far."""
 
-    It measures the network without a trace of having done so.
-    """
-
-    def __init__(
-        self, network: nn.Module, data: Dataset, loss: Loss, probe_size: int, per_epoch: int
-    ) -> None:
-        self.network, self.loss, self.per_epoch = network, loss, per_epoch
+    def __init__(self, network: nn.Module, data: Dataset, loss: Loss, probe_size: int) -> None:
+        self.network, self.loss = network, loss
         self.step = 0
         self.stopped: str | None = None
         self.probe = _cast(data.x_train[:probe_size], network), data.y_train[:probe_size]
         self.test = _cast(data.x_test, network), data.y_test
-        self.start = {n: w.detach().clone() for n, w in layer_weights(network).items()}
         self.records: list[_Record] = []
 
     def record(self) -> None:
@@ -199,24 +181,28 @@ class Training:
         with _undisturbed(self.network):
             self.network.eval()
             train, test = (_accuracy(self.network, *pair) for pair in (self.probe, self.test))
-        self.records.append(_Record(self.step, train, test, seen, self._moved(seen.names)))
-
-    def _moved(self, names: Sequence[str]) -> Array:
-        now = layer_weights(self.network)
-        change = {name: _relative_change(now[name], w) for name, w in self.start.items()}
-        # A layer called twice has two entries in the trace, "name" and "name (call 2)".
-        return np.array([change[name.partition(" (call ")[0]] for name in names])
+        self.records.append(_Record(self.step, train, test, seen))
 
     def broke(self, x: Tensor, y: Tensor, value: float) -> None:
         """Note that the loss of this batch is not finite, and where that came from."""
-        self.stopped = _why_not_finite(self.network, x, y, self.loss, self.step, value)
+        with _undisturbed(self.network):
+            seen = trace(self.network, x, y, self.loss)
+        sizes = zip(seen.names, seen.weight_norm, strict=True)
+        broken = [name for name, size in sizes if not isfinite(size)]
+        where = "the signal and the weights of every layer are still finite"
+        if seen.overflow_layer is not None:
+            name = seen.names[seen.overflow_layer - 1]
+            where = f"layer {name} is the first whose pre-activation is not finite"
+        elif broken:
+            where = f"layer {broken[0]} is the first whose weights are not finite"
+        self.stopped = f"The loss was {value} after step {self.step}: {where}."
 
     def history(self) -> History:
         """Return what the records show so far."""
-        made, train, test, traces, moved = zip(*self.records, strict=True)
-        steps, losses = np.array(made), np.array([seen.loss for seen in traces])
-        epochs, accuracies = steps / self.per_epoch, (np.array(train), np.array(test))
-        return History(steps, epochs, losses, *accuracies, traces, np.stack(moved), self.stopped)
+        made, train, test, traces = zip(*self.records, strict=True)
+        losses = np.array([seen.loss for seen in traces])
+        accuracies = np.array(train), np.array(test)
+        return History(np.array(made), losses, *accuracies, traces, self.stopped)
 
 
 @contextmanager
@@ -243,28 +229,6 @@ def _accuracy(network: nn.Module, x: Tensor, y: Tensor) -> float:
     return float((output.argmax(1) == y).double().mean()) if classes else nan
 
 
-@torch.no_grad()
-def _relative_change(weight: Tensor, start: Tensor) -> float:
-    norms = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in (weight - start, start)]
-    return float(norms[0] / norms[1])
-
-
-def _why_not_finite(
-    network: nn.Module, x: Tensor, y: Tensor, loss: Loss, step: int, value: float
-) -> str:
-    with _undisturbed(network):
-        seen = trace(network, x, y, loss)
-    broken = [name for name, w in layer_weights(network).items() if not w.isfinite().all()]
-    if seen.overflow_layer is not None:
-        name = seen.names[seen.overflow_layer - 1]
-        where = f"layer {name} is the first whose pre-activation is not finite"
-    elif broken:
-        where = f"layer {broken[0]} is the first whose weights are not finite"
-    else:
-        where = "the signal and the weights of every layer are still finite"
-    return f"The loss was {value} after step {step}: {where}."
-
-
 def _cast(tensor: Tensor, network: nn.Module) -> Tensor:
     kinds = (p.dtype for p in network.parameters() if p.is_floating_point())
     return tensor.to(next(kinds, tensor.dtype)) if tensor.is_floating_point() else tensor
@@ -273,29 +237,19 @@ def _cast(tensor: Tensor, network: nn.Module) -> Tensor:
 def _batches(n: int, batch: int, total: int, seed: int) -> Iterator[Tensor]:
     """Yield the row numbers of `total` batches, a new permutation of all rows for each epoch."""
     generator = torch.Generator().manual_seed(int(seed))
-    done = 0
-    while True:
-        for rows in torch.randperm(n, generator=generator).split(batch):
-            if done == total:
-                return
-            yield rows
-            done += 1
+    orders = (torch.randperm(n, generator=generator) for _ in count())
+    return islice(chain.from_iterable(order.split(batch) for order in orders), total)
 
 
 def _stepper(
-    network: nn.Module,
-    parameters: list[nn.Parameter],
-    loss: Loss,
-    data: tuple[Tensor, Tensor],
-    lr: float,
-    optimizer: Literal["sgd"] | MakeOptimizer,
-    before_step: Callable[[nn.Module], object] | None,
+    now: Training, x: Tensor, y: Tensor, lr: float, optimizer: Optimizer, before_step: BeforeStep
 ) -> tuple[Callable[[Tensor], float], Callable[[], None]]:
     """Return a function that takes a step on a batch's rows and gives its loss, and one to end."""
     if not callable(optimizer):
         known = "'sgd' or a function of (parameters, lr)"
         require("optimizer", optimizer, optimizer == "sgd", known)
-    x, y = data
+    network, loss = now.network, now.loss
+    parameters = [p for p in network.parameters() if p.requires_grad]
     # Whoever looks at gradients before a step may keep them, and `Flat` writes on its own anew.
     if before_step is None and backprop.written_out(network, x, y, loss):
         flat = backprop.Flat(cast(MLP, network), loss, apart=callable(optimizer))
@@ -338,23 +292,10 @@ def _stepper(
     return step, end
 
 
-def _total(epochs: int | None, steps: int | None, per_epoch: int) -> int:
-    if epochs is None and steps is not None:
-        require("steps", steps, whole(steps, 1), "a whole number from 1 on")
-        return steps
-    if steps is None and epochs is not None:
-        require("epochs", epochs, whole(epochs, 1), "a whole number from 1 on")
-        return epochs * per_epoch
-    raise ValueError("The length of the training is not clear; give epochs or steps, one of them.")
-
-
-def _wanted(
-    record_at: Literal["epochs"] | int | Sequence[int], per_epoch: int, total: int
-) -> Container[int]:
-    if isinstance(record_at, str) and record_at == "epochs":
-        return range(per_epoch, total + 1, per_epoch)
-    if isinstance(record_at, int) and record_at >= 1:
-        return range(record_at, total + 1, record_at)
+def _wanted(record_at: RecordAt, per_epoch: int, total: int) -> Container[int]:
+    every = per_epoch if isinstance(record_at, str) and record_at == "epochs" else record_at
+    if isinstance(every, int) and every >= 1:
+        return range(every, total + 1, every)
     steps = frozenset([-1])
     if isinstance(record_at, Sequence | np.ndarray) and not isinstance(record_at, str):
         steps = frozenset(record_at)

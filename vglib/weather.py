@@ -21,8 +21,7 @@ def fair_weather() -> Iterator[None]:
     only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
     with ExitStack() as stack:
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("default")
+        stack.enter_context(warnings.catch_warnings(action="default"))
         warnings.simplefilter("ignore", DeprecationWarning)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())

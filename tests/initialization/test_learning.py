@@ -43,7 +43,6 @@ def test_each_net_of_a_race_learns_as_it_does_alone():
             batch=64,
             epochs=2,
             seed=1,
-            progress=False,
         )
         np.testing.assert_array_equal(curve, history.test_accuracy)
 

@@ -213,7 +213,6 @@ def test_the_measures_in_a_step_are_torchs():
         record_at=3,
         probe_size=tm.PROBE,
         seed=2,
-        progress=False,
         before_step=lambda n: torch.nn.utils.clip_grad_norm_(n.parameters(), 1.0),
     )
     np.testing.assert_allclose(found.log_delta, seen.log_delta, rtol=1e-4)

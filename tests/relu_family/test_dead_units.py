@@ -122,7 +122,6 @@ def test_the_training_is_autograds(optimizer, rule):
         record_at=600,
         seed=1,
         before_step=lambda network: None,
-        progress=False,
     )
     end = last(dying(0.003, optimizer, seed=1))
     assert end.test_accuracy[-1] == by_autograd.test_accuracy[-1]

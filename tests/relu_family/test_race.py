@@ -66,7 +66,6 @@ def test_nets_that_race_side_by_side_train_as_alone():
                 batch=10,
                 epochs=2,
                 seed=seed,
-                progress=False,
             )
             np.testing.assert_array_equal(together.curves[name][row], alone.test_accuracy)
 

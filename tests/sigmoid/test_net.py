@@ -70,7 +70,7 @@ def test_it_trains_as_with_fit(kind):
     options = {"lr": 0.5, "batch": 64, "steps": 40, "seed": 2}
     taken = list(descend(ours.parameters, ours.gradient, every=15, **options))
     assert taken == [0, 15, 30, 40]
-    fit(theirs, data, loss=cross_entropy, record_at=[40], progress=False, **options)
+    fit(theirs, data, loss=cross_entropy, record_at=[40], **options)
     theirs.eval()
     with torch.no_grad():
         wanted = theirs(data.x_test)

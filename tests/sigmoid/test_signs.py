@@ -80,7 +80,7 @@ def test_the_nets_train_as_with_fit_and_go_on_where_they_were():
         for net, name in zip(trained, NETS, strict=True):
             alone = mlp(DEPTH, WIDTH, activation=name, init="1/fan_in", seed=3)
             options = {"batch": 10, "steps": steps, "record_at": [steps], "seed": 3}
-            fit(alone, digits(), loss=cross_entropy, lr=0.1, progress=False, **options)
+            fit(alone, digits(), loss=cross_entropy, lr=0.1, **options)
             for ours, theirs in zip(net.parameters(), alone.parameters(), strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 

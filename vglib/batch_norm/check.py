@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 
-_guess = partial(ChoiceExercise, task="choose A, B or C.", options=("A", "B", "C"), correct="C")
+_guess = partial(ChoiceExercise, correct="C")
 
 guess_explosion = _guess(
     "my_guess",
@@ -128,10 +128,7 @@ layers_to_thousand = NumberExercise(
     praise="about 36 layers for each factor of a thousand.",
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
+flaw = first_mistake(
     correct=3,
     why={
         1: "that is what batch norm computes, in training, up to eps.",

@@ -5,6 +5,3 @@ from vglib.batch_norm.first_steps import first_steps, likeness
 from vglib.batch_norm.fresh_nets import factors, layer_factor, wide_factor
 from vglib.batch_norm.layers import images
 from vglib.batch_norm.normed_net import build
-
-__all__ = ["PLACE_NAMES", "build", "factors", "first_steps", "folding_error", "images"]
-__all__ += ["layer_factor", "likeness", "place_accuracy", "prediction_times", "wide_factor"]

@@ -7,12 +7,10 @@ from scipy.special import expit
 
 from vglib.chain_rule.chain import SIGMOID
 from vglib.chain_rule.width import critical_width
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 
 typical = ChoiceExercise(
     "typical",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="B",
     why={
         "A": "|w| < 1 has probability 0.68 only: some factors do exceed 1/4.",
@@ -90,10 +88,7 @@ layer_delta = FunctionExercise(
     praise="diag(phi'(z)) W^T delta, without building the diagonal matrix.",
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
+flaw = first_mistake(
     correct=2,
     why={
         1: "this is so: s' has its maximum 1/4 at z = 0.",

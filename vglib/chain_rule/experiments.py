@@ -2,5 +2,3 @@
 
 from vglib.chain_rule.differences import forward_passes, timed_gradients
 from vglib.chain_rule.width import unscaled_chi
-
-__all__ = ["forward_passes", "timed_gradients", "unscaled_chi"]

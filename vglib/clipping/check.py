@@ -5,12 +5,10 @@ from math import hypot, log
 import numpy as np
 
 from vglib.clipping.rules import by_norm
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 
 guess_cliff = ChoiceExercise(
     "my_cliff",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="C",
     why={
         "A": "a fixed step size turns a huge gradient into a huge step, so it does not slide.",
@@ -22,8 +20,6 @@ guess_cliff = ChoiceExercise(
 
 guess_decay = ChoiceExercise(
     "my_decay",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="C",
     why={
         "A": "0.01 takes one ten-thousandth off a weight in each step; that is far too slow.",
@@ -95,10 +91,7 @@ soft = FunctionExercise(
     praise="small weights become exactly 0, which L2 never does.",
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
+flaw = first_mistake(
     correct=4,
     why={
         1: "right: the factor min(1, c/‖g‖) is positive.",

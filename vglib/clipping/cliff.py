@@ -49,11 +49,6 @@ def wall_gradient(w: float, steps: int) -> float:
     return total + log(0.25 * 2 * (TARGET - START) * hypot(1, 0.5))
 
 
-def measured_wall(w: float, steps: int) -> float:
-    """Return ln |grad L| at b = -w/2, where the theory is `wall_gradient`."""
-    return log(float(np.linalg.norm(unit(w, -w / 2, steps)[1:])))
-
-
 def wall_curvature(w: float, steps: int) -> float:
     """Return ln of the second derivative of L at b = -w/2, along the gradient.
 

@@ -125,5 +125,5 @@ def deep_sigmoid_accuracy(clip: float, seed: int, lr: float = 0.2) -> float:
     network = mlp(20, 30, init="1/fan_in", seed=seed)
     plan: dict[str, Any] = {"loss": cross_entropy, "lr": lr, "batch": 64, "steps": 150}
     plan |= {"before_step": lambda net: clip_grad_norm_(net.parameters(), clip), "seed": seed}
-    history = fit(network, digits(), record_at=[150], probe_size=10, progress=False, **plan)
+    history = fit(network, digits(), record_at=[150], probe_size=10, **plan)
     return float(history.test_accuracy[-1])

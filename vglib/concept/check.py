@@ -4,7 +4,7 @@ import numpy as np
 from numpy.linalg import norm
 
 from vglib.concept.speed import factor_nielsen
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 
 largest_step = FunctionExercise(
     "largest_step",
@@ -20,8 +20,6 @@ largest_step = FunctionExercise(
 
 fastest = ChoiceExercise(
     "fastest",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="B",
     why={
         "A": "layer 1 is farthest from the error; look at the lab.",
@@ -75,8 +73,6 @@ moved = FunctionExercise(
 
 forward = ChoiceExercise(
     "forward",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="C",
     why={
         "A": "what multiplies the gradient on its way back multiplies the differences forward.",
@@ -88,7 +84,6 @@ forward = ChoiceExercise(
 learns = ChoiceExercise(
     "learns",
     "choose A, B, C or D.",
-    options=("A", "B", "C", "D"),
     correct="D",
     why={
         "A": "all three remedies work; try the presets.",
@@ -100,10 +95,7 @@ learns = ChoiceExercise(
     },
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
+flaw = first_mistake(
     correct=3,
     why={
         1: "this is measured, and theory says it too.",

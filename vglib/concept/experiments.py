@@ -10,6 +10,3 @@ from vglib.concept.speed import (
     sigmoid_net,
 )
 from vglib.concept.surface import surface_data
-
-__all__ = ["NIELSEN", "chi_nielsen", "factor_nielsen", "learning_speed", "median_ratio"]
-__all__ += ["one_path", "sigmoid_net", "surface_data", "train"]

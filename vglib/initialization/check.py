@@ -3,14 +3,12 @@
 from math import log, sqrt
 
 from vglib.activations import get_activation
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 from vglib.initialization.mean_field import depth_scale
 from vglib.theory import chi_at_fixed_point
 
 guess = ChoiceExercise(
     "my_guess",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="C",
     why={
         "A": "that would be a loss of about 1% per layer; torch's default loses five sixths.",
@@ -111,10 +109,7 @@ layers_until = FunctionExercise(
     praise="a logarithm: the exponential reaches any limit, and soon.",
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
+flaw = first_mistake(
     correct=3,
     why={
         1: "this is He's condition, and χ = 1; the lab confirms it.",

@@ -8,6 +8,3 @@ from vglib.initialization.isometry import (
 from vglib.initialization.mean_field import c_map, pair_mean
 from vglib.initialization.phases import phase_point
 from vglib.initialization.variance import layer_factors
-
-__all__ = ["c_map", "gaussian_product_edge", "layer_factors", "log_singular_values"]
-__all__ += ["pair_mean", "phase_point", "singular_values"]

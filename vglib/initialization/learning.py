@@ -165,9 +165,7 @@ def change_of_flow(lr: float, seed: int = 0) -> float:
     10 layers of 50 units, Glorot's start, cross-entropy, SGD, batches of 32.
     """
     net = mlp(10, 50, activation="tanh", init="glorot", seed=seed)
-    history = fit(
-        net, digits(), loss=cross_entropy, lr=lr, batch=32, steps=200, seed=seed, progress=False
-    )
+    history = fit(net, digits(), loss=cross_entropy, lr=lr, batch=32, steps=200, seed=seed)
     ratios = history.log_delta[:, 0] - history.log_delta[:, 9]
     return float(ratios[-1] - ratios[0])
 

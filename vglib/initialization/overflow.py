@@ -26,15 +26,13 @@ WIDTH = 128
 class Overflow:
     """The largest |z| in each layer of one ReLU net in four number formats, until each gives up.
 
-    `log_largest[name]`: its ln, (layers before overflow,); `inf_layer`, `nan_layer`: the first
-    layer with an infinity and with a NaN, None if there is none in the `layers` so far;
-    `predicted`: the layer at which theory says that the largest |z| passes the format's largest
-    number.
+    `log_largest[name]`: its ln, (layers before overflow,); `inf_layer`: the first layer with an
+    infinity, None if there is none in the `layers` so far; `predicted`: the layer at which theory
+    says that the largest |z| passes the format's largest number.
     """
 
     log_largest: Mapping[str, Array]
     inf_layer: Mapping[str, int | None]
-    nan_layer: Mapping[str, int | None]
     predicted: Mapping[str, int]
     theory: Array
     layers: int
@@ -81,7 +79,7 @@ def overflowing(
     signal = {name: inputs.to(kind) for name, kind in kinds.items() if name != "float64"}
     sizes: dict[str, list[float]] = {name: [] for name in kinds}
     first_inf: dict[str, int | None] = dict.fromkeys(kinds)
-    first_nan: dict[str, int | None] = dict.fromkeys(kinds)
+    broken: set[str] = set()
     predicted = {
         name: overflow_layer(torch.finfo(kind).max, weight_scale, WIDTH)
         for name, kind in kinds.items()
@@ -91,10 +89,10 @@ def overflowing(
     def so_far(layers: int) -> Overflow:
         line = first + slope * np.arange(float(max(map(len, sizes.values()))))
         seen = {name: np.array(size) for name, size in sizes.items()}
-        return Overflow(seen, dict(first_inf), dict(first_nan), predicted, line, layers)
+        return Overflow(seen, dict(first_inf), predicted, line, layers)
 
     for number in range(1, MOST_LAYERS + 1):
-        going = [name for name in kinds if first_nan[name] is None]
+        going = [name for name in kinds if name not in broken]
         layer = walk.first(number)[-1]
         scaled = layer.log_largest + number * growth
         if "float64" in going and "float64" not in signal:
@@ -114,9 +112,9 @@ def overflowing(
             elif first_inf[name] is None:
                 first_inf[name] = number
             if isnan(largest):
-                first_nan[name] = number
+                broken.add(name)
             signal[name] = torch.relu(z)
-        over = None not in first_nan.values()
+        over = len(broken) == len(kinds)
         if over or number % 20 == 0:
             yield so_far(number)
         if over:

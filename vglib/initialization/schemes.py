@@ -1,6 +1,7 @@
 """What chapter 05 compares: ways to start, activations, and the critical point of each."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import sqrt
 
 import torch
@@ -15,20 +16,18 @@ SMALL_Q, LARGE_Q = 1e-6, 1e6
 CRITICAL = {"identity": (1.0, 0.0), "tanh": (sqrt(1.05), sqrt(2.01e-5)), "relu": (sqrt(2.0), 0.0)}
 
 
-def _uniform(name: str, bound_square: str) -> Initialization:
+def _uniform(name: str) -> Initialization:
     """Return the uniform distribution with the variance of a normal scheme of the catalogue."""
-    normal = INITIALIZATIONS[name]
-    latex = rf"W \sim U(\pm\sqrt{{{bound_square}}})"
-    return Initialization(f"{name} uniform", "uniform", normal.variance, latex, normal.source)
+    return replace(INITIALIZATIONS[name], name=f"{name} uniform", distribution="uniform")
 
 
 SCHEMES: Mapping[str, Initialization] = {
     "torch default": INITIALIZATIONS["torch"],
     "LeCun uniform": INITIALIZATIONS["lecun"],
     "Glorot normal": INITIALIZATIONS["glorot"],
-    "Glorot uniform": _uniform("glorot", "6/(n_{in}+n_{out})"),
+    "Glorot uniform": _uniform("glorot"),
     "He normal": INITIALIZATIONS["he"],
-    "He uniform": _uniform("he", "6/n_{in}"),
+    "He uniform": _uniform("he"),
     "orthogonal": INITIALIZATIONS["orthogonal"],
     "N(0, 1)": INITIALIZATIONS["normal"],
 }

@@ -80,7 +80,7 @@ class Lab(_OnPage):
         self.presets = dict(presets or {})
         for name, preset in self.presets.items():
             for key, value in preset.items():
-                self._check_name(key, f"preset {name!r}")
+                one_of(f"control for preset {name!r}", key, controls)
                 controls[key].clean(value)
         self.start: dict[str, Any] = {k: c.clean(c.value) for k, c in controls.items()}
         self.values = dict(self.start)
@@ -110,7 +110,7 @@ class Lab(_OnPage):
         experiment raises; controls and figure then stay as they were.
         """
         for name in values:
-            self._check_name(name, "set")
+            one_of("control", name, self.controls)
         new = self.values | {k: self.controls[k].clean(v) for k, v in values.items()}
         self._show(new)
         return self
@@ -129,9 +129,7 @@ class Lab(_OnPage):
         name = f"held: {self._label()}"
         kinds = ("scatter", figures.MEASURED)
         held = [t for t in self._drawn.data if (t["type"], t.get("meta")) == kinds]
-        self._ghosts = [_ghost(trace, name) for trace in held]
-        for number, ghost in enumerate(self._ghosts):
-            ghost["showlegend"] = number == 0
+        self._ghosts = [_ghost(trace, name, number == 0) for number, trace in enumerate(held)]
         self._redraw()
         return self
 
@@ -149,14 +147,7 @@ class Lab(_OnPage):
 
     def reset(self) -> Self:
         """Go back to the start: first values, no ghost, theory shown, nothing zoomed."""
-        before = self._ghosts, self._theory
-        self._ghosts, self._theory = [], True
-        self._resets += 1
-        try:
-            self._show(self.start)
-        except BaseException:
-            self._ghosts, self._theory = before
-            raise
+        self._show(self.start, afresh=True)
         with self._silence():
             self._preset_box.value = _CUSTOM
             self._theory_box.value = True
@@ -164,12 +155,6 @@ class Lab(_OnPage):
 
     def __repr__(self) -> str:
         return f"Lab({self._label(name_all=True)}): {self.verdict}"
-
-    def _check_name(self, name: str, where: str) -> None:
-        if name not in self.controls:
-            raise ValueError(
-                f"{where}: the lab has no control {name!r}; it has {', '.join(self.controls)}."
-            )
 
     def _label(self, name_all: bool = False) -> str:
         always = self.values if name_all else ("depth", "weight_scale")
@@ -190,18 +175,17 @@ class Lab(_OnPage):
         )
         self._theory_box.observe(self._on_theory, "value")
         self.widgets = self._inputs | {"preset": self._preset_box, "theory": self._theory_box}
-        buttons = [
-            self._button("Hold", "Keep the present curve as a ghost to compare with.", self.hold),
-            self._button("Reset", "Go back to the start.", self.reset),
-        ]
-        if "seed" in self.controls:
-            buttons.insert(1, self._button("Reseed", "Draw new random weights.", self.reseed))
-        if self._score:
-            buttons.append(self._button("Register", "Put this try on the score.", self.register))
         has_theory = any(t.get("meta") == figures.THEORY for t in self._drawn.data)
+        hold = "Keep the present curve as a ghost to compare with."
+        buttons = (
+            (True, "Hold", hold, self.hold),
+            ("seed" in self.controls, "Reseed", "Draw new random weights.", self.reseed),
+            (True, "Reset", "Go back to the start.", self.reset),
+            (self._score, "Register", "Put this try on the score.", self.register),
+        )
         tools = [
             *([self._preset_box] if self.presets else []),
-            *buttons,
+            *(self._button(name, tip, act) for wanted, name, tip, act in buttons if wanted),
             *([self._theory_box] if has_theory else []),
         ]
         self._score_line = widgets.HTML()
@@ -237,7 +221,7 @@ class Lab(_OnPage):
         if not self._quiet:
             self._redraw()
 
-    def _show(self, values: Mapping[str, Any]) -> None:
+    def _show(self, values: Mapping[str, Any], *, afresh: bool = False) -> None:
         """Compute and draw; where that fails, show again what was shown before."""
         before = self._view.drawing
         try:
@@ -251,6 +235,8 @@ class Lab(_OnPage):
                 self._view.show(before, self.verdict)
             raise
         self.result, self.values, self._drawn = result, dict(values), drawn
+        if afresh:
+            self._ghosts, self._theory, self._resets = [], True, self._resets + 1
         with self._silence():
             for name, widget in self._inputs.items():
                 controls.put(widget, values[name])
@@ -329,13 +315,14 @@ def _box(*rows: Sequence[widgets.Widget]) -> widgets.VBox:
     return box
 
 
-def _ghost(trace: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _ghost(trace: Mapping[str, Any], name: str, named: bool) -> dict[str, Any]:
     kept = {k: trace[k] for k in ("type", "x", "y", "xaxis", "yaxis")}
     return kept | {
         "mode": "lines",
         "line": {"color": figures.GREY, "width": 2, "dash": "dot"},
         "name": name,
         "legendgroup": "held",
+        "showlegend": named,
         "meta": figures.GHOST,
         "hoverinfo": "skip",
     }

@@ -66,13 +66,7 @@ def seed(value: int = 0) -> Control:
 
 def ladder(label: str, value: int, stops: Sequence[int], tooltip: str) -> Control:
     """Make a slider over whole numbers that shows some of them and takes any between the ends."""
-
-    def clean(new: Any) -> int:
-        known = _whole(new) and stops[0] <= new <= stops[-1]
-        require(label, new, known, f"a whole number from {stops[0]} to {stops[-1]}")
-        return int(new)
-
-    return Control(value, _stepped(label, value, stops, tooltip), clean, (stops[0], stops[-1]))
+    return _slider(label, value, stops, tooltip, whole=True)
 
 
 def slider(
@@ -98,27 +92,25 @@ def slider(
     return _slider(label, value, stops, tooltip)
 
 
-def _slider(label: str, value: float, stops: Sequence[float], tooltip: str) -> Control:
+def _slider(
+    label: str, value: float, stops: Sequence[float], tooltip: str, whole: bool = False
+) -> Control:
     low, high = stops[0], stops[-1]
-    slack = 1e-9 * max(abs(low), abs(high))
+    slack = 0 if whole else 1e-9 * max(abs(low), abs(high))
+    fits, kind, noun = (_whole, int, "whole number") if whole else (_number, float, "number")
 
     def clean(new: Any) -> float:
-        known = _number(new) and low - slack <= new <= high + slack
-        require(label, new, known, f"a number from {low:g} to {high:g}")
-        return float(min(max(new, low), high))
+        known = fits(new) and low - slack <= new <= high + slack
+        require(label, new, known, f"a {noun} from {low:g} to {high:g}")
+        return kind(min(max(new, low), high))
 
-    return Control(value, _stepped(label, value, stops, tooltip), clean, (low, high))
-
-
-def _stepped(
-    label: str, value: float, stops: Sequence[float], tooltip: str
-) -> Callable[[], widgets.Widget]:
     # ipywidgets' number sliders move a value to their own grid as soon as they are shown, so that
     # a lab set to 10.15 would show another number; a slider over a list of stops does not.
     options = _options([*stops, value])
     shape = {"layout": {"flex": "1 1 290px", "max_width": "420px"}}
     appearance = look(label, tooltip) | shape
-    return lambda: widgets.SelectionSlider(options=options, value=value, **appearance)
+    make = partial(widgets.SelectionSlider, options=options, value=value, **appearance)
+    return Control(value, make, clean, (low, high))
 
 
 def choice(label: str, value: str, options: Sequence[str], tooltip: str) -> Control:

@@ -44,9 +44,8 @@ class Page(anywidget.AnyWidget):
 class Figure(anywidget.AnyWidget):
     """A drawing on the page with its words; `show` sends what differs from the last, and no more.
 
-    What changes goes as one message with all its numbers in one block of bytes. The trait `state`
-    is the whole of it, as it is at the moment when a page asks: a page that is loaded anew, or that
-    has missed a message, since each has its number.
+    The trait `state` is the whole of it, as it is at the moment when a page asks: a page that is
+    loaded anew, or that has missed a message, since each has its number.
     """
 
     _esm = (HERE / "figure.js").read_text(encoding="utf-8")
@@ -131,7 +130,7 @@ class Numbers:
     """The arrays of a description in one block of float64; each leaves its place and its shape."""
 
     def __init__(self) -> None:
-        self._parts: list[np.ndarray] = []
+        self._parts: list[bytes] = []
         self._length = 0
 
     def pack(self, value: Any) -> Any:
@@ -139,7 +138,7 @@ class Numbers:
         if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.ndim:
             part = np.ascontiguousarray(value, dtype="<f8")
             place = [self._length, list(part.shape)]
-            self._parts.append(part.ravel())
+            self._parts.append(part.tobytes())
             self._length += part.size
             return {"numbers": place}
         if isinstance(value, np.ndarray | np.generic):
@@ -153,8 +152,7 @@ class Numbers:
 
     def bytes(self) -> memoryview:
         """Return the block."""
-        whole = np.concatenate(self._parts) if self._parts else np.empty(0)
-        return memoryview(whole.tobytes())
+        return memoryview(b"".join(self._parts))
 
 
 def close(box: widgets.Widget) -> None:

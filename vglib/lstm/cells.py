@@ -227,7 +227,7 @@ def log_stretch(seen: Run, start: str) -> dict[str, Array]:
     back = Scaled(np.zeros((2, *probes.shape)), -log_norm(probes))
     back.unit["hc".index(start)] = probes
     for t in reversed(range(length + 1)):
-        back = back.tame()
+        back, _ = back.measured()
         dh, dc = back.unit
         if t:
             dc = arriving(seen.cell, seen.steps[t - 1], dh, dc)

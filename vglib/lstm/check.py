@@ -2,12 +2,10 @@
 
 from math import log, prod
 
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 
 guess_rho = ChoiceExercise(
     "my_share",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="B",
     why={
         "A": "that is one step: 0.9 is paid at each of the hundred.",
@@ -38,10 +36,7 @@ bptt = FunctionExercise(
     praise="one term for each use of w: this is all that is new in backpropagation through time.",
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
+flaw = first_mistake(
     correct=3,
     why={
         1: "with a factor below 1 a step this is so.",
@@ -54,8 +49,6 @@ flaw = ChoiceExercise(
 
 guess_cell = ChoiceExercise(
     "my_gradient",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="C",
     why={
         "A": "it would be, if f were 1; with bias 0 the forget gate stands at about 1/2.",

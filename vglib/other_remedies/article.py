@@ -37,8 +37,8 @@ def l2_spread(decay: float, seed: int, steps: int = 3000) -> float:
 def _trained(
     net: nn.Module, data: Dataset, loss: Loss, lr: float, steps: int, seed: int, **options: Any
 ) -> History:
-    quiet = {"record_at": [], "progress": False, **options}
-    return fit(net, data, loss=loss, lr=lr, steps=steps, seed=seed, **quiet)
+    options = {"record_at": [], **options}
+    return fit(net, data, loss=loss, lr=lr, steps=steps, seed=seed, **options)
 
 
 @one_thread()

@@ -13,16 +13,13 @@ from vglib.other_remedies.bowl import bowl_hessian
 Array = np.ndarray
 
 
-def _choice(name: str, task: str, correct: str | int, why: Any) -> ChoiceExercise:
-    return ChoiceExercise(name, task, options=tuple(why), correct=correct, why=why)
-
-
 def _guess(name: str, correct: str, **why: str) -> ChoiceExercise:
-    return _choice(name, "choose A, B or C.", correct, why)
+    return ChoiceExercise(name, correct=correct, why=why)
 
 
 def _flaw(name: str, correct: int, *why: str) -> ChoiceExercise:
-    return _choice(name, "name the line with the first mistake.", correct, dict(enumerate(why, 1)))
+    task, by_line = "name the line with the first mistake.", dict(enumerate(why, 1))
+    return ChoiceExercise(name, task, correct=correct, why=by_line)
 
 
 def _whole(generator: np.random.Generator, *shapes: Any) -> tuple[Array, ...]:

@@ -2,5 +2,3 @@
 
 from vglib.other_remedies.capsules import capsule_training
 from vglib.other_remedies.reach import patience, widened
-
-__all__ = ["capsule_training", "patience", "widened"]

@@ -47,7 +47,6 @@ class Updates:
     """
 
     optimiser: str
-    lr: float
     depth: int
     log_gradient: Array
     log_update: Array
@@ -121,4 +120,4 @@ def updates(
         first = lr if optimiser == "Adam" else 10 * lr
         with np.errstate(divide="ignore"):
             log_theory = log(first) + np.log([np.count_nonzero(g) for g in by_weights]) / 2
-    return Updates(optimiser, lr, depth, log_gradient, log_update, log_theory, start)
+    return Updates(optimiser, depth, log_gradient, log_update, log_theory, start)

@@ -7,12 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 
 guess = ChoiceExercise(
     "my_guess",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="B",
     why={
         "A": "a path of slope 1 keeps the gradient, but half of the paths are shut in each layer.",
@@ -56,10 +54,7 @@ inner = FunctionExercise(
     praise="the same number as the sum of delta * (h @ W.T), and the h @ W.T is z.",
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
+flaw = first_mistake(
     correct=3,
     why={
         1: "this is what the lab measures, with torch's scale and no biases.",

@@ -5,6 +5,3 @@ from vglib.relu_family.dead_units import dead_share, off_at_start
 from vglib.relu_family.gauges import train_deep
 from vglib.relu_family.portrait import FAMILY, face, milliseconds
 from vglib.relu_family.race import race
-
-__all__ = ["FAMILY", "born_dead", "dead_share", "face", "milliseconds", "off_at_start"]
-__all__ += ["race", "train_deep"]

@@ -201,4 +201,4 @@ def train_deep(
     network = mlp(depth, 100, activation="relu", init=init, bias_scale=bias_scale, seed=seed)
     network.biases.requires_grad_(biases)
     course: dict[str, Any] = {"batch": 50, "epochs": epochs, "probe_size": 10, "seed": seed}
-    return fit(network, digits(), loss=cross_entropy, lr=lr, progress=False, **course)
+    return fit(network, digits(), loss=cross_entropy, lr=lr, **course)

@@ -4,13 +4,11 @@ from math import exp
 
 import numpy as np
 
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 from vglib.residuals.stack import Array
 
 guess_growth = ChoiceExercise(
     "my_growth",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="C",
     why={
         "A": "the skip alone would leave it as it is, but the branches add to it.",
@@ -21,8 +19,6 @@ guess_growth = ChoiceExercise(
 
 guess_cure = ChoiceExercise(
     "my_cure",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="A",
     why={
         "A": "it shortens each step, and from a loss in the ten thousands a hundredth is a short "
@@ -102,10 +98,7 @@ carried = NumberExercise(
     praise="three millionths: a skip that is not exactly 1 vanishes with depth after all.",
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4, 5),
+flaw = first_mistake(
     correct=4,
     why={
         1: "that is the chain rule of a block whose sum goes on as it is.",

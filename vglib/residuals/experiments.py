@@ -5,6 +5,3 @@ from vglib.residuals.flow import flow
 from vglib.residuals.growth import power_law
 from vglib.residuals.shattering import gradient_correlation, shattered
 from vglib.residuals.shortcuts import head_accuracies
-
-__all__ = ["CURES", "RACERS", "cured", "degradation", "flow", "gradient_correlation"]
-__all__ += ["head_accuracies", "power_law", "shattered", "train_deep"]

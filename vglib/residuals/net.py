@@ -87,8 +87,8 @@ class Training:
     """What a training has shown so far: loss and length of the whole gradient at each step.
 
     `clipped`: how many steps were shortened; `broke_at`: the step at which the loss was no longer
-    finite, None if never; `train_loss`, `train_accuracy`, `test_accuracy`: at the end, nan before
-    and where the numbers broke; `ended`: whether it is over.
+    finite, None if never; `train_loss`, `test_accuracy`: at the end, nan before and where the
+    numbers broke; `ended`: whether it is over.
     """
 
     losses: Array
@@ -96,7 +96,6 @@ class Training:
     clipped: int
     broke_at: int | None = None
     train_loss: float = nan
-    train_accuracy: float = nan
     test_accuracy: float = nan
     ended: bool = False
 
@@ -122,7 +121,7 @@ def training(
             broke_at = step.taken
         else:
             yield Training(np.array(losses), np.array(norms), clipped)
-    judged = *_judge(net, x[:500], y[:500]), _judge(net, x_test, y_test)[1]
+    judged = _judge(net, x[:500], y[:500])[0], _judge(net, x_test, y_test)[1]
     yield Training(np.array(losses), np.array(norms), clipped, broke_at, *judged, ended=True)
 
 

@@ -6,13 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 from vglib.sigmoid.unit import where_slope_is
 
 guess_signs = ChoiceExercise(
     "my_signs",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="B",
     why={
         "A": "that holds for a single sample; a batch adds up vectors of both signs.",
@@ -85,10 +83,7 @@ largest_step = FunctionExercise(
     praise="n inputs of mean 1/2 cut the step by n/4 over the variance.",
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3, 4),
+flaw = first_mistake(
     correct=3,
     why={
         1: "s(z) lies between 0 and 1.",

@@ -3,5 +3,3 @@
 from vglib.sigmoid.cost import step_ratios, time_layer
 from vglib.sigmoid.twins import twins
 from vglib.sigmoid.walk import moments
-
-__all__ = ["moments", "step_ratios", "time_layer", "twins"]

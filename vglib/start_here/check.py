@@ -3,13 +3,11 @@
 from math import sqrt
 
 from vglib.activations import get_activation
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise
+from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
 from vglib.theory import critical_sigma_w
 
 guess = ChoiceExercise(
     "my_guess",
-    "choose A, B or C.",
-    options=("A", "B", "C"),
     correct="C",
     why={
         "A": f"a twentieth is about what five layers leave: 0.5^4 = {0.5**4:.2g}.",
@@ -102,10 +100,7 @@ sigmoid_scale = NumberExercise(
     praise="far beyond 4, since few units sit where the slope is largest.",
 )
 
-flaw = ChoiceExercise(
-    "flaw",
-    "name the line with the first mistake.",
-    options=(1, 2, 3),
+flaw = first_mistake(
     correct=2,
     why={
         1: "this is what the lab measures at depth 20.",
