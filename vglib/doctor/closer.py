@@ -1,5 +1,6 @@
 """A closer look at a few rows: units dead or flat, examples that have become alike, time."""
 
+from math import log
 from typing import Any
 
 import torch
@@ -61,6 +62,14 @@ class CloserObserver(Observer):
 
         asked.register_hook(hook)
         return asked
+
+    def note(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Note an operation; of an attention written out, how wide it looks."""
+        super().note(name, args, kwargs, result)
+        if name != "softmax" or self.phase != "forward" or not isinstance(result, Tensor):
+            return
+        if result.dim() >= 3 and result.shape[-1] > 1 and self.origin(result).call >= 0:
+            self.entropies.append((self.place(), _entropy(result.detach().double())))
 
     @torch.no_grad()
     def look(self, call: Call, signals: list[tuple[Tensor, Origin]], made: list[Tensor]) -> None:
@@ -136,7 +145,10 @@ def _attention(observer: Any, func: Any, name: str, args: Any, kwargs: Any) -> N
         hidden = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).triu(1)
         logits = logits.masked_fill(hidden, float("-inf"))
         logits = logits[..., logits.shape[-2] // 2 :, :]
-    weights = logits.softmax(-1)
-    entropy = -(weights * weights.clamp_min(1e-300).log()).sum(-1).mean()
-    top = torch.log(torch.tensor(float(key.shape[-2])))
-    observer.entropies.append((observer.place(), float(entropy / top)))
+    observer.entropies.append((observer.place(), _entropy(logits.softmax(-1))))
+
+
+def _entropy(weights: Tensor) -> float:
+    """Return the mean entropy of attention's weights over ln T; 0 where each picks one key."""
+    each = -(weights * weights.clamp_min(1e-300).log()).sum(-1)
+    return float(each.mean()) / log(weights.shape[-1])

@@ -90,7 +90,7 @@ def closer(patient: Patient) -> Look:
     observer = CloserObserver(patient.model, patient.inputs, rows=rows_of(patient.batch))
     with same_dice():
         seen = look(patient, observer=observer)
-    seen.entropies = observer.entropies  # type: ignore[attr-defined]
+    seen.entropies = observer.entropies
     return seen
 
 

@@ -17,7 +17,15 @@ from vglib.doctor.origin import origin
 from vglib.doctor.patient import Patient, some_rows, tensors
 from vglib.doctor.rules import RANK, Finding, finding
 from vglib.doctor.suspicions import by_theory
-from vglib.doctor.wiring import labels, membership, no_gradient, notes, strangers, untied
+from vglib.doctor.wiring import (
+    labels,
+    membership,
+    no_gradient,
+    notes,
+    partly_evaluating,
+    strangers,
+    untied,
+)
 
 
 def examined(patient: Patient, budget: float) -> Examination:
@@ -93,6 +101,8 @@ def _pass_a(exam: Examination) -> None:
     if not exam.broken:
         found += labels(seen)
     found += notes(exam)
+    if patient.step is None:
+        found += partly_evaluating(patient.model)
 
 
 def _origin(exam: Examination) -> Finding | None:

@@ -247,6 +247,44 @@ class _Swapped(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+class _Cooled(TorchFunctionMode):
+    """Divides an attention's logits by their spread, where that is above 1."""
+
+    def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Let a call through; a softmax over keys, or an attention, with cooler logits."""
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        if name == "scaled_dot_product_attention" and len(args) >= 2:
+            scale = kwargs.get("scale") or args[0].shape[-1] ** -0.5
+            with torch.no_grad():
+                hot = float((args[0] @ args[1].transpose(-2, -1) * scale).std())
+            args = (args[0] / max(hot, 1.0), *args[1:])
+        elif name == "softmax" and isinstance(args[0], Tensor) and args[0].dim() >= 3:
+            finite = args[0].detach()[torch.isfinite(args[0].detach())]
+            hot = float(finite.std()) if finite.numel() > 1 else 1.0
+            args = (args[0] / max(hot, 1.0), *args[1:])
+        return func(*args, **kwargs)
+
+
+def cooler_attention(patient: Patient) -> Patient:
+    """Divide the logits of every attention by their spread."""
+    return _run_inside(patient, _Cooled)
+
+
+def _run_inside(patient: Patient, mode: Callable[[], TorchFunctionMode]) -> Patient:
+    """Let the network run forward in a mode that changes some of its operations."""
+    if patient.step is not None:
+        raise ValueError("The forward pass is run inside of step.")
+
+    def forward(model: nn.Module, batch: Any) -> Any:
+        with mode():
+            return replace(patient, model=model, batch=batch).output()
+
+    def loss(output: Any, batch: Any) -> Any:
+        return replace(patient, batch=batch).raw_loss(output)
+
+    return replace(patient, forward=forward, loss_fn=loss)
+
+
 def relu_inside(seen: Look) -> Change:
     """Take ReLU for every sigmoid or tanh between two layers, with weights that fit it."""
     last = len(seen.calls) - 1
@@ -257,14 +295,7 @@ def relu_inside(seen: Look) -> Change:
         if not names or seen.calls[last].activation in names:
             raise ValueError("There is no inner nonlinearity to swap.")
         drawn = initialised(_as_relu(seen, names))(patient)
-
-        def forward(model: nn.Module, batch: Any) -> Any:
-            with _Swapped(names, F.relu):
-                return replace(drawn, model=model, batch=batch).output()
-
-        if patient.step is not None:
-            raise ValueError("The forward pass is run inside of step.")
-        return replace(drawn, forward=forward, loss_fn=_as_before(drawn))
+        return _run_inside(drawn, lambda: _Swapped(names, F.relu))
 
     return change
 
@@ -272,10 +303,3 @@ def relu_inside(seen: Look) -> Change:
 def _as_relu(seen: Look, names: tuple[str, ...]) -> Look:
     calls = [replace(c, activation="relu") if c.activation in names else c for c in seen.calls]
     return replace(seen, calls=calls)
-
-
-def _as_before(patient: Patient) -> Callable[..., Any]:
-    def loss(output: Any, batch: Any) -> Any:
-        return replace(patient, batch=batch).raw_loss(output)
-
-    return loss

@@ -19,7 +19,8 @@ class Look:
     """What one forward and one backward pass showed.
 
     `gradients`: root mean square of the loss's gradient by each parameter that got one;
-    `weights`: that of each parameter; `used`: the names of parameters that went into an operation.
+    `weights`: that of each parameter; `used`: the names of parameters that went into an operation;
+    `entropies`: that of each attention over ln T, where a closer look took it.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -37,6 +38,7 @@ class Look:
     found: list[Finding] = field(default_factory=list)
     loss_watch: LossWatch = field(default_factory=LossWatch)
     ended: bool = True
+    entropies: list[tuple[str, float]] = field(default_factory=list)
 
     @property
     def finite(self) -> bool:

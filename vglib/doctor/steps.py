@@ -50,7 +50,7 @@ def watch_steps(patient: Patient, calls: int = CALLS) -> Watched:
     handles: list[Any] = [optimizer.register_step_pre_hook(before_step)]
     modules = dict(patient.model.named_modules())
     for name, module in modules.items():
-        if isinstance(module, _MODAL):
+        if isinstance(module, BatchNorm | Dropout):
             owner = modules[name.rpartition(".")[0]] if name else module
             handles.append(module.register_forward_pre_hook(_mode(name, owner, seen)))
     seen.resting = not optimizer.state and all(
@@ -80,14 +80,15 @@ def watch_steps(patient: Patient, calls: int = CALLS) -> Watched:
     return seen
 
 
-_MODAL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+Dropout = nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d | nn.AlphaDropout
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
 
 def _mode(name: str, owner: nn.Module, seen: Watched) -> Any:
     """Note a module in evaluation mode whose owner is, too: a norm alone is frozen on purpose."""
 
     def hook(module: nn.Module, arguments: Any) -> None:
-        acts = not isinstance(module, nn.modules.dropout._DropoutNd) or module.p > 0
+        acts = not isinstance(module, Dropout) or module.p > 0
         if torch.is_grad_enabled() and not (module.training or owner.training) and acts:
             seen.evaluating.add(name)
 

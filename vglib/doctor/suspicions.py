@@ -41,7 +41,8 @@ def by_theory(exam: Examination) -> list[Finding]:
 
 def _cured(base: float, cure: float) -> bool:
     """Whether a cure works, and what the net gains as it is is less than half of that."""
-    return cure >= experiments.WORKS and base <= 0.5 * cure
+    # Far worse than a constant as it is, and better than one when cured, is a cure as well.
+    return (cure >= experiments.WORKS and base <= 0.5 * cure) or (base < -1 and cure > 0)
 
 
 def _said(exam: Examination, cure: float, what: str) -> str:
@@ -107,7 +108,8 @@ def _inputs(exam: Examination, base: float) -> Finding | None:
             worst, why = offset, f"the inputs' mean is {number(offset)} times their spread"
         elif uneven > 100 and x.dim() == 2:
             worst, why = uneven, f"one input's spread is {number(uneven)} times another's"
-    if not why:
+    # Where the loss falls, only inputs of quite another order are worth an experiment.
+    if not why or (base >= LEARNT and (worst < 50 or not why.startswith("the inputs have"))):
         return None
     for factor in (1.0, 10.0):
         cure = trials.gain(trials.run("inputs", experiments.scaled_inputs, factor))
@@ -122,8 +124,10 @@ def _inputs(exam: Examination, base: float) -> Finding | None:
 
 
 def _sum(exam: Examination, base: float) -> Finding | None:
-    watch, trials = exam.seen.loss_watch, exam.trials
+    watch, trials, course = exam.seen.loss_watch, exam.trials, exam.course
     assert trials is not None
+    assert course is not None
+    watch = course.first.loss_watch if course.first is not None else watch
     if watch.reduction != "sum" or watch.target is None or watch.target.numel() < 2:
         return None
     run = trials.run("mean", experiments.mean_loss)
@@ -213,6 +217,25 @@ def _share(exam: Examination, what: str) -> tuple[float, Call] | None:
         if share > 0.5 and (worst is None or share > worst[0]):
             worst = (share, one)
     return worst
+
+
+def _attention(exam: Examination, base: float) -> Finding | None:
+    trials, course = exam.trials, exam.course
+    assert trials is not None
+    assert course is not None
+    assert course.first is not None
+    assert course.last is not None
+    later = dict(course.last.entropies)
+    narrow = [(e, p) for p, e in course.first.entropies if max(e, later.get(p, 1.0)) < 0.15]
+    if not narrow:
+        return None
+    cure = trials.best("cooler", experiments.cooler_attention)
+    if not _cured(base, cure) or not _cured(max(base, trials.best()), cure):
+        return None
+    entropy, place = min(narrow)
+    said = f"the attention's entropy is {percent(entropy)} of that of an even look"
+    seen = f"{said}; {_said(exam, cure, 'with logits divided by their spread')}"
+    return finding("attention-collapsed", f"{seen}.", place, number=entropy, bound=0.15)
 
 
 def _dead(exam: Examination, base: float) -> Finding | None:
@@ -462,8 +485,8 @@ def _constant(exam: Examination, base: float) -> Finding | None:
 
 
 _SUSPICIONS = (
-    *(_targets, _inputs, _sum, _eps, _decay, _dead, _saturated, _time, _chi, _start, _alike),
-    *(_rate_high, _rate_low, _constant),
+    *(_targets, _inputs, _sum, _eps, _decay, _attention, _dead, _saturated, _time, _chi),
+    *(_start, _alike, _rate_high, _rate_low, _constant),
 )
 # These count even where the loss falls, since a readout alone can learn one batch by heart.
-_STRONG = (_saturated, _dead, _chi, _start)
+_STRONG = (_targets, _inputs, _attention, _saturated, _dead, _chi, _start)

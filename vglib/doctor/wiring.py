@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from vglib.doctor.examination import Examination
 from vglib.doctor.look import Look
 from vglib.doctor.rules import Finding, finding
+from vglib.doctor.steps import BatchNorm, Dropout
 from vglib.words import number
 
 
@@ -142,6 +143,20 @@ def notes(exam: Examination) -> Iterator[Finding]:
         if first.operation == "linear" and not first.activation and call.direct:
             said = f"{call.place} takes what {first.place} gives, with nothing between"
             yield finding("no-nonlinearity", f"{said}.", call.place)
+            return
+
+
+def partly_evaluating(model: nn.Module) -> Iterator[Finding]:
+    """Find a part with dropout or batch norm that is trained in evaluation mode, beside others."""
+    if not model.training:
+        return
+    for name, module in model.named_modules():
+        inside = list(module.modules())
+        acts = any(isinstance(m, BatchNorm | Dropout) and not m.training for m in inside[1:])
+        trained = any(p.requires_grad for p in module.parameters())
+        if not module.training and acts and trained:
+            said = f"{name} is in evaluation mode, and the rest of the model is not"
+            yield finding("evaluation-mode", f"{said}.", name, certainty="likely")
             return
 
 
