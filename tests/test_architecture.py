@@ -59,7 +59,7 @@ CORE: dict[str, set[str]] = {
 OPTIONAL: dict[str, set[str]] = {"lab.picture": {"kaleido", "PIL"}}
 
 # The doctor stands on the core, and only its pictures draw.
-DOCTOR = {"numpy", "torch", "vglib.activations", "vglib.words"}
+DOCTOR = {"numpy", "torch", "vglib.activations", "vglib.checks", "vglib.words"}
 DOCTOR_DRAWS = {"pictures": {"vglib.figures"}, "svg": {"vglib.figures"}}
 
 # A chapter's own code: pure compute below, drawing in labs.py alone.

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from vglib.checks import require
 from vglib.doctor.diagnosis import examined
 from vglib.doctor.examination import Examination
 from vglib.doctor.gradients import GradientCheck, check_gradients, plot_gradient_flow
@@ -60,8 +61,8 @@ def examine(
     quantised and lazy layers) and for arguments of a wrong kind. An error of the model's own code
     comes out as it is.
     """
-    if not budget > 0:
-        raise ValueError(f"budget is {budget}; it must be a number of seconds above 0.")
+    seconds = isinstance(budget, int | float) and budget > 0
+    require("budget", budget, seconds, "a number of seconds above 0")
     patient = accepted(model, loss_fn, batch, forward, optimizer, step)
     return _report(examined(patient, budget))
 

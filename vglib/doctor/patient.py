@@ -103,7 +103,8 @@ def accepted(
     model: Any, loss_fn: Any, batch: Any, forward: Any, optimizer: Any, step: Any
 ) -> Patient:
     """Return the patient, its model unwrapped; ValueError where none can be seen."""
-    if not isinstance(model, nn.Module) and not callable(getattr(model, "forward", None)):
+    module = isinstance(model, nn.Module) or callable(getattr(model, "forward", None))
+    if isinstance(model, type) or not module:
         said = f"model is of type {type(model).__name__}"
         raise ValueError(f"{said}; examine looks into a torch.nn.Module.")
     model = unwrapped(model)

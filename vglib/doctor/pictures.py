@@ -54,7 +54,10 @@ def draw(report: Report) -> Drawing:
         x_axis=ticks,
         scale="log",
     )  # fmt: skip
-    panels = [flow, health, ratio]
+    steps, losses = zip(*report.losses, strict=True) if report.losses else ((), ())
+    short = Curve("loss of a copy", steps, losses, figures.GREY)
+    loss = Panel("loss", [short], x_title="step of a short training", x_range=(0, 20))
+    panels = [flow, health, ratio, loss]
     if report.in_time:
         panels.append(in_time(report.in_time))
     return figures.panels(panels, columns=2, height=420 * ((len(panels) + 1) // 2))

@@ -302,7 +302,9 @@ def _chi(exam: Examination, base: float) -> Finding | None:
     signals = [c.signal for c in course.first.calls if isfinite(c.signal) and c.signal > 0]
     growth = log(signals[-1] / signals[0]) if len(signals) >= 3 else 0.0
     # Over a few layers a hundredth is what any net of sigmoids has.
-    vanishing = before < log(1e-2 if layers >= 6 else 1e-4) and after < log(1e-1)
+    limit = log(1e-2 if layers >= 6 else 1e-4)
+    # Behind a readout that starts at 0 every gradient is 0, for one step.
+    vanishing = before < limit and after < (log(1e-1) if isfinite(before) else limit)
     exploding = before > log(1e2) or (growth > log(1e2) and before > 0)
     if layers < 3 or not (vanishing or exploding):
         return None
@@ -310,8 +312,8 @@ def _chi(exam: Examination, base: float) -> Finding | None:
     cures["relu"] = experiments.relu_inside(course.first)
     factors = experiments.RATES if vanishing else (1.0,)
     cure = float("-inf")
-    for name, change in cures.items():
-        cure = max(cure, trials.best(name, change, factors=factors, patience=3))
+    for how, change in cures.items():
+        cure = max(cure, trials.best(how, change, factors=factors, patience=3))
         if _cured(base, cure):
             break
     sick = base
@@ -327,12 +329,16 @@ def _chi(exam: Examination, base: float) -> Finding | None:
     name = "vanishing" if vanishing else "exploding"
     ratio = f"{exp(before):.2g}" if abs(before) < 600 else f"10^{before / log(10):.0f}"
     said = f"the first layer's gradient is {ratio} of the last one's over {layers} layers"
-    seen = f"{said}, chi is {middle:.2g} in the middle; {_said(exam, cure, 'with other weights')}"
-    return finding(name, f"{seen}.", call.place, number=middle, bound=1, init=_init(call))
+    what = "with ReLU and He's weights" if how == "relu" else "with other weights"
+    seen = f"{said}, chi is {middle:.2g} in the middle; {_said(exam, cure, what)}"
+    init = _init("relu" if how == "relu" else call.activation)
+    if how == "relu":
+        init = f"# take nn.ReLU() for {call.activation}, and He's weights:\n{init}"
+    return finding(name, f"{seen}.", call.place, number=middle, bound=1, init=init)
 
 
-def _init(call: Call) -> str:
-    how = "kaiming_normal_" if call.activation in ("relu", "gelu", "silu") else "xavier_normal_"
+def _init(activation: str) -> str:
+    how = "kaiming_normal_" if activation in ("relu", "gelu", "silu") else "xavier_normal_"
     return (
         "for m in model.modules():\n"
         f"    if isinstance(m, (nn.Linear, nn.Conv2d)): nn.init.{how}(m.weight)"
@@ -395,7 +401,12 @@ def _start(exam: Examination, base: float) -> Finding | None:
     said = f"the loss starts at {number(course.start)}, the best constant has {number(guess)}"
     seen_text = f"{said}; {_said(exam, cure, 'with other weights')}"
     return finding(
-        name, f"{seen_text}.", call.place, number=course.start / guess, bound=3, init=_init(call)
+        name,
+        f"{seen_text}.",
+        call.place,
+        number=course.start / guess,
+        bound=3,
+        init=_init(call.activation),
     )
 
 
@@ -423,7 +434,7 @@ def _alike(exam: Examination, base: float) -> Finding | None:
         first.place,
         number=values[-1][0],
         bound=0.999,
-        init=_init(first),
+        init=_init(first.activation),
     )
 
 

@@ -13,6 +13,8 @@ from vglib.doctor.operators import as_number, rms
 from vglib.doctor.patient import tensors, unwrapped
 
 _DIES = (nn.ReLU, nn.ReLU6)
+# A convolution's units are its channels, the second dimension; a linear layer's are the last.
+_HAS_UNITS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Watch:
@@ -43,11 +45,14 @@ class Watch:
         self._before: dict[str, Tensor] = {}
         self._dead: dict[str, Any] = {}
         self._sizes: dict[str, Any] = {}
+        self._channels = False
         self._handles: list[Any] = []
         self._names = {n: p for n, p in model.named_parameters() if p.dim() >= 2}
 
     def __enter__(self) -> "Watch":
         for name, module in self.model.named_modules():
+            if isinstance(module, _HAS_UNITS):
+                self._handles.append(module.register_forward_hook(self._remember_units))
             if isinstance(module, _DIES):
                 self._handles.append(module.register_forward_hook(self._alive(name)))
         if self.optimizer is not None:
@@ -76,6 +81,9 @@ class Watch:
     def _due(self) -> bool:
         return self.step % self.every == 0
 
+    def _remember_units(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        self._channels = not isinstance(module, nn.Linear)
+
     def _alive(self, name: str) -> Any:
         def hook(module: nn.Module, arguments: Any, output: Any) -> None:
             if not self._due or not module.training:
@@ -83,7 +91,7 @@ class Watch:
             start = time.perf_counter()
             out = next(tensors(output), None)
             if out is not None and out.dim() >= 2:
-                unit = 1 if out.dim() in (3, 4, 5) else out.dim() - 1
+                unit = 1 if self._channels else out.dim() - 1
                 others = [d for d in range(out.dim()) if d != unit]
                 dead = out.detach().amax(dim=others) <= 0
                 self._dead[name] = dead.float().mean()

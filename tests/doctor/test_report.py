@@ -1,0 +1,342 @@
+"""What the doctor says: in print, on a page, as plain values, and by raising."""
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tests.doctor.training import drawn
+from vglib import figures
+from vglib.doctor import Broken, Layer, Report, Seen, assert_healthy, examine
+from vglib.doctor.pictures import draw
+from vglib.doctor.rules import finding
+from vglib.doctor.svg import svg
+from vglib.figures import Curve, Heat, Panel
+
+NAN = float("nan")
+BROKEN = finding("no-gradient", "h <b> got no gradient.", "body.2", number=2)
+LIKELY = finding("dead-units", "90% of its units are 0.", "0", 0.9, 0.5, weight="0.weight")
+NOTE = finding("never-called", "the forward pass uses none of idle.weight.", "idle")
+
+
+def layer(name="0", **numbers) -> Layer:
+    parts = dict.fromkeys(("signal", "delta", "gradient", "weight", "ratio", "chi"), 0.5)
+    return Layer(name, "linear", **{**parts, "dead": 0.25, "saturated": NAN, **numbers})
+
+
+def report(*findings, **parts) -> Report:
+    usual = {
+        "seen": Seen(3, 3),
+        "not_checked": (),
+        "layers": (layer("0"), layer("2", delta=0.0, gradient=NAN), layer("4", signal=2.0)),
+        "losses": ((0, 2.0), (20, 0.5)),
+        "in_time": (),
+        "loss": 2.0,
+        "best_constant": 2.3,
+        "seconds": 0.1,
+    }
+    return Report(findings=findings, **{**usual, **parts})
+
+
+# --- in print ---
+
+
+def test_print_says_what_was_found_why_and_what_to_do():
+    said = repr(report(BROKEN, LIKELY, NOTE, not_checked=("zero_grad: pass step=.",)))
+    assert said.startswith(
+        "2 findings. In 20 steps on a copy the loss went from 2 to 0.5.\n\n"
+        "no-gradient at body.2 (broken): h <b> got no gradient.\n"
+    )
+    assert f"  {BROKEN.why}\n  (chapter 02; torch's documentation)\n  What to try:\n" in said
+    for line in LIKELY.cure.splitlines():
+        assert f"\n    {line}\n" in said
+    assert "note: never-called at idle (note): the forward pass uses none of" in said
+    assert said.endswith("\nSeen: 3 of 3 matrices.\nNot checked: zero_grad: pass step=.")
+
+
+def test_print_of_a_healthy_net_says_how_much_was_seen():
+    assert repr(report(losses=())) == "Nothing was found.\n\nSeen: 3 of 3 matrices."
+    assert repr(report(NOTE)).startswith("Nothing was found. In 20 steps")
+
+
+def test_print_shows_three_and_counts_the_rest():
+    some = [finding("no-gradient", f"number {i} is cut off.", f"layer{i}") for i in range(5)]
+    said = repr(report(*some))
+    assert said.startswith("5 findings.")
+    assert said.count("What to try:") == 3
+    assert "and 2 more in .findings" in said
+    assert "layer3" not in said
+    assert "1 finding." in repr(report(BROKEN))
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (Seen(1, 1), "1 of 1 matrix."),
+        (Seen(9, 9), "9 of 9 matrices."),
+        (Seen(0, 0), "0 of 0 matrices."),
+        (
+            Seen(1, 4, (("a", "it idles"), ("b", "it is cut"), ("c", "it idles"))),
+            "1 of 4 matrices; not seen: a, c, because it idles; b, because it is cut.",
+        ),
+    ],
+)
+def test_what_was_seen_is_one_sentence(seen, said):
+    assert str(seen) == said
+
+
+# --- by raising ---
+
+
+def test_only_what_is_broken_raises_unless_likely_is_asked_for():
+    for healthy in (report(), report(NOTE)):
+        assert healthy.healthy
+        healthy.raise_if_broken(likely=True)
+    assert not report(LIKELY).healthy
+    report(LIKELY, NOTE).raise_if_broken()
+    with pytest.raises(Broken, match=r"^dead-units at 0 \(likely\): 90% of its units are 0\.$"):
+        report(LIKELY, NOTE).raise_if_broken(likely=True)
+    with pytest.raises(Broken, match=r"^no-gradient at body\.2 \(broken\): h <b> got no.*\.$"):
+        report(BROKEN, LIKELY).raise_if_broken()
+    assert issubclass(Broken, AssertionError)
+
+
+def batch(count=32):
+    with drawn(0):
+        return torch.randn(count, 4), torch.arange(count) % 3
+
+
+def test_assert_healthy_is_an_examination_that_raises():
+    with drawn(0):
+        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    x, y = batch()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    given = assert_healthy(model, F.cross_entropy, (x, y), optimizer=optimizer, budget=20)
+    assert isinstance(given, Report)
+    with pytest.raises(Broken, match=r"^label-out-of-range"):
+        assert_healthy(model, F.cross_entropy, (x, y + 1))
+    model[2].weight.requires_grad_(False)
+    with pytest.raises(Broken, match="not-finite"):
+        assert_healthy(model, F.cross_entropy, (x * NAN, y))
+
+
+# --- as plain values ---
+
+
+def test_plain_values_come_back_from_json():
+    made = report(
+        *(BROKEN, NOTE),
+        seen=Seen(1, 2, (("idle.weight", "it idles"),)),
+        losses=((0, 2.0), (1, float("inf"))),
+        in_time=(("rnn", (0.5, NAN)),),
+        loss=NAN,
+        best_constant=None,
+    )
+    values = made.to_dict()
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert values["healthy"] is False
+    assert [found["name"] for found in values["findings"]] == ["no-gradient", "never-called"]
+    assert values["findings"][0] == vars(BROKEN)
+    assert values["seen"] == {"matrices": 1, "of": 2, "missing": [["idle.weight", "it idles"]]}
+    assert values["losses"] == [[0, 2.0], [1, None]]
+    assert values["in_time"] == {"rnn": [0.5, None]}
+    assert (values["loss"], values["best_constant"]) == (None, None)
+    assert values["layers"][1]["gradient"] is None
+    assert values["layers"][1]["delta"] == 0.0
+
+
+def test_all_keys_of_the_plain_values_are_told():
+    told = set(re.findall(r'"(\w+)"', Report.to_dict.__doc__))
+    values = report(BROKEN, in_time=(("rnn", (0.5,)),)).to_dict()
+    keys = {*values, *values["findings"][0], *values["seen"], *values["layers"][0]}
+    assert keys == told
+
+
+def test_an_examinations_plain_values_fit_json():
+    with drawn(0):
+        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    x, y = batch()
+    for inputs in (x, x * NAN):
+        values = examine(model, F.cross_entropy, (inputs, y)).to_dict()
+        assert json.loads(json.dumps(values, allow_nan=False)) == values
+
+
+# --- on a page ---
+
+
+class Tags(HTMLParser):
+    """Collects what a page is made of, and whether every tag is closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.seen, self.words = [], [], {}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag != "br":
+            self.open.append(tag)
+        self.seen.append((tag, dict(attributes), tuple(self.open)))
+
+    def handle_startendtag(self, tag, attributes):
+        self.seen.append((tag, dict(attributes), tuple(self.open)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        for tag in set(self.open):
+            self.words[tag] = self.words.get(tag, "") + data
+
+
+def test_the_page_is_whole_and_asks_nobody():
+    page = report(BROKEN, LIKELY, NOTE, not_checked=("zero_grad: pass step=.",))._repr_html_()
+    tags = Tags(page)
+    assert tags.open == []
+    assert not {tag for tag, _, _ in tags.seen} & {"script", "link", "img", "iframe", "style"}
+    assert re.findall(r"https?://[^\"' ]+", page) == ["http://www.w3.org/2000/svg"]
+    assert not re.search(r"\bon\w+=", page)
+    assert "h &lt;b&gt; got no gradient" in page.replace("H &lt;", "h &lt;")
+    assert "2 findings." in tags.words["b"]
+    assert "zero_grad: pass step=." in tags.words["li"]
+    for found in (BROKEN, LIKELY, NOTE):
+        assert found.cure in tags.words["pre"]
+        assert found.why in tags.words["p"]
+
+
+def test_the_page_shows_three_and_folds_the_rest():
+    some = [finding("no-gradient", f"number {i} is cut off.", f"layer{i}") for i in range(5)]
+    tags = Tags(report(*some, NOTE)._repr_html_())
+    cures = [outside for tag, _, outside in tags.seen if tag == "pre"]
+    assert ["details" in outside for outside in cures] == [False] * 3 + [True] * 3
+    assert tags.words["summary"] == "3 more"
+    assert Tags(report(BROKEN, NOTE)._repr_html_()).words["summary"] == "1 note"
+    assert "summary" not in Tags(report(BROKEN)._repr_html_()).words
+
+
+def test_without_layers_there_is_no_figure():
+    assert "<svg" not in report(BROKEN, layers=())._repr_html_()
+    assert "<svg" in report(BROKEN)._repr_html_()
+
+
+# --- the figure ---
+
+
+def traces(made: Report) -> dict:
+    return {trace.name: trace for trace in made.figure().data}
+
+
+def test_the_figure_shows_the_numbers_of_the_layers():
+    shown = traces(report())
+    # Powers of ten are drawn as their exponents; what is exactly 0 is a cross on the floor.
+    assert np.allclose(shown["signal"].y, np.log10([0.5, 0.5, 2.0]))
+    assert np.allclose(
+        shown["∂L/∂signal"].y, [math.log10(0.5), NAN, math.log10(0.5)], equal_nan=True
+    )
+    assert np.allclose(shown["∂L/∂W"].y, [math.log10(0.5), NAN, math.log10(0.5)], equal_nan=True)
+    assert list(shown["χ"].y) == [0.5] * 3
+    assert list(shown["dead units"].y) == [0.25] * 3
+    assert list(shown["signal"].text) == ["0 (linear)", "2 (linear)", "4 (linear)"]
+    assert next(list(t.x) for t in report().figure().data if t.name == "exactly 0") == [2]
+
+
+def test_time_is_shown_where_there_is_some():
+    assert "rnn" not in traces(report())
+    assert list(traces(report(in_time=(("rnn", (0.1, 1.0)),)))["rnn"].y) == [-1, 0]
+
+
+# --- as SVG ---
+
+SPACE = "{http://www.w3.org/2000/svg}"
+
+
+def drawn_svg(*content, **options):
+    panel = Panel("the <title>", list(content), x_title="x & y", **options)
+    text = svg(figures.panels([panel], height=300), 'A "sentence".')
+    return text, ElementTree.fromstring(text)
+
+
+def test_an_svg_is_a_picture_with_a_sentence():
+    text, root = drawn_svg(Curve("one", [0, 1, 2], [0, 1, 4]))
+    assert root.tag == f"{SPACE}svg"
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == 'A "sentence".'
+    assert root.get("viewBox") == "0 0 860 300"
+    assert "width:100%" in root.get("style")
+    assert "<script" not in text
+    words = ["".join(element.itertext()) for element in root.iter(f"{SPACE}text")]
+    assert "x & y" in words
+    assert "one" in words
+
+
+def test_ink_is_the_pages_and_letters_are_large_enough():
+    text, root = drawn_svg(Curve("one", [0, 1, 2], [1e-9, 1, 1e4]), scale="log")
+    assert root.get("fill") == "currentColor"
+    sizes = [float(e.get("font-size")) for e in root.iter() if e.get("font-size")]
+    assert min(sizes) >= 12
+    colors = set(re.findall(r"(?:stroke|fill)=\"([^\"]+)\"", text))
+    assert colors <= {"currentColor", "none", *figures.PALETTE}
+    raised = ["".join(e.itertext()) for e in root.iter(f"{SPACE}text")]
+    assert {"10-5", "100"} <= set(raised)
+
+
+def paths(root, color):
+    return [e for e in root.iter(f"{SPACE}path") if e.get("stroke") == color]
+
+
+def points(path) -> list[tuple[float, float]]:
+    return [tuple(map(float, p)) for p in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path.get("d"))]
+
+
+def test_points_stand_where_their_values_are():
+    _, root = drawn_svg(Curve("one", [0, 1, 2], [0.0, 5.0, 10.0]), x_range=(0, 2), y_range=(0, 10))
+    line = points(next(e for e in paths(root, figures.BLUE) if "L" in e.get("d")))
+    (x0, y0), (x1, y1), (x2, y2) = line
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.15)
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.15)
+    # Larger is higher, and the whole panel is used, but for plotly's 2% beside the points.
+    assert y0 == pytest.approx(300 - 84, abs=0.2)
+    assert y2 == pytest.approx(44, abs=0.2)
+    assert x0 == pytest.approx(60 + 790 * 0.04 / 2.08, abs=8)
+
+
+def test_a_gap_stays_a_gap_and_theory_is_dashed():
+    _, root = drawn_svg(
+        Curve("one", range(5), [1, 2, NAN, 3, 4]), figures.theory("law", [0, 4], [1, 4])
+    )
+    line = next(e for e in paths(root, figures.BLUE) if "L" in e.get("d"))
+    assert line.get("d").count("M") == 2
+    assert line.get("stroke-dasharray") is None
+    assert all(e.get("stroke-dasharray") for e in paths(root, figures.ORANGE))
+    tips = [e.text for e in root.iter(f"{SPACE}title")]
+    assert tips == ["one: 1", "one: 2", "one: 3", "one: 4"]
+
+
+def test_what_is_exactly_zero_is_a_cross():
+    _, root = drawn_svg(Curve("one", [1, 2], [0.0, 1.0]), scale="log")
+    assert "exactly 0" in ["".join(e.itertext()) for e in root.iter(f"{SPACE}text")]
+    assert len(paths(root, figures.ORANGE)) == 2
+
+
+def test_each_report_becomes_an_svg():
+    for made in (report(), report(in_time=(("rnn", tuple(10.0**-k for k in range(90))),))):
+        root = ElementTree.fromstring(svg(draw(made), "A sentence."))
+        words = ["".join(e.itertext()) for e in root.iter(f"{SPACE}text")]
+        shown = {trace["name"] for trace in draw(made).data if trace["showlegend"]}
+        assert shown <= set(words)
+        assert {"root mean square", "χ, and shares"} <= set(words)
+    flat = report(layers=(layer(signal=NAN, delta=NAN, gradient=NAN, ratio=NAN, chi=NAN),))
+    ElementTree.fromstring(svg(draw(flat), "A sentence."))
+
+
+def test_what_cannot_be_drawn_is_refused():
+    with pytest.raises(ValueError, match=r"^An SVG is drawn of scatter traces .* heatmap; .*\.$"):
+        drawn_svg(Heat([[1.0]], 0, 1))
+    with pytest.raises(ValueError, match=r"a logarithmic x axis; .*\.$"):
+        drawn_svg(Curve("one", [1, 10], [1, 2]), x_log=True)
