@@ -1,6 +1,7 @@
 """Measure what must be fast: `python -m benchmarks [PART ...] [--labs]`.
 
-All parts together write benchmarks/RESULTS.md; some of them print their table only.
+All parts together write benchmarks/RESULTS.md; some of them print their table only. `doctor` takes
+minutes and runs only where it is named: it writes benchmarks/DOCTOR.md.
 """
 
 import argparse
@@ -18,25 +19,28 @@ from benchmarks.report import Part, Row, page, progress
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PARTS = ("repaint", "trace", "import", "chapters")
+WHEN_NAMED = ("doctor",)
+EVERY = (*PARTS, *WHEN_NAMED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts asked for; return 1 where one could not be measured, a missed budget is 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(EVERY)}")
     parser.add_argument("--labs", action="store_true", help="repaint: every lab of every chapter")
+    parser.add_argument("--seeds", type=int, default=3, help="doctor: of each patient (3)")
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - set(PARTS):
+    if unknown := set(options.parts) - set(EVERY):
         parser.error(
-            f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}"
+            f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(EVERY)}"
         )
-    wanted = [part for part in PARTS if part in options.parts] or list(PARTS)
+    wanted = [part for part in EVERY if part in options.parts] or list(PARTS)
     date, load = f"{datetime.now():%Y-%m-%d %H:%M}", _load()
     failed, found = False, []
     for name in wanted:
         start = time.perf_counter()
         try:
-            found.append(_measure(name, options.labs)())
+            found.append(_measure(name, options.labs, options.seeds)())
         except Exception as error:  # the other parts are still worth having
             traceback.print_exc()
             failed = True
@@ -46,13 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = shlex.join(["python", "-m", "benchmarks", *asked])
     text = page(command, date, load, found)
     print(text)
-    if len(wanted) == len(PARTS):
+    if wanted == list(PARTS):
         RESULTS.write_text(text, encoding="utf-8")
         progress(f"written to {RESULTS.relative_to(RESULTS.parents[1])}")
     return int(failed)
 
 
-def _measure(name: str, labs: bool) -> Callable[[], Part]:
+def _measure(name: str, labs: bool, seeds: int) -> Callable[[], Part]:
     """Import a part where it is run, so that none pays for the others."""
     if name == "repaint":
         from benchmarks import repaint
@@ -62,6 +66,10 @@ def _measure(name: str, labs: bool) -> Callable[[], Part]:
         from benchmarks import tracing
 
         return tracing.measure
+    if name == "doctor":
+        from benchmarks import doctor
+
+        return partial(doctor.measure, seeds)
     if name == "import":
         from benchmarks import importing
 

@@ -210,8 +210,9 @@ check.flaw(flaw)
 # | 08 | Recurrent nets and the LSTM | why does a net forget how the text began? | 100 |
 # | 09 | Clipping and regularisation | what does clipping limit, and what does it leave? | 90 |
 # | 10 | The other remedies | which bring a lost gradient back, and what do the others do? | 120 |
+# | 11 | The clinic | my own net does not learn: why? | 110 |
 #
-# Planned next: a clinic for your own model, and all claims on one page.
+# Planned next: attention and nets of today, and all claims on one page.
 #
 # ## Notation
 #

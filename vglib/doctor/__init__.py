@@ -7,13 +7,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from vglib.checks import require
+from vglib.doctor.by_layer import in_time
 from vglib.doctor.diagnosis import examined
 from vglib.doctor.examination import Examination
 from vglib.doctor.gradients import GradientCheck, check_gradients, plot_gradient_flow
 from vglib.doctor.patient import accepted
 from vglib.doctor.report import Broken, Layer, Report, Seen
 from vglib.doctor.rules import RULES, Finding
-from vglib.doctor.suspicions import in_time
 from vglib.doctor.watching import Watch, watch
 
 __all__ = [

@@ -40,13 +40,16 @@ class Course:
 
     `at`: the steps after which `losses` were measured, on the same rows and with the same dice;
     `first`, `last`: a closer look before and after; `ratios`: for each parameter the length of the
-    first real step over its own, ||dp|| / ||p||. `whole`: no clock cut it short.
+    first real step over its own, ||dp|| / ||p||; `norms`: the gradient's length at each step;
+    `lost`: of each float16 matrix the share of its gradient that is 0 at the first. `whole`: no
+    clock cut it short.
     """
 
     at: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     ratios: dict[str, float] = field(default_factory=dict)
-    moved: dict[str, bool] = field(default_factory=dict)
+    norms: list[float] = field(default_factory=list)
+    lost: dict[str, float] = field(default_factory=dict)
     first: Look | None = None
     last: Look | None = None
     patient: Patient | None = None
@@ -109,6 +112,7 @@ def train(
     checks = {0, 1, 2, 5, steps // 2, steps - 1, steps}
     least = clock.left * (1 - share)
     before = _copies(patient) if looks else {}
+    handle = _following(patient, course) if looks else None
     with eagerly(), torch.inference_mode(False), torch.enable_grad(), same_dice():
         for step in range(steps + 1):
             if step in checks:
@@ -127,10 +131,29 @@ def train(
             patient.train_step()
             if step == 0 and looks:
                 course.ratios = _ratios(patient, before)
+    if handle is not None:
+        handle.remove()
     if looks:
-        course.moved = {n: not torch.equal(p, before[n]) for n, p in _named(patient)}
         course.last = closer(patient)
     return course
+
+
+def _following(patient: Patient, course: Course) -> Any:
+    """Note the gradients with which the optimiser steps."""
+    named = dict(patient.model.named_parameters())
+
+    @torch.no_grad()
+    def note(*_: Any) -> None:
+        grads = [p.grad for p in named.values() if p.grad is not None]
+        sizes = [float(torch.linalg.vector_norm(g, dtype=torch.float32)) for g in grads]
+        course.norms.append(sum(size * size for size in sizes) ** 0.5)
+        if len(course.norms) == 1:
+            for name, parameter in named.items():
+                grad = parameter.grad
+                if grad is not None and grad.dtype == torch.float16 and grad.dim() >= 2:
+                    course.lost[name] = float((grad == 0).float().mean())
+
+    return patient.optimizer.register_step_pre_hook(note) if patient.optimizer else None
 
 
 def _value(patient: Patient) -> float:

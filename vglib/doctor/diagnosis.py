@@ -71,7 +71,8 @@ def _static(exam: Examination) -> None:
 
 def _pass_a(exam: Examination) -> None:
     patient = exam.patient
-    seen = exam.seen = look(patient)
+    with same_dice():
+        seen = exam.seen = look(patient)
     found = exam.findings
     found += seen.found
     trained = {n: p for n, p in patient.model.named_parameters() if p.requires_grad}

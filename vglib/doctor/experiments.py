@@ -15,6 +15,7 @@ from vglib.doctor.as_found import same_dice
 from vglib.doctor.course import ROWS, STEPS, Clock, Course, prepared, train
 from vglib.doctor.look import Look
 from vglib.doctor.patient import Patient, mapped, tensors
+from vglib.doctor.steps import Dropout
 
 Change = Callable[[Patient], Patient]
 RATES = (1.0, 0.1, 10.0)
@@ -178,6 +179,21 @@ def with_setting(**settings: float) -> Change:
         return patient
 
     return change
+
+
+def less_dropout(patient: Patient) -> Patient:
+    """Let every dropout take a fifth."""
+    for module in patient.model.modules():
+        if isinstance(module, Dropout):
+            module.p = min(module.p, 0.2)
+    return patient
+
+
+def in_float32(patient: Patient) -> Patient:
+    """Train in float32 what is in float16."""
+    model = patient.model.float()
+    batch = mapped(patient.batch, lambda t: t.float() if t.dtype == torch.float16 else t)
+    return replace(patient, model=model, batch=batch)
 
 
 def initialised(seen: Look, *, only: frozenset[str] | None = None) -> Change:

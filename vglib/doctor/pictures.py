@@ -57,7 +57,8 @@ def draw(report: Report) -> Drawing:
     steps, losses = zip(*report.losses, strict=True) if report.losses else ((), ())
     short = Curve("loss of a copy", steps, losses, figures.GREY)
     loss = Panel("loss", [short], x_title="step of a short training", x_range=(0, 20))
-    panels = [flow, health, ratio, loss]
+    known = any(np.isfinite(_of(layers, name)).any() for name in ("chi", "dead", "saturated"))
+    panels = [flow, *([health] if known else []), ratio, loss]
     if report.in_time:
         panels.append(in_time(report.in_time))
     return figures.panels(panels, columns=2, height=420 * ((len(panels) + 1) // 2))

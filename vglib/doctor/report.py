@@ -144,6 +144,9 @@ class Report:
             how = (
                 f" In {last[0]} steps on a copy the loss went from {first[1]:.3g} to {last[1]:.3g}."
             )
+        short = any("time was up" in text or "fitted" in text for text in self.not_checked)
+        if not real and short:
+            return f"Nothing was found in the {self.seconds:.0f} seconds that there were.{how}"
         if not real:
             return f"Nothing was found.{how}"
         names = "finding" if len(real) == 1 else "findings"
