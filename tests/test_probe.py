@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vglib import probe
 from vglib.activations import ACTIVATIONS, Activation
 from vglib.networks import MLP, mlp
 from vglib.probe import Loss, Trace, trace
@@ -601,3 +602,11 @@ def test_a_bias_free_relu_net_has_the_same_weight_gradient_product_in_every_laye
     bound = measured.weight_norm * np.exp(measured.log_weight_grad)
     assert (bound >= abs(products[0])).all()
     assert exp(measured.log_delta.max()) < inf
+
+
+def test_moments_off_the_processor_are_the_same():
+    """Tensors are reduced where they live: here on the processor, by the code for the others."""
+    values = torch.randn(50, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for scale in (1.0, 1e-160, 1e155):
+        near, far = (probe._moments(v) for v in ((scale * values).numpy(), scale * values))
+        assert far == pytest.approx(near, rel=1e-13)

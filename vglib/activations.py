@@ -46,7 +46,7 @@ class Activation:
 
     def saturated(self, slope: NDArray) -> NDArray[np.bool_]:
         """Mark the slopes below a tenth of the steepest: |phi'(z)| < max_slope / 10."""
-        return np.abs(slope) < 0.1 * self.max_slope
+        return abs(slope) < 0.1 * self.max_slope
 
 
 def _tensor(z: ArrayLike) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import inf, isnan, nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -207,37 +207,37 @@ def _forward_statistics(pres: list[Tensor], acts: list[Tensor]) -> dict[str, Arr
     return found | {"zero": np.array([_share(h == 0) for h in after])}
 
 
-def _moments(values: Array) -> tuple[float, float, float]:
+def _moments(values: Any) -> tuple[float, ...]:
     """Return mean and standard deviation over all entries, and the mean over units of the std."""
     values = values.reshape(len(values), -1)
     moments = _raw_moments(values)
     if not _SMALL < moments[1] < _LARGE:
-        largest = float(np.abs(values).max())
+        largest = float(abs(values).max())
         if 0 < largest < inf:
-            mean, std, spread = _raw_moments(values / largest)
-            return largest * mean, largest * std, largest * spread
+            return tuple(largest * moment for moment in _raw_moments(values / largest))
     return moments
 
 
-def _raw_moments(values: Array) -> tuple[float, float, float]:
+def _raw_moments(values: Any) -> tuple[float, ...]:
     # Products with a row of ones: sums along the first axis take numpy three times as long.
     count, units = values.shape
-    ones = np.ones(count)
+    ones = np.ones(count) if isinstance(values, np.ndarray) else values.new_ones(count)
     unit_means = ones @ values / count
     away = values - unit_means
     # What rounding has left in the means is taken out, or it would be the floor of a small spread.
     left = ones @ away / count
-    np.multiply(away, away, out=away)
-    unit_vars = np.maximum(ones @ away / count - left * left, 0.0)
-    mean = np.add.reduce(unit_means) / units
+    unit_vars = (ones @ (away * away) / count - left * left).clip(0.0)
+    mean = unit_means.sum() / units
     between = unit_means - mean
-    variance = (np.add.reduce(unit_vars) + between @ between) / units
-    return float(mean), float(np.sqrt(variance)), float(np.add.reduce(np.sqrt(unit_vars)) / units)
+    variance = (unit_vars.sum() + between @ between) / units
+    return float(mean), float(variance**0.5), float((unit_vars**0.5).sum() / units)
 
 
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().to("cpu", torch.float64).numpy()
+def _array(tensor: Tensor) -> Any:
+    # Off the processor the numbers stay where they live, and are reduced there.
+    values = tensor.detach().double()
+    return values.numpy() if values.device.type == "cpu" else values
 
 
-def _share(mask: NDArray[np.bool_]) -> float:
-    return np.count_nonzero(mask) / mask.size
+def _share(mask: Any) -> float:
+    return float(mask.sum()) / len(mask.reshape(-1))
