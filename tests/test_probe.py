@@ -608,5 +608,6 @@ def test_moments_off_the_processor_are_the_same():
     """Tensors are reduced where they live: here on the processor, by the code for the others."""
     values = torch.randn(50, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for scale in (1.0, 1e-160, 1e155):
-        near, far = (probe._moments(v) for v in ((scale * values).numpy(), scale * values))
+        with np.errstate(over="ignore"):
+            near, far = (probe._moments(v) for v in ((scale * values).numpy(), scale * values))
         assert far == pytest.approx(near, rel=1e-13)

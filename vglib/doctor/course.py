@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from vglib.doctor.as_found import same_dice
 from vglib.doctor.closer import CloserObserver
 from vglib.doctor.look import Look, eagerly, look
+from vglib.doctor.operators import as_number, rms
 from vglib.doctor.patient import Patient, rows_of
 
 STEPS = 20
@@ -145,8 +146,7 @@ def _following(patient: Patient, course: Course) -> Any:
     @torch.no_grad()
     def note(*_: Any) -> None:
         grads = [p.grad for p in named.values() if p.grad is not None]
-        sizes = [float(torch.linalg.vector_norm(g, dtype=torch.float32)) for g in grads]
-        course.norms.append(sum(size * size for size in sizes) ** 0.5)
+        course.norms.append(sum(as_number(rms(g)) ** 2 * g.numel() for g in grads) ** 0.5)
         if len(course.norms) == 1:
             for name, parameter in named.items():
                 grad = parameter.grad
