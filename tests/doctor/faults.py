@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tests.doctor import faults_examples as examples
+from tests.doctor import faults_late as late
 from tests.doctor import faults_numbers as numbers
 from tests.doctor import faults_outputs as outputs
 from tests.doctor import faults_scale as scale
@@ -102,4 +103,7 @@ FAULTS: tuple[Case, ...] = (
         name="rnn_T200",
     ),
     fault(scale.adam_eps_1, "adam-eps"),
+    fault(late.half_precision, "float16-underflow"),
+    fault(late.clipped_to_nothing, "clipping-always-on"),
+    fault(late.dropout_of_97, "dropout-too-strong", layers="2 5"),
 )

@@ -234,7 +234,7 @@ def _clipped(exam: Examination, base: float) -> Finding | None:
     middle = float(np.median(norms))
     if middle == 0 or float(np.ptp(norms)) > 1e-3 * middle:
         return None
-    cure = max(trials.gain(trials.run(factor=factor)) for factor in (10.0, 100.0))
+    cure = max(trials.gain(trials.run(factor=factor)) for factor in (10.0, 100.0, 1e3, 1e4))
     if not cured(base, cure):
         return None
     said = f"at each of {len(norms)} steps the gradient's length is {number(middle)}"
