@@ -222,7 +222,6 @@ class Lab(_OnPage):
             self._redraw()
 
     def _show(self, values: Mapping[str, Any], *, afresh: bool = False) -> None:
-        """Compute and draw; where that fails, show again what was shown before."""
         before = self._view.drawing
         try:
             with fair_weather():
@@ -243,7 +242,6 @@ class Lab(_OnPage):
         self._redraw()
 
     def _watched(self, results: Iterator[Any]) -> Any:
-        """Draw results as they come, and return the last."""
         looked = -_LOOK
         for result in results:
             if time.monotonic() - looked >= _LOOK:
@@ -265,7 +263,6 @@ class Lab(_OnPage):
         self._view.show(self._shown(self._drawn), self.verdict)
 
     def _shown(self, drawn: Drawing) -> Drawing:
-        """Return a drawing as the page gets it: with ghosts, and perhaps without theory."""
         data = list(drawn.data)
         if not self._theory:
             hidden = {"visible": False}
