@@ -24,7 +24,6 @@ CEILING = 4.1
 
 @lru_cache(maxsize=1)
 def _landscape() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Make the surface and the mark of its minima, which no control changes."""
     grid = np.linspace(-WINDOW, WINDOW, 61)
     ground = np.minimum(surface_loss(*np.meshgrid(grid, grid)), CEILING)
     lines = {"show": True, "start": 0, "end": 3.75, "size": 0.25, "color": "#ffffff"}

@@ -145,7 +145,6 @@ def _cobweb(letter: str, mapped: Curve, seen: QMap | CMap, top: float, *more: Cu
 
 
 def _over_layers(title: str, seen: QMap | CMap, low: float, high: float) -> Panel:
-    """Draw a real network's q or c beside the iterated map."""
     layers = np.arange(1, len(seen.steps) + 1)
     real = Curve("real network", layers, seen.measured, GREEN)
     return Panel(title, [real, theory(STEP_BY_STEP, layers, seen.steps)], y_range=(low, high))

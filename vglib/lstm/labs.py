@@ -29,7 +29,6 @@ def _steps(maximum: int) -> Control:
 
 
 def _ends(logs: Sequence[Array]) -> tuple[float, float]:
-    """Return the smallest and the largest decimal exponent of natural logarithms."""
     values = np.concatenate(logs)
     values = values[np.isfinite(values)] / log(10)
     return float(values.min()), float(values.max())

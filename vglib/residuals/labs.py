@@ -222,7 +222,6 @@ def shortcuts_lab() -> Lab:
 
 
 def _losses(title: str, losses: Mapping[str, Array], *more: Curve) -> Panel:
-    """Make the panel of trainings' losses, as wide as the longest."""
     curves = [
         Curve(name, np.arange(len(y)), y, ORANGE if name == "plain" else BLUE, mode="lines+markers")
         for name, y in losses.items()
