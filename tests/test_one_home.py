@@ -32,7 +32,10 @@ HOMES = {
     "doctor/rules": ("RANK", "Finding", "finding"),
     "doctor/patient": ("accepted", "mapped", "rows_of"),
     "exercise": ("FunctionExercise", "NumberExercise", "ChoiceExercise", "first_mistake"),
-    "claim": ("Claim", "Fact", "Tolerance", "Ruling", "Verdict", "holds_only_if", "refuted"),
+    "claim": (
+        *("Claim", "Fact", "Tolerance", "Ruling", "Verdict"),
+        *("holds_only_if", "refuted", "at_least", "at_most"),
+    ),
 }
 
 # What the code of a second home would hold, and the only files that may.

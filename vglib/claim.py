@@ -294,6 +294,11 @@ class Claim(Fact):
             )
 
 
+# Claims whose prediction is a bound.
+at_least = partial(Claim, tolerance=Tolerance.at_least())
+at_most = partial(Claim, tolerance=Tolerance.at_most())
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Ruling:
     """The outcome of a trial: what was measured, whether it agrees, and the verdict.

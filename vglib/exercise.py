@@ -197,7 +197,6 @@ class FunctionExercise(Exercise):
         return all(p is None or bool(np.isfinite(p).all()) for p in parts)
 
     def _named(self, answer: Function, written: list[Any]) -> list[str]:
-        """Write arguments with their names, if the answer has them too."""
         names = self._names(written)
         known = set(names) <= set(_parameters(answer))
         return [f"{n}={text}" if known else text for n, text in zip(names, written, strict=True)]

@@ -124,8 +124,6 @@ def _trace_mlp(network: MLP, x: Tensor, y: Tensor, loss: Loss) -> Trace:
 
 
 class _Call(NamedTuple):
-    """One call of a layer during the forward pass."""
-
     name: str
     weight: Tensor
     bias: Tensor | None

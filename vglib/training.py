@@ -109,7 +109,7 @@ def fitting(
 
     step, end = _stepper(training, x, y, lr, optimizer, before_step)
     try:
-        for rows in _batches(len(x), batch, total, seed):
+        for rows in batches(len(x), batch, total, seed):
             value = step(rows)
             if not isfinite(value):
                 training.broke(x[rows], y[rows], value)
@@ -234,7 +234,7 @@ def _cast(tensor: Tensor, network: nn.Module) -> Tensor:
     return tensor.to(next(kinds, tensor.dtype)) if tensor.is_floating_point() else tensor
 
 
-def _batches(n: int, batch: int, total: int, seed: int) -> Iterator[Tensor]:
+def batches(n: int, batch: int, total: int, seed: int) -> Iterator[Tensor]:
     """Yield the row numbers of `total` batches, a new permutation of all rows for each epoch."""
     generator = torch.Generator().manual_seed(int(seed))
     orders = (torch.randperm(n, generator=generator) for _ in count())

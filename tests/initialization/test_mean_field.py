@@ -151,7 +151,6 @@ BAD = [
     (c_map, (0.5, 1.0, np.tanh, 0.0, 0.0)),
     (pair_mean, (np.tanh, math.nan, 1.0)),
     (pair_mean, (np.tanh, 0.5, math.inf)),
-    (pair_mean, (np.tanh, 0.5, 1.0, 0)),
     (c_fixed_point, (*TANH, 0.0, 0.1)),
     (correlation_depth_scale, (*TANH, 1.0, -0.1)),
     (depth_scale, (-0.1,)),

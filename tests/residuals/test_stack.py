@@ -7,7 +7,6 @@ import torch
 from vglib.backprop import softmax_gradient
 from vglib.residuals.stack import (
     EPS,
-    FORMS,
     Normalised,
     Stack,
     draw_weights,
@@ -17,6 +16,7 @@ from vglib.residuals.stack import (
 )
 from vglib.scaled import Scaled, log_norm
 
+FORMS = ("layer", "pre-activation", "after the sum")
 PHI = {
     "relu": torch.relu,
     "tanh": torch.tanh,

@@ -4,7 +4,7 @@ from functools import partial
 
 from vglib.batch_norm import article, circles, first_steps, fresh_nets, in_training, one_unit
 from vglib.batch_norm.fresh_nets import batch_factor, factors, first_to_last, wide_factor
-from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
+from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 
 CHAPTER = 6
 
@@ -20,8 +20,6 @@ FIFTY = (
 )
 
 fifty = partial(in_training.rescue, activation="relu", depth=50, steps=1000, width=50, records=1)
-# Claims whose prediction is an upper bound.
-bounded = partial(Claim, tolerance=Tolerance.at_most())
 
 
 NORMALISES_WEIGHTS = Claim(
@@ -145,7 +143,7 @@ USUALLY_ENOUGH = Claim(
     "together with skip connections (chapter 07).",
 )
 
-DEEP_TRAINS = bounded(
+DEEP_TRAINS = at_most(
     id="fifty-layers-train-with-batch-norm",
     source=MEDIUM,
     place=f"{NONSATURATING} gradient clipping",
@@ -164,14 +162,13 @@ DEEP_TRAINS = bounded(
     slow=True,
 )
 
-LEVEL_IS_ENOUGH = Claim(
+LEVEL_IS_ENOUGH = at_least(
     id="a-level-gradient-is-enough",
     source="often concluded from the theory",
     says="If the gradient has the same size in every layer, a deep net trains.",
     setup=FIFTY.format(norm="layer norm (a factor of 1 per layer)"),
     prediction=0.35,
     measure=lambda seed, lr: fifty("layer", lr=lr, seed=seed).accuracy,
-    tolerance=Tolerance.at_least(),
     over={"lr": (0.0005, 0.005, 0.05)},
     rival=0.15,
     rival_says="about guessing, for at the start all images have become alike",
@@ -185,7 +182,7 @@ LEVEL_IS_ENOUGH = Claim(
     slow=True,
 )
 
-ONE_STEP = bounded(
+ONE_STEP = at_most(
     id="an-explosive-start-stays-explosive",
     source="often concluded from the theory",
     says="A deep batch-norm net has exploding gradients, and steps of descent leave it so, large "
@@ -205,7 +202,7 @@ ONE_STEP = bounded(
     "its weights: they grow, and the next gradient goes with one over their size.",
 )
 
-SLOWER = bounded(
+SLOWER = at_most(
     id="batch-norm-makes-prediction-slower",
     source=MEDIUM,
     place=f"{NONSATURATING} batch normalisation, paragraph 4",
@@ -225,7 +222,7 @@ SLOWER = bounded(
     "it can take over, or the one after it.",
 )
 
-BEFORE_OR_AFTER = Claim(
+BEFORE_OR_AFTER = at_least(
     id="batch-norm-before-or-after-the-activation",
     source=MEDIUM,
     place=f"{NONSATURATING} batch normalisation, paragraph 2",
@@ -236,7 +233,6 @@ BEFORE_OR_AFTER = Claim(
     "norm, at the rate where this is least",
     prediction=0.01,
     measure=article.least_gain,
-    tolerance=Tolerance.at_least(),
     over={"lr": (0.01, 0.1, 1.0)},
     best="smallest",
     rival=0.0,
@@ -250,7 +246,7 @@ BEFORE_OR_AFTER = Claim(
     "at 0.1; at lr 1, where both do best, they are level.",
 )
 
-REPLACES = bounded(
+REPLACES = at_most(
     id="batch-norm-can-replace-the-activation",
     source="an article of 2023",
     place="section 3.3, measure 3",
@@ -270,7 +266,7 @@ REPLACES = bounded(
     "layer, whatever their number.",
 )
 
-LAYER_NORM = bounded(
+LAYER_NORM = at_most(
     id="layer-norm-does-what-batch-norm-does",
     source="often heard",
     says="Layer norm is batch norm along the other axis: it does the same without a batch.",
@@ -288,7 +284,7 @@ LAYER_NORM = bounded(
     "batch norm an explosion; with sigmoids it is what rescues.",
 )
 
-SIGMOIDS = Claim(
+SIGMOIDS = at_least(
     id="batch-norm-rescues-twenty-sigmoid-layers",
     source=ZHIHU,
     place="section 3.4, paragraph 1",
@@ -297,7 +293,6 @@ SIGMOIDS = Claim(
     setup=f"20 sigmoid layers of 40 with batch norm before each, {TWENTY}",
     prediction=0.6,
     measure=lambda seed, lr: in_training.rescue("batch", lr=lr, seed=seed, records=1).accuracy,
-    tolerance=Tolerance.at_least(),
     over={"lr": (0.02, 0.2, 2.0)},
     rival=0.1,
     rival_says="guessing, what the net without it does at each of these rates",
@@ -309,7 +304,7 @@ SIGMOIDS = Claim(
     correction="It holds here. The factor per layer is near 1 for sigmoids, and 1.47 for ReLU.",
 )
 
-ANY_BATCH = bounded(
+ANY_BATCH = at_most(
     id="batch-norm-works-at-any-batch-size",
     source="often assumed",
     says="The batch size is a matter of memory and speed.",

@@ -56,7 +56,6 @@ def unit_lab() -> Lab:
         gamma=controls.slider("γ", 1.0, 0.2, 4.0, tooltip="Learned scale.", step=0.1),
         beta=controls.slider("β", 0.0, -4.0, 4.0, tooltip="Learned shift.", step=0.2),
         batch=_batch(2000, [4, 8, 16, 32, 64, 128, 500, 2000]),
-        seed=controls.seed(),
         presets={
             "two heaps": {},
             "a tail": {"shape": "a tail to the right"},
@@ -90,7 +89,6 @@ def running_lab() -> Lab:
         momentum=controls.slider("momentum", 0.1, 0.01, 1.0, tooltip=tip, log=True),
         batch=_batch(32, [2, 4, 8, 16, 32, 64, 128, 256]),
         jump=controls.toggle("the layer before learns", False, "z changes half way."),
-        seed=controls.seed(),
         presets={
             "torch's 0.1": {},
             "slow: 0.01": {"momentum": 0.01},
@@ -128,7 +126,6 @@ def explosion_lab() -> Lab:
         depth=controls.depth(50, 200),
         weight_scale=controls.weight_scale(),
         activation=_activation("relu", ("relu", "tanh", "sigmoid", "elu", "gelu")),
-        seed=controls.seed(),
         presets={
             "50 layers": {},
             "batch of 32": {"batch": 32},
@@ -161,7 +158,6 @@ def steps_lab() -> Lab:
         steps=controls.ladder("steps", 1, [1, 2, 3, 4, 5], "Steps of descent on one batch."),
         depth=controls.depth(40, 100),
         weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
         presets={
             "lr 0.01": {"lr": 0.01},
             "lr 0.1": {"lr": 0.1},
@@ -195,7 +191,6 @@ def norms_lab() -> Lab:
         depth=controls.depth(30, 60),
         weight_scale=controls.weight_scale(),
         batch=_batch(64, [4, 8, 16, 32, 64, 128]),
-        seed=controls.seed(),
         presets={
             "ReLU": {},
             "sigmoid": {"activation": "sigmoid"},
@@ -259,7 +254,6 @@ def places_lab() -> Lab:
         draw_places,
         lr=_lr(0.1, 0.003, 3.0),
         steps=controls.ladder("steps", 40, [12, 20, 40, 60], "Steps of SGD, batches of 64."),
-        seed=controls.seed(),
         presets={"lr 0.1": {}, "lr 0.01": {"lr": 0.01}, "lr 1": {"lr": 1.0}, "lr 3": {"lr": 3.0}},
     )
 
@@ -325,7 +319,6 @@ def circles_lab() -> Lab:
         draw_circles,
         kind=controls.choice("between layers", "batch norm", circles.CIRCLE_KINDS, "In between."),
         depth=controls.depth(2, 4),
-        seed=controls.seed(),
         presets={
             "nothing": {"kind": "linear"},
             "batch norm alone": {},

@@ -61,9 +61,7 @@ def mnist(
     return dataset(inputs, labels, "MNIST", dtype, standardised)
 
 
-def download(
-    name: str, sha256: str, base_urls: Sequence[str], cache: str | Path | None = None
-) -> Path:
+def download(name: str, sha256: str, base_urls: Sequence[str], cache: str | Path | None) -> Path:
     """Fetch a file from the first of `base_urls` that has it whole, and keep it in `cache`.
 
     A file already there with the right checksum is not fetched again; nothing partial is kept.

@@ -63,7 +63,6 @@ def _grouped(z: Array, kind: str) -> Array:
 
 
 def _mean(v: Array, kind: str) -> Array:
-    """Return the means over what is standardised together."""
     if kind in ("batch", "weight"):
         # Along the first axis numpy takes three times as long for a sum as for this product.
         return np.ones(len(v)) @ v / len(v)

@@ -48,12 +48,7 @@ class Chain:
 
 
 def one_neuron_chain(
-    w1: float = 1.0,
-    w2: float = 1.0,
-    w3: float = 1.0,
-    w4: float = 1.0,
-    x: float = 1.0,
-    centred: bool = False,
+    w1: float, w2: float, w3: float, w4: float, x: float, centred: bool = False
 ) -> Chain:
     """Run the input through four neurons in a row and keep what the chain rule needs.
 
@@ -89,19 +84,16 @@ class RandomChains:
         return float((self.log_factors > log(0.25)).mean())
 
     @property
-    def share_above_bound(self) -> float:
-        """The share of chains whose product beats 0.25^depth."""
-        return float((self.log_factors.sum(axis=0) > self.depth * log(0.25)).mean())
-
-    @property
     def verdict(self) -> str:
         """One sentence: the typical factor, and how often the popular bound fails."""
-        exploding = float((self.log_factors.sum(axis=0) > 0).mean())
+        products = self.log_factors.sum(axis=0)
+        exploding = float((products > 0).mean())
+        beat = percent(float((products > self.depth * log(0.25)).mean()))
         layers = "one factor" if self.depth == 1 else f"{self.depth} factors"
         return (
             f"typically {'vanishes' if exploding < 0.5 else 'explodes'}: a factor's geometric mean "
             f"is {power_of_ten(self.log_typical)}; {percent(self.share_above_quarter)} of the "
-            f"factors exceed 1/4; of the products of {layers}, {percent(self.share_above_bound)} "
+            f"factors exceed 1/4; of the products of {layers}, {beat} "
             f"exceed 0.25^{self.depth} and {percent(exploding)} exceed 1."
         )
 

@@ -10,7 +10,7 @@ from scipy.special import erf
 
 from vglib.chain_rule import chain, differences, width, window
 from vglib.chain_rule.chain import SIGMOID
-from vglib.claim import Claim, Fact, Tolerance, holds_only_if, refuted
+from vglib.claim import Claim, Fact, Tolerance, at_least, at_most, holds_only_if, refuted
 from vglib.losses import quadratic
 from vglib.networks import mlp
 from vglib.probe import trace
@@ -142,7 +142,7 @@ CLAIMS = (
         ruling=refuted("at best on an interval {x:.3f} wide", below=0.95),
         correction="The interval is at most 0.4477 wide (at |w| = 6.9) and narrows for larger w.",
     ),
-    Claim(
+    at_least(
         id="far-larger-weights-explode",
         source=TUTORIAL,
         place="section 'Exploding gradients', paragraph 2",
@@ -153,7 +153,6 @@ CLAIMS = (
         over={"width": (1, 10, 100)},
         prediction=2.0,
         measure=width.ratio_of_large_weights,
-        tolerance=Tolerance.at_least(),
         rival=6e-5,
         rival_says="a chain's, 0.008 squared, since large weights saturate",
         ruling=holds_only_if(
@@ -244,7 +243,7 @@ CLAIMS = (
         ruling=refuted("it grows {x:.0f}-fold", above=1),
         correction="d(z - y)^2/dz = 2(z - y): it grows with w.",
     ),
-    Claim(
+    at_most(
         id="backpropagation-approximates",
         source=f"a reading of 'the root cause is backpropagation' ({ZHIHU})",
         place="section 2.1, paragraph 8",
@@ -252,7 +251,6 @@ CLAIMS = (
         setup="4 sigmoid layers of 10; relative distance to a two-sided difference, best step",
         prediction=1e-6,
         measure=lambda seed: differences.difference_errors(seed=seed).best[1],
-        tolerance=Tolerance.at_most(),
         rival=1e-2,
         rival_says="a per cent or more",
         ruling=refuted("both agree to {x:.0g}", below=1e-3),

@@ -7,19 +7,7 @@ from scipy.stats import norm
 
 from vglib import figures
 from vglib.chain_rule import chain, differences, local_map, throws, width, window
-from vglib.figures import (
-    GREEN,
-    GREY,
-    ORANGE,
-    PINK,
-    SKY,
-    Curve,
-    Drawing,
-    Panel,
-    level,
-    mark,
-    theory,
-)
+from vglib.figures import GREEN, GREY, PINK, SKY, Curve, Drawing, Panel, level, mark, theory
 from vglib.lab import Lab, controls
 from vglib.probe import Array
 from vglib.words import power_of_ten
@@ -52,7 +40,7 @@ def _sizes(seen: chain.Chain) -> Panel:
     # Under the axis no line runs through a number.
     labels = [f"{name}<br><b>{value:.3g}</b>" for name, value in zip(names, values, strict=True)]
     title, x_title = "|w s′(z)|: each factor, and their product", "neuron (1 is nearest the input)"
-    lines = [line("1", 1.0, ORANGE, "top"), line("1/4", 0.25, GREEN, "bottom")]
+    lines = [line("1", 1.0, figures.ORANGE, "top"), line("1/4", 0.25, GREEN, "bottom")]
     content: list[Any] = [bars, top, *lines]
     axes: dict[str, Any] = {"x_range": ends, "x_ticks": dict(zip(places, labels, strict=True))}
     # Where the panel is narrow, plotly would turn them on end.
@@ -148,7 +136,6 @@ def random_chains_lab() -> Lab:
         draw_random_chains,
         depth=controls.depth(4, maximum=200),
         weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
         presets={
             "N(0,1), 4 neurons": {},
             "N(0,1), 50 neurons": {"depth": 50},
@@ -223,7 +210,6 @@ def dice_lab() -> Lab:
         quantity=controls.choice("average of", "s'(z)", quantities, "What is averaged."),
         throws=controls.ladder("throws", 1000, counts, "How often z is thrown."),
         weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
         presets={
             "ten throws": {"throws": 10},
             "many throws": {"throws": 20_000},
@@ -262,7 +248,6 @@ def sum_lab() -> Lab:
         width=controls.ladder("terms", 100, counts, "How many weighted inputs are added."),
         weight_scale=controls.weight_scale(),
         throw=controls.choice("weights", "coin", throws.THROWN, "How one weight is thrown."),
-        seed=controls.seed(),
         presets={
             "one coin": {"width": 1},
             "five coins": {"width": 5},
@@ -302,7 +287,6 @@ def jacobian_lab() -> Lab:
         weight_scale=controls.weight_scale(2.0),
         radius=controls.slider("radius", 1.0, 0.001, 5.0, tooltip=tooltip, log=True),
         activation=controls.choice("activation", "sigmoid", activations, "The activation phi."),
-        seed=controls.seed(),
         presets={
             "one layer, large circle": {"radius": 3.0},
             "one layer, small circle": {"radius": 0.1},
@@ -340,7 +324,6 @@ def width_lab() -> Lab:
         width=controls.width(30),
         depth=controls.depth(12, maximum=30),
         weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
         presets={
             "Nielsen's width 30": {},
             "critical: width 105": {"width": 105},
@@ -379,7 +362,6 @@ def difference_lab() -> Lab:
         depth=controls.depth(4, maximum=50),
         weight_scale=controls.weight_scale(),
         precision=controls.choice("precision", "float64", kinds, "In which the loss is computed."),
-        seed=controls.seed(),
         presets={
             "too large a step": {"step": 0.1},
             "the best step": {"step": 1e-5},

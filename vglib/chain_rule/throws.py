@@ -46,9 +46,7 @@ class Dice:
         )
 
 
-def throw_dice(
-    quantity: str = "s'(z)", throws: int = 1000, weight_scale: float = 1.0, seed: int = 0
-) -> Dice:
+def throw_dice(quantity: str, throws: int, weight_scale: float, seed: int) -> Dice:
     """Throw z ~ N(0, weight_scale^2), average f(z), and compare with the integral E f(z)."""
     f = QUANTITIES[quantity]
     z = weight_scale * np.random.default_rng(seed).standard_normal(throws)
@@ -95,9 +93,7 @@ class Sums:
         )
 
 
-def weighted_sums(
-    width: int = 100, weight_scale: float = 1.0, throw: str = "coin", seed: int = 0
-) -> Sums:
+def weighted_sums(width: int, weight_scale: float, throw: str, seed: int = 0) -> Sums:
     """Throw weights of mean 0 and standard deviation weight_scale onto fixed 0 < a < 1, and sum.
 
     A coin gives +-1, a uniform draw +-sqrt(3) at most, each times weight_scale.

@@ -177,7 +177,6 @@ def scopes_lab() -> Lab:
         depth=controls.depth(20, 100),
         weight_scale=controls.weight_scale(2.0),
         activation=controls.choice("activation", "tanh", phis, "Of the hidden layers."),
-        seed=controls.seed(),
         presets={
             "whole norm": {},
             "each layer": {"rule": "each layer"},
@@ -217,7 +216,6 @@ def norms_lab() -> Lab:
         threshold=_threshold(),
         steps=_times(50, "Length of the sequences."),
         lr=_step_size(),
-        seed=controls.seed(),
         presets={
             "clip nearly all": {"threshold": 0.1},
             "clip at 1": {},
@@ -262,7 +260,6 @@ def rescue_lab() -> Lab:
         threshold=_threshold(of="Of the third run."),
         steps=_times(50, "Length of the sequences."),
         lr=_step_size(),
-        seed=controls.seed(),
         presets={
             "a common decay": {},
             "decay that holds": {"decay": 10.0},
@@ -351,7 +348,6 @@ def critic_lab() -> Lab:
         limit=_slider("weight limit c", 0.1, 0.01, 1, "Of weight clipping."),
         depth=controls.depth(3, 5),
         penalty=_slider("penalty λ", 10.0, 0.1, 100, "Of the gradient penalty."),
-        seed=controls.seed(),
         presets={
             "weights within ±0.01": {"limit": 0.01},
             "weights within ±0.1": {},
@@ -399,7 +395,6 @@ def overflow_lab() -> Lab:
         depth=controls.depth(10, 30),
         weight_scale=controls.weight_scale(),
         number_type=controls.choice("numbers", "float32", types, "What the net computes in."),
-        seed=controls.seed(),
         presets={
             "three steps to NaN": {},
             "He, twenty layers": {"lr": 0.3, "depth": 20},

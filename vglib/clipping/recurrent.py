@@ -202,9 +202,7 @@ def _updates(steps: int) -> int:
     return max(80, min(400, 8000 // steps))
 
 
-def norms(
-    threshold: float = 1.0, steps: int = 50, lr: float = 0.01, seed: int = 0
-) -> Iterator[Norms]:
+def norms(threshold: float, steps: int = 50, lr: float = 0.01, seed: int = 0) -> Iterator[Norms]:
     """Train the IRNN clipped at `threshold` and count how large its gradients were."""
     for run in training(threshold, 0.0, steps, lr, _updates(steps), seed):
         finite = run.norms[np.isfinite(run.norms)]

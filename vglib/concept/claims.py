@@ -1,6 +1,6 @@
 """Claims on trial in chapter 01."""
 
-from vglib.claim import Claim, Fact, Tolerance, holds, holds_only_if, refuted
+from vglib.claim import Claim, Fact, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.concept import epochs, speed
 from vglib.concept.epochs import train
 from vglib.concept.feedback import feedback_accuracy
@@ -126,7 +126,7 @@ EXACT = Fact(
     tolerance=Tolerance.relative(1e-6),
 )
 
-ROOT_CAUSE = Claim(
+ROOT_CAUSE = at_least(
     id="backpropagation-is-the-root-cause",
     source=ZHIHU,
     place="section 2.1, paragraph 8",
@@ -136,7 +136,6 @@ ROOT_CAUSE = Claim(
     "but by direct feedback alignment; test accuracy",
     prediction=0.8,
     measure=lambda seed: feedback_accuracy(6, 20.0, 10, seed),
-    tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="the same net with backpropagation, at the same step",
     ruling=holds_only_if(
@@ -149,7 +148,7 @@ ROOT_CAUSE = Claim(
     "rule that does not follow the gradient need not vanish with it.",
 )
 
-RATE_CHANGES_GRADIENT = Claim(
+RATE_CHANGES_GRADIENT = at_most(
     id="the-learning-rate-makes-gradients-vanish",
     source=ARTICLE_2023,
     place="section 3.3, item 5",
@@ -161,7 +160,6 @@ RATE_CHANGES_GRADIENT = Claim(
     best="smallest",
     prediction=1e-3,
     measure=epochs.factor_of_training,
-    tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="the gradient does not contain the rate",
     ruling=holds_only_if(
@@ -173,7 +171,7 @@ RATE_CHANGES_GRADIENT = Claim(
     "where the outputs are saturated, and there it vanishes, in all layers at once.",
 )
 
-STAY_NEAR_START = Claim(
+STAY_NEAR_START = at_most(
     id="early-layers-stay-near-their-random-start",
     source=ZHIHU,
     place="section 2.1, paragraph 8",
@@ -182,7 +180,6 @@ STAY_NEAR_START = Claim(
     setup=f"{TRAINED}, 60 epochs; distance of W_1 from its start over its length",
     prediction=0.1,
     measure=lambda seed: float(train(epochs=60, record_every=60, seed=seed).moved[-1, 0]),
-    tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="as far as its own length, as in a net that learns",
     ruling=holds("here moved by {percent}", below=0.1, otherwise="refuted: moved by {percent}"),
@@ -190,7 +187,7 @@ STAY_NEAR_START = Claim(
     "length, and the same net learns.",
 )
 
-CANNOT_LEARN = Claim(
+CANNOT_LEARN = at_least(
     id="layers-with-vanishing-gradients-cannot-learn",
     source="a tutorial of 2017",
     place="section 'Reproducing vanishing gradients', paragraph 6",
@@ -200,7 +197,6 @@ CANNOT_LEARN = Claim(
     over={"lr": (0.2, 2.0, 20.0)},
     prediction=0.8,
     measure=lambda seed, lr: train(lr=lr, seed=seed, record_every=20).accuracy,
-    tolerance=Tolerance.at_least(),
     rival=0.2,
     rival_says="it stays near guessing, as at lr 0.2 and 2",
     ruling=holds_only_if(
@@ -212,7 +208,7 @@ CANNOT_LEARN = Claim(
     "step size and time.",
 )
 
-A_LARGER_STEP = Claim(
+A_LARGER_STEP = at_least(
     id="a-larger-step-makes-up-for-vanishing-gradients",
     source="a tempting conclusion from four layers",
     says="If early layers get small gradients, a larger learning rate makes up for it.",
@@ -221,7 +217,6 @@ A_LARGER_STEP = Claim(
     over={"lr": (2.0, 20.0, 200.0)},
     prediction=0.5,
     measure=lambda seed, lr: train(6, lr=lr, epochs=300, seed=seed, record_every=300).accuracy,
-    tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="as after 40 epochs, at each of these steps",
     ruling=holds_only_if(

@@ -24,7 +24,6 @@ CEILING = 4.1
 
 @lru_cache(maxsize=1)
 def _landscape() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Make the surface and the mark of its minima, which no control changes."""
     grid = np.linspace(-WINDOW, WINDOW, 61)
     ground = np.minimum(surface_loss(*np.meshgrid(grid, grid)), CEILING)
     lines = {"show": True, "start": 0, "end": 3.75, "size": 0.25, "color": "#ffffff"}
@@ -112,7 +111,6 @@ def learning_speed_lab() -> Lab:
         depth=controls.depth(2, maximum=50),
         weight_scale=controls.weight_scale(),
         width=controls.width(30, maximum=100),
-        seed=controls.seed(),
         presets={
             "Nielsen, 2 hidden layers": {},
             "Nielsen, 3 hidden layers": {"depth": 3},
@@ -139,7 +137,6 @@ def two_way_lab() -> Lab:
         depth=controls.depth(4, maximum=50),
         weight_scale=controls.weight_scale(),
         width=controls.width(100, maximum=100),
-        seed=controls.seed(),
         presets={
             "4 hidden layers": {},
             "20 hidden layers": {"depth": 20},
@@ -190,7 +187,6 @@ def training_lab() -> Lab:
         lr=_step_size(0.01, 50),
         weight_scale=controls.weight_scale(),
         epochs=controls.ladder("epochs", 20, range(5, 41, 5), PASSES),
-        seed=controls.seed(),
         presets={
             "as it was": {},
             "cross-entropy": {"loss": "cross-entropy"},
@@ -218,7 +214,6 @@ def one_path_lab() -> Lab:
         weight_scale=controls.weight_scale(),
         lr=_step_size(0.05, 20),
         epochs=controls.ladder("epochs", 60, range(10, 61, 10), PASSES),
-        seed=controls.seed(),
         presets={
             "as in the tutorial": {"seed": 0},
             "another draw": {"seed": 1},

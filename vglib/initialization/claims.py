@@ -8,7 +8,7 @@ from torch import nn
 
 from vglib import theory
 from vglib.activations import ACTIVATIONS
-from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
+from vglib.claim import Claim, Tolerance, at_least, holds, holds_only_if, refuted
 from vglib.initialization.fluctuation import log_norm_variance, log_norms_of_real_nets
 from vglib.initialization.isometry import jacobian_spread, linear_learning, singular_values
 from vglib.initialization.learning import change_of_flow, learning_speed, train_grid
@@ -301,7 +301,7 @@ WIDTH = Claim(
     correction="The mean is kept, but ln‖h‖² wanders with variance 5L/n in a ReLU net.",
 )
 
-LASTS = Claim(
+LASTS = at_least(
     id="a-good-start-does-not-guarantee-a-good-middle",
     source="a Medium article",
     place="section 'Nonsaturating activation functions', under batch normalisation, paragraph 1",
@@ -311,7 +311,6 @@ LASTS = Claim(
     "200 steps; by how much ln(‖δ_1‖/‖δ_10‖) has moved, either way",
     prediction=2.0,
     measure=lambda seed: abs(change_of_flow(1.0, seed)),
-    tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="a critical start stays critical",
     ruling=holds(
@@ -341,7 +340,7 @@ HALF_THE_BITS = Claim(
     correction="bfloat16 has float32's exponent and fewer digits; float16 ends at 65504.",
 )
 
-SPEEDS_UP = Claim(
+SPEEDS_UP = at_least(
     id="glorot-speeds-training-up",
     source="a Medium article",
     place="section 'Glorot and He initialisation', paragraph 4",
@@ -350,7 +349,6 @@ SPEEDS_UP = Claim(
     "test set with torch's default at lr, over epochs with Glorot uniform at 0.3",
     prediction=2.0,
     measure=_speed_up,
-    tolerance=Tolerance.at_least(),
     over={"lr": (0.01, 0.1, 1.0)},
     best="smallest",
     rival=1.0,
@@ -381,7 +379,7 @@ SAXE = Claim(
     slow=True,
 )
 
-TRAINABLE = Claim(
+TRAINABLE = at_least(
     id="deep-nets-learn-best-at-the-edge-of-chaos",
     source="Schoenholz, Gilmer, Ganguli and Sohl-Dickstein 2017",
     says="The deepest nets that train are those near criticality.",
@@ -390,7 +388,6 @@ TRAINABLE = Claim(
     "twice that σ_w",
     prediction=0.25,
     measure=_edge_advantage,
-    tolerance=Tolerance.at_least(),
     over={"lr": (0.0003, 0.003, 0.03)},
     rival=0.0,
     rival_says="the scale does not matter",

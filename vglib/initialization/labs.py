@@ -66,7 +66,6 @@ def depth_lab() -> Lab:
         depth=controls.depth(50, 200),
         weight_scale=controls.weight_scale(),
         biases=controls.toggle("biases", True, "The scheme's own biases; only torch's has any."),
-        seed=controls.seed(),
         presets={
             "torch's default with ReLU": {},
             "the same without biases": {"biases": False},
@@ -101,7 +100,6 @@ def neuron_lab() -> Lab:
         fan_in=controls.ladder("fan_in", 100, stops, "Number of inputs."),
         n_var=controls.slider("n Var w", 1.0, 0.1, 4.0, tooltip=n_var, step=0.1),
         distribution=controls.choice("weights", "uniform", kinds, "Distribution of one weight."),
-        seed=controls.seed(),
         presets={
             "one input shows its distribution": {"fan_in": 1},
             "three are enough to hide it": {"fan_in": 3},
@@ -126,7 +124,6 @@ def speed_lab() -> Lab:
         activation=_activation(),
         depth=controls.depth(5, 5),
         lr=controls.slider("lr", 0.1, 0.01, 0.5, tooltip="Learning rate of SGD.", log=True),
-        seed=controls.seed(),
         presets={
             "tanh": {},
             "ReLU": {"activation": "relu"},
@@ -148,7 +145,6 @@ def _cobweb(letter: str, mapped: Curve, seen: QMap | CMap, top: float, *more: Cu
 
 
 def _over_layers(title: str, seen: QMap | CMap, low: float, high: float) -> Panel:
-    """Draw a real network's q or c beside the iterated map."""
     layers = np.arange(1, len(seen.steps) + 1)
     real = Curve("real network", layers, seen.measured, GREEN)
     return Panel(title, [real, theory(STEP_BY_STEP, layers, seen.steps)], y_range=(low, high))
@@ -171,7 +167,6 @@ def q_map_lab() -> Lab:
         draw_q_map,
         **_plane(1.5, 0.3, [*THREE, "selu"]),
         q_start=controls.slider("q of layer 1", 3.0, 0.01, 5.0, tooltip=tooltip, step=0.01),
-        seed=controls.seed(),
         presets={
             "tanh settles": {},
             "from below, the same place": {"q_start": 0.05},
@@ -201,7 +196,6 @@ def c_map_lab() -> Lab:
         draw_c_map,
         **_plane(2.0, 0.3),
         c_start=controls.slider("c of layer 1", 0.9, 0.0, 0.999, tooltip=tooltip, step=0.001),
-        seed=controls.seed(),
         presets={
             "ordered": {"sigma_w": 1.0},
             "critical": {"sigma_w": 1.3956},
@@ -236,7 +230,6 @@ def phase_lab() -> Lab:
         draw_phase,
         **_plane(1.0, 0.22),
         depth=controls.depth(30, 60),
-        seed=controls.seed(),
         presets={
             "tanh, ordered": {},
             "tanh, critical": {"sigma_w": 1.324},
@@ -282,7 +275,6 @@ def trainability_lab() -> Lab:
         draw_trainability,
         sigma_b=_sigma_b(0.22, 0.6),
         steps=controls.ladder("steps", 50, [5, 10, 20, 30, 40, 50, 60], "Steps of SGD."),
-        seed=controls.seed(),
         presets={"fifty steps": {}, "ten steps": {"steps": 10}, "larger biases": {"sigma_b": 0.5}},
     )
 
@@ -317,7 +309,6 @@ def spectrum_lab() -> Lab:
         draw_spectrum,
         activation=_activation(options=list(CRITICAL)),
         depth=controls.depth(50, 100),
-        seed=controls.seed(),
         presets={
             "one layer": {"depth": 1, "activation": "identity"},
             "linear, 10": {"depth": 10, "activation": "identity"},
@@ -344,7 +335,6 @@ def linear_lab() -> Lab:
         isometry.racing_linear,
         draw_linear,
         depth=controls.depth(10, 20),
-        seed=controls.seed(),
         presets={"3 layers": {"depth": 3}, "10 layers": {}, "20 layers": {"depth": 20}},
     )
 
@@ -363,7 +353,6 @@ def fluctuation_lab() -> Lab:
         activation=_activation("relu", ["relu", "identity"]),
         depth=controls.depth(20, 100),
         width=controls.width(50, 200),
-        seed=controls.seed(),
         presets={
             "ReLU": {},
             "linear": {"activation": "identity"},
@@ -398,6 +387,5 @@ def overflow_lab() -> Lab:
         overflowing,
         draw_overflow,
         weight_scale=controls.slider("He times", 4.0, 1.5, 20.0, tooltip=tooltip, log=True),
-        seed=controls.seed(),
         presets={"half again too large": {"weight_scale": 1.5}, "N(0,1)-like": {"weight_scale": 8}},
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
 from math import ceil, inf, nan, sqrt
 
 import numpy as np
@@ -12,14 +11,14 @@ from torch.nn.functional import cross_entropy
 from vglib import backprop, learn, theory
 from vglib.activations import ACTIVATIONS
 from vglib.backprop import Labels
-from vglib.data import Dataset, digits
+from vglib.data import digits
 from vglib.initialization.mean_field import correlation_depth_scale, depth_scale
 from vglib.initialization.schemes import SCHEMES
 from vglib.initialization.watching import Walk
 from vglib.learn import Array
 from vglib.networks import mlp
 from vglib.results import at_its_end, last, result
-from vglib.training import fit
+from vglib.training import batches, fit
 
 
 class SideBySide:
@@ -132,7 +131,8 @@ def racing(
     ]
     stack = SideBySide(matrices, activation)
     per_epoch, accuracy = ceil(len(data.y_train) / 64), [stack.accuracy(*test)]
-    batches = islice(_batches(data, 64, seed), epochs * per_epoch)
+    x, y = data.x_train.numpy(), data.y_train.numpy()
+    orders = (rows.numpy() for rows in batches(len(y), 64, epochs * per_epoch, seed))
 
     def so_far() -> Speed:
         curves = np.array(accuracy).T
@@ -140,7 +140,8 @@ def racing(
 
     yield so_far()
     gone = stack.broken.copy()
-    for step in learn.steps(stack.matrices, stack.gradient, batches, lr=lr):
+    taken = ((x[rows], y[rows]) for rows in orders)
+    for step in learn.steps(stack.matrices, stack.gradient, taken, lr=lr):
         if step.taken % per_epoch == 0:
             accuracy.append(np.where(gone, nan, stack.accuracy(*test)))
             gone = stack.broken.copy()
@@ -148,15 +149,6 @@ def racing(
 
 
 learning_speed = at_its_end(racing)
-
-
-def _batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Array, Labels]]:
-    """Yield batches without end, in the order in which `vglib.training.fit` takes them."""
-    generator = torch.Generator().manual_seed(seed)
-    x, y = data.x_train.numpy(), data.y_train.numpy()
-    while True:
-        for rows in torch.randperm(len(x), generator=generator).split(size):
-            yield x[rows.numpy()], y[rows.numpy()]
 
 
 def change_of_flow(lr: float, seed: int = 0) -> float:

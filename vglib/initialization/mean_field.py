@@ -124,18 +124,17 @@ def c_map(c: ArrayLike, q: float, phi: Function, sigma_w: float, sigma_b: float)
     return together / theory.q_map(q, phi, sigma_w, sigma_b)
 
 
-def pair_mean(f: Function, c: ArrayLike, q: float, nodes: int = 10) -> NDArray:
+def pair_mean(f: Function, c: ArrayLike, q: float) -> NDArray:
     """Return E f(z_1) f(z_2) of two centred Gaussians with variance q and correlation c.
 
     c: any shape, and so the result. f as for `theory.gaussian_mean`. Relative error about 1e-10.
-    Raises ValueError for a c outside [-1, 1], a q that is not positive and finite, or nodes < 1.
+    Raises ValueError for a c outside [-1, 1], or a q that is not positive and finite.
     """
     correlation = np.asarray(c, dtype=np.float64)
     require("c", c, np.all(np.abs(correlation) <= 1), "a correlation, from -1 to 1")
     require("q", q, 0 < q < np.inf, "positive and finite")
-    require("nodes", nodes, nodes >= 1, "at least 1")
     halvings = min(max(ceil(log2(max(_CUT * sqrt(q), 1.0))), 3), 20)
-    radius, by_radius, part, by_part = _polar_rule(nodes, halvings)
+    radius, by_radius, part, by_part = _polar_rule(halvings)
     z = sqrt(q) * radius[:, None]
     means = []
     for value in correlation.ravel():
@@ -153,14 +152,14 @@ def pair_mean(f: Function, c: ArrayLike, q: float, nodes: int = 10) -> NDArray:
 
 
 @lru_cache(maxsize=64)
-def _polar_rule(nodes: int, halvings: int) -> tuple[NDArray, ...]:
+def _polar_rule(halvings: int) -> tuple[NDArray, ...]:
     """Return nodes and weights for the radius of two Gaussians, and for the first half of an arc.
 
     In polar coordinates z_1 and z_2 are the radius times two cosines, so the kinks at z_1 = 0 and
     z_2 = 0 lie at fixed angles: panels that halve towards these ends see each of them exactly.
     """
     edges = np.concatenate([[0.0], 2.0 ** np.arange(-halvings, 1)])
-    x, w = np.polynomial.legendre.leggauss(nodes)
+    x, w = np.polynomial.legendre.leggauss(10)
     half_width = np.diff(edges)[:, None] / 2
     at, by = (edges[:-1, None] + half_width * (1 + x)).ravel(), (half_width * w).ravel()
     by_radius = by * at * np.exp(-((_CUT * at) ** 2) / 2)

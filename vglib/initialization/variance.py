@@ -74,9 +74,7 @@ class Neuron:
         )
 
 
-def one_neuron(
-    fan_in: int = 100, n_var: float = 1.0, distribution: str = "uniform", seed: int = 0
-) -> Neuron:
+def one_neuron(fan_in: int, n_var: float, distribution: str, seed: int = 0) -> Neuron:
     """Draw a neuron's weights 4000 times, of variance n_var / fan_in, for one fixed input h.
 
     "coin" is +-1, "uniform" U(+-sqrt(3)), "normal" N(0, 1), each times sqrt(n_var / fan_in).

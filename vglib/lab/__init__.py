@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, Self
 
 import ipywidgets as widgets
@@ -15,7 +16,7 @@ from vglib import figures
 from vglib.checks import one_of
 from vglib.figures import Drawing
 from vglib.lab import controls, live
-from vglib.lab.controls import Control
+from vglib.lab.controls import Control, seed
 from vglib.lab.picture import png
 from vglib.results import last
 from vglib.weather import fair_weather
@@ -57,6 +58,7 @@ class Lab(_OnPage):
     `draw(result)` is pure and returns a drawing with the same traces each time; traces whose `meta`
     is "measured" can be held as a ghost, those with "theory" switched off. `presets` maps a name to
     the values that it sets; all others are those of the start, but for the seed, which is kept.
+    An experiment with a `seed` has the control for it, last, without being given one.
     With `score`, a Register button adds the present result to `registered`, and `score(registered)`
     is shown in words. The first computation and every `set` raise what the experiment raises; an
     exception in a later callback shows as one line above the figure. A lab that times something is
@@ -73,6 +75,8 @@ class Lab(_OnPage):
         repeatable: bool = True,
         **controls: Control,
     ) -> None:
+        if "seed" in signature(experiment).parameters:
+            controls.setdefault("seed", seed())
         self._experiment, self._draw = experiment, draw
         self.controls, self._score = dict(controls), score
         self.registered: list[Any] = []
@@ -222,7 +226,6 @@ class Lab(_OnPage):
             self._redraw()
 
     def _show(self, values: Mapping[str, Any], *, afresh: bool = False) -> None:
-        """Compute and draw; where that fails, show again what was shown before."""
         before = self._view.drawing
         try:
             with fair_weather():
@@ -243,7 +246,6 @@ class Lab(_OnPage):
         self._redraw()
 
     def _watched(self, results: Iterator[Any]) -> Any:
-        """Draw results as they come, and return the last."""
         looked = -_LOOK
         for result in results:
             if time.monotonic() - looked >= _LOOK:
@@ -265,7 +267,6 @@ class Lab(_OnPage):
         self._view.show(self._shown(self._drawn), self.verdict)
 
     def _shown(self, drawn: Drawing) -> Drawing:
-        """Return a drawing as the page gets it: with ghosts, and perhaps without theory."""
         data = list(drawn.data)
         if not self._theory:
             hidden = {"visible": False}
@@ -304,7 +305,6 @@ class Still(_OnPage):
 
 
 def _box(*rows: Sequence[widgets.Widget]) -> widgets.VBox:
-    """Stack rows of widgets; the last of them are laid below one another."""
     made = []
     for index, row in enumerate(rows[:-1]):
         box = widgets.Box([*row, *([live.Page()] if index == len(rows) - 2 else [])])
@@ -329,7 +329,6 @@ def _ghost(trace: Mapping[str, Any], name: str, named: bool) -> dict[str, Any]:
 
 
 def _with_room(layout: dict[str, Any], ghosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Widen the y axes so that the ghosts stay in view."""
     layout = dict(layout)
     for ghost in ghosts:
         key = ghost["yaxis"].replace("y", "yaxis")

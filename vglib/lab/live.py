@@ -167,7 +167,6 @@ def close(box: widgets.Widget) -> None:
 
 @lru_cache(maxsize=1)
 def _by_cell() -> dict[str, tuple[str, list[widgets.Widget]]]:
-    """Return the widgets that each cell's last run has made, with the run's name."""
     return {}
 
 

@@ -85,11 +85,7 @@ class Adding:
 
 @kept(64)
 def learning_to_add(
-    net: str = "GRU",
-    length: int = 20,
-    seed: int = 0,
-    updates: int | None = None,
-    lr: float | None = None,
+    net: str, length: int, seed: int, updates: int | None = None, lr: float | None = None
 ) -> Iterator[Adding]:
     """Train a net of 16 units on the adding task: Adam, batch 20, gradient clipped at norm 1.
 

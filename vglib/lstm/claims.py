@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.linalg import matrix_power
 
-from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
+from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.lstm.adding import GUESS, adding
 from vglib.lstm.characters import characters
 from vglib.lstm.paths import carry_over, lstm_path, three_cells
@@ -65,10 +65,9 @@ SMALL_RHO = Claim(
     "are nearly parallel can grow for a long time first; below 1 in its largest *singular* value "
     "it cannot.",
     exact=True,
-    seeds=1,
 )
 
-LARGE_RHO = Claim(
+LARGE_RHO = at_most(
     id="eigenvalues-above-one-explode",
     source=NOTES,
     says="If the largest eigenvalue of the recurrent matrix is above 1, the gradient explodes.",
@@ -76,7 +75,6 @@ LARGE_RHO = Claim(
     "T = 100; factor a step of the root-mean-square stretch of ∂h_T/∂h_0",
     prediction=0.97,
     measure=lambda seed: recurrence(1.2, 100, "Gaussian", "tanh", 0.5, seed).rate,
-    tolerance=Tolerance.at_most(),
     rival=1.2,
     rival_says="ρ, which is the factor of a linear net",
     ruling=holds_only_if(
@@ -130,7 +128,7 @@ GATES = Claim(
     "weights of torch (10^-22 is left, where a tanh net has 10^-34) and less where ρ is near 1.",
 )
 
-MEMORY_WITHOUT_GATES = Claim(
+MEMORY_WITHOUT_GATES = at_least(
     id="memory-without-gates",
     source=ZHIHU,
     place=LSTM_PLACE,
@@ -139,7 +137,6 @@ MEMORY_WITHOUT_GATES = Claim(
     setup=f"{SETUP}, as a power of ten; i, f and o held at 1, so that c_t = c_(t-1) + g_t is left",
     prediction=0.0,
     measure=lambda seed: _measured(seed, wiring="memory, no gates"),
-    tolerance=Tolerance.at_least(),
     rival=-22.0,
     rival_says="without gates no better than with them",
     ruling=refuted(
@@ -171,14 +168,13 @@ PRODUCT_OF_GATES = Claim(
     "at every step; together a step multiplies by about f + κ, not f.",
 )
 
-CAROUSEL = Claim(
+CAROUSEL = at_least(
     id="the-constant-error-carousel",
     source="popular summaries of Hochreiter and Schmidhuber 1997",
     says="With a fixed self-connection of 1 the error flow through the cell is constant.",
     setup=f"{SETUP}; f fixed at 1",
     prediction=4.0,
     measure=lambda seed: 10 ** _measured(seed, wiring="f = 1 (1997)"),
-    tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="constant: every step multiplies by exactly 1",
     ruling=holds_only_if(
@@ -228,7 +224,7 @@ REMEMBERS = Claim(
     "where it is set back to 0. What remembers the training itself are the weights, in any net.",
 )
 
-TRUNCATION = Claim(
+TRUNCATION = at_most(
     id="truncated-backprop-reaches-past-its-window",
     source=NOTES,
     says="The state is carried from one window to the next, so an LSTM trained by truncated "
@@ -240,7 +236,6 @@ TRUNCATION = Claim(
     measure=lambda seed, lr: (
         truncation(5, 5, "LSTM", seed, input_weights=16, units=64, lr=lr, steps=6000).loss
     ),
-    tolerance=Tolerance.at_most(),
     rival=0.9,
     rival_says="what torch's own input weights leave",
     ruling=holds_only_if(
@@ -256,7 +251,7 @@ TRUNCATION = Claim(
     slow=True,
 )
 
-CLIPPING = Claim(
+CLIPPING = at_least(
     id="an-lstm-needs-no-clipping",
     source="many blog posts",
     says="Thanks to its gates the LSTM trains stably, without tricks such as gradient clipping.",
@@ -267,7 +262,6 @@ CLIPPING = Claim(
     measure=lambda seed: (
         characters(25, inf, 10.0, seed).final - characters(25, 0.25, 10.0, seed).final
     ),
-    tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="no difference",
     ruling=holds_only_if(

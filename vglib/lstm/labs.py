@@ -29,7 +29,6 @@ def _steps(maximum: int) -> Control:
 
 
 def _ends(logs: Sequence[Array]) -> tuple[float, float]:
-    """Return the smallest and the largest decimal exponent of natural logarithms."""
     values = np.concatenate(logs)
     values = values[np.isfinite(values)] / log(10)
     return float(values.min()), float(values.max())
@@ -64,7 +63,6 @@ def recurrence_lab() -> Lab:
         ),
         matrix=controls.choice("matrix", "Gaussian", MATRICES, "W_h; the weight scale is its ρ."),
         noise=controls.slider("noise", 0.5, 0, 2, tooltip=tooltip, step=0.05),
-        seed=controls.seed(),
         presets={
             "linear, ρ = 0.9": {},
             "linear, ρ = 1.1": {"weight_scale": 1.1},
@@ -117,7 +115,6 @@ def forget_lab() -> Lab:
         inputs=controls.slider(
             "inputs", 1.0, 0, 2, tooltip="Size of the 64 random inputs.", step=0.05
         ),
-        seed=controls.seed(),
         presets={
             "b = 0": {},
             "b = 1": {"forget_bias": 1.0},
@@ -153,7 +150,6 @@ def cells_lab() -> Lab:
         bias=controls.slider("bias b", 1.0, -3, 8, tooltip=tooltip, step=0.1),
         depth=_steps(300),
         weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
         presets={
             "as torch makes them": {"bias": 0.0},
             "b = 2": {"bias": 2.0},
@@ -186,7 +182,6 @@ def lag_lab() -> Lab:
             "depth in time T", 10, [5, 8, 10, 15, 20, 30, 40], "Steps of a sequence."
         ),
         net=controls.choice("net", "tanh RNN", list(NETS), "16 units of this kind."),
-        seed=controls.seed(),
         presets={
             "tanh, T = 5": {"length": 5},
             "tanh, T = 10": {},
@@ -222,7 +217,6 @@ def truncation_lab() -> Lab:
         lag=controls.ladder("lag", 5, list(range(1, 9)), "How many steps ago the answer came."),
         cell=controls.choice("cell", "LSTM", list(STREAM_CELLS), "16 units of this kind."),
         input_weights=controls.ladder("input weights ×", 1, [1, 2, 4, 8, 16], _INPUT_WEIGHTS),
-        seed=controls.seed(),
         presets={
             "window 5, lag 5": {},
             "window 6, lag 5": {"window": 6},

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
+from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.other_remedies import article, pretraining
 from vglib.other_remedies.pretraining import finished, readout_accuracy, started
 from vglib.other_remedies.rbm import error_growth
@@ -34,7 +34,7 @@ FOUR = (
 )
 COPIED = "each layer first an autoencoder with tied weights, 10 epochs of SGD, batch 20, no labels"
 
-EVENS_OUT = Claim(
+EVENS_OUT = at_most(
     id="pretraining-solves-the-gradient-problem",
     source=ZHIHU,
     place="section 3.1, paragraph 1",
@@ -46,7 +46,6 @@ EVENS_OUT = Claim(
     measure=lambda seed: pretraining.last_over_first(
         pretraining.measure(*started("pretrained", seed, epochs=6))
     ),
-    tolerance=Tolerance.at_most(),
     rival=80.0,
     rival_says="what the net has as drawn",
     ruling=holds(
@@ -59,7 +58,7 @@ EVENS_OUT = Claim(
     "nets.)",
 )
 
-TRAINS = Claim(
+TRAINS = at_least(
     id="pretraining-trains-a-deep-sigmoid-net",
     source="Bengio, Lamblin, Popovici and Larochelle 2007",
     says="The greedy layer-wise unsupervised training strategy mostly helps the optimization, by "
@@ -67,7 +66,6 @@ TRAINS = Claim(
     setup=f"{FOUR}; {COPIED}; test accuracy after 60 epochs on the labels",
     prediction=0.93,
     measure=lambda seed: finished("pretrained", seed)[0],
-    tolerance=Tolerance.at_least(),
     rival=0.15,
     rival_says="about what the same net reaches without",
     ruling=holds(
@@ -79,7 +77,7 @@ TRAINS = Claim(
     slow=True,
 )
 
-NEEDED = Claim(
+NEEDED = at_least(
     id="a-deep-sigmoid-net-needs-pretraining",
     source="common belief between 2006 and 2010",
     says="Without unsupervised pretraining, gradient descent gets stuck in a deep net.",
@@ -87,7 +85,6 @@ NEEDED = Claim(
     "60 epochs",
     prediction=0.85,
     measure=lambda seed: finished("4x Glorot", seed)[0],
-    tolerance=Tolerance.at_least(),
     rival=0.15,
     rival_says="about what N(0, 1/n) reaches",
     ruling=refuted("from weights of another scale, {percent} without pretraining", above=0.8),
@@ -96,7 +93,7 @@ NEEDED = Claim(
     slow=True,
 )
 
-GLOBAL = Claim(
+GLOBAL = at_least(
     id="pretraining-finds-the-global-optimum",
     source=ZHIHU,
     place="section 3.1, paragraph 1",
@@ -106,7 +103,6 @@ GLOBAL = Claim(
     "scale, biases such that every unit's mean z is 0, not pretrained",
     prediction=1.05,
     measure=lambda seed: finished("pretrained", seed)[1] / finished("4x Glorot, centred", seed)[1],
-    tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="nothing lies lower than a global optimum",
     ruling=holds_only_if(
@@ -119,7 +115,7 @@ GLOBAL = Claim(
     slow=True,
 )
 
-ONLY_SCALE = Claim(
+ONLY_SCALE = at_least(
     id="pretraining-is-only-a-better-scale",
     source="a common summary since Glorot and Bengio 2010",
     says="Pretraining was only a good initialisation of the weights' scale.",
@@ -127,7 +123,6 @@ ONLY_SCALE = Claim(
     "epochs; test accuracy minus that with the pretrained entries shuffled and the biases centred",
     prediction=0.2,
     measure=lambda seed: readout_accuracy("pretrained", seed) - readout_accuracy("shuffled", seed),
-    tolerance=Tolerance.at_least(),
     rival=0.0,
     rival_says="the same entries in another order are as good",
     ruling=holds_only_if(
@@ -137,7 +132,7 @@ ONLY_SCALE = Claim(
     correction="Scale decides whether the net trains. The directions decide how soon.",
 )
 
-ONLY_FEATURES = Claim(
+ONLY_FEATURES = at_least(
     id="pretraining-helps-by-its-features",
     source="common belief",
     says="Pretraining helps because the lower layers have already learned good features.",
@@ -145,7 +140,6 @@ ONLY_FEATURES = Claim(
     "every unit's mean z is 0; test accuracy after 60 epochs",
     prediction=0.93,
     measure=lambda seed: finished("shuffled", seed)[0],
-    tolerance=Tolerance.at_least(),
     rival=0.15,
     rival_says="with the features gone, the net is stuck as before",
     ruling=holds_only_if(
@@ -156,7 +150,7 @@ ONLY_FEATURES = Claim(
     slow=True,
 )
 
-LAYER_BY_LAYER = Claim(
+LAYER_BY_LAYER = at_most(
     id="a-dbn-learns-by-training-each-layer-alone",
     source=TUTORIAL,
     place="section 'The revival of depth', paragraph 1",
@@ -166,7 +160,6 @@ LAYER_BY_LAYER = Claim(
     "batch 20, 6 epochs; test accuracy before any label is used",
     prediction=0.25,
     measure=lambda seed: pretraining.accuracy(*started("RBM", seed, width=60, epochs=6)),
-    tolerance=Tolerance.at_most(),
     rival=0.8,
     rival_says="about what the readout alone reaches once it is trained on the labels",
     ruling=holds_only_if(
@@ -191,7 +184,7 @@ DBN = replace(
     correction="True. An autoencoder does as well, and a formula for the scale does too.",
 )
 
-CD_GRADIENT = Claim(
+CD_GRADIENT = at_least(
     id="contrastive-divergence-follows-the-likelihood",
     source="a common short account of RBMs",
     says="Contrastive divergence does gradient ascent on the log likelihood.",
@@ -200,7 +193,6 @@ CD_GRADIENT = Claim(
     "minus the exact gradient, over the same at the start",
     prediction=20.0,
     measure=error_growth,
-    tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="as good at the end as at the start",
     ruling=holds_only_if(
@@ -218,7 +210,7 @@ SICK = (
     "lr 0.2, batch 32, 200 steps"
 )
 
-PREVENT = Claim(
+PREVENT = at_most(
     id="l2-or-dropout-prevent-vanishing",
     source=ARTICLE,
     place="section 2.2, paragraph 4",
@@ -229,7 +221,6 @@ PREVENT = Claim(
     measure=lambda seed: max(
         compete("deep sigmoid", (name,), seed).accuracy for name in ("L2", "dropout")
     ),
-    tolerance=Tolerance.at_most(),
     rival=0.9,
     rival_says="what batch norm reaches in as many steps",
     ruling=refuted(
@@ -240,7 +231,7 @@ PREVENT = Claim(
     correction="L2 adds a pull towards 0 and dropout adds noise. Neither brings a gradient back.",
 )
 
-WORSE = Claim(
+WORSE = at_least(
     id="l2-makes-vanishing-worse",
     source="common belief",
     says="L2 at least does no harm to a net whose gradient vanishes.",
@@ -251,7 +242,6 @@ WORSE = Claim(
     measure=lambda seed, decay: article.l2_spread(decay, seed) / article.l2_spread(0.0, seed),
     over={"decay": (0.0001, 0.001, 0.01)},
     best="smallest",
-    tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="no harm",
     ruling=refuted(
@@ -283,7 +273,7 @@ EARLY = Claim(
     correction="It is against overfitting. A net that does not learn is not helped by stopping.",
 )
 
-WRONG_START = Claim(
+WRONG_START = at_least(
     id="all-caused-by-wrong-initialisation",
     source=ARTICLE,
     place="section 2.2, paragraph 4",
@@ -295,7 +285,6 @@ WRONG_START = Claim(
     measure=lambda seed, weight_scale: article.batch_norm_explosion(weight_scale, seed),
     over={"weight_scale": (0.1, 1.0, 10.0)},
     best="smallest",
-    tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="with the right scale it is 1",
     ruling=holds_only_if(
@@ -329,7 +318,7 @@ TOO_WIDE = Claim(
     "explode with the width (chapter 02).",
 )
 
-OVERFITTING = Claim(
+OVERFITTING = at_most(
     id="overfitting-raises-the-training-error",
     source=ARTICLE,
     place="introduction, paragraph 1",
@@ -338,8 +327,7 @@ OVERFITTING = Claim(
     setup="60 digits, 2 hidden layers of 100 ReLUs, He's weights, cross-entropy, SGD, lr 0.1, "
     "batch 20, 300 steps; training loss at the end over the start",
     prediction=0.1,
-    measure=lambda seed: article.overfit(seed)[0],
-    tolerance=Tolerance.at_most(),
+    measure=article.overfit,
     rival=1.0,
     rival_says="it does not fall",
     ruling=holds_only_if(

@@ -25,7 +25,6 @@ EMPTY: dict[str, Any] = {**BARE, "showticklabels": False, "ticks": ""}
 def _curves(
     looks: Mapping[str, str], x: np.ndarray, rows: Iterable[np.ndarray], mode: str | None = None
 ) -> list[Curve]:
-    """Draw rows over the same x; `looks` are their names and colours."""
     pairs = zip(looks.items(), rows, strict=True)
     return [Curve(name, x, row, color, mode=mode) for (name, color), row in pairs]
 

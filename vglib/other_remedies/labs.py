@@ -38,7 +38,6 @@ def pretraining_lab() -> Lab:
         pretraining_epochs=controls.ladder(
             "epochs of pretraining", 6, range(11), "For each layer, without labels."
         ),
-        seed=controls.seed(),
         presets={
             "no pretraining": {},
             "one layer": {"layers": 1},
@@ -64,7 +63,6 @@ def rbm_lab() -> Lab:
         k=controls.ladder("k", 1, KS, "Steps of sampling before the negative phase."),
         hidden=controls.ladder("hidden units", 6, range(1, 7), "There are 9 visible ones."),
         weight_scale=controls.slider("weight scale", 0.1, 0.05, 20.0, tooltip=scale, log=True),
-        seed=controls.seed(),
         presets={
             "CD-1": {},
             "CD-10": {"k": 10},
@@ -88,7 +86,6 @@ def step_lab() -> Lab:
         weight_scale=controls.weight_scale(),
         activation=controls.choice("activation", "sigmoid", tuple(BEND), "Of the hidden layers."),
         lr=controls.slider("step size", 0.01, 1e-4, 1, tooltip="The learning rate.", log=True),
-        seed=controls.seed(),
         presets={
             "SGD, ten sigmoid layers": {},
             "Adam, ten layers": {"optimiser": "Adam"},
@@ -112,7 +109,6 @@ def reach_lab() -> Lab:
             "optimiser", "Adam", OPTIMISERS[1:], "What is compared with SGD."
         ),
         log_eps=controls.slider("log₁₀ ε", -8.0, -30.0, -2.0, tooltip=guard, step=1.0),
-        seed=controls.seed(),
         presets={
             "four layers: Adam carries": {"depth": 4},
             "six layers": {"depth": 6},
@@ -137,7 +133,6 @@ def schedule_lab() -> Lab:
         depth=controls.depth(6, 20),
         weight_scale=controls.weight_scale(1.5),
         optimiser=controls.choice("optimiser", "SGD", OPTIMISERS, "Who makes the step."),
-        seed=controls.seed(),
         presets={
             "warm-up saves it": {},
             "two steps of it": {"warm": 2},
@@ -186,7 +181,6 @@ def scaling_lab() -> Lab:
         depth=controls.depth(3, 30),
         weight_scale=controls.weight_scale(),
         lr=controls.slider("step size", 0.5, 1e-6, 3, tooltip="The learning rate.", log=True),
-        seed=controls.seed(),
         presets={
             "standardised": {},
             "pixels of 0 … 255": pixels,
@@ -221,7 +215,6 @@ def tournament_lab() -> Lab:
         depth=controls.depth(10, 20),
         weight_scale=controls.weight_scale(),
         lr_factor=controls.slider("step size ×", 1.0, 0.1, 10.0, tooltip=factor, log=True),
-        seed=controls.seed(),
         presets={
             "deep sigmoid, nothing": {},
             "deep sigmoid, L2 and dropout": {"first": "L2", "second": "dropout"},

@@ -69,7 +69,6 @@ def _start(
 def _before(
     data: Scales, activation: str, depth: int, weight_scale: float, seed: int
 ) -> tuple[tuple[float, ...], tuple[float, ...], float]:
-    """Return `log_delta`, `saturated` and the limit of a net before its first step."""
     net, x, y = _start(data, activation, depth, weight_scale, seed)
     is_saturated = get_activation(activation).saturated
     with np.errstate(all="ignore"):

@@ -6,7 +6,7 @@ from math import log, log10
 
 import torch
 
-from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
+from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.networks import mlp
 from vglib.relu_family import born_dead, dead_units, gauges, portrait, race
 from vglib.relu_family.dead_units import dead_share, off_at_start, zero_share
@@ -21,9 +21,7 @@ DYING = (
     "digits, 64-100-100-10, cross-entropy, He, biases start at 0, {rule}, batch 32, 600 steps; "
     "{units} that are <= 0 for all 1437 training images"
 )
-# For predictions that are bounds, and for a layer's mean factor on the squared gradient.
-bounded_above = partial(Claim, tolerance=Tolerance.at_most())
-bounded_below = partial(Claim, tolerance=Tolerance.at_least())
+# For a layer's mean factor on the squared gradient.
 of_factor = partial(Claim, tolerance=Tolerance.relative(0.04))
 
 
@@ -99,7 +97,7 @@ HEALTHY = Claim(
     "sound, and keeps ||dL/dW|| even. Look at ||dL/dz||.",
 )
 
-BALANCE = bounded_above(
+BALANCE = at_most(
     id="weight-times-gradient-is-equal-in-all-layers",
     source="Du, Hu & Lee 2018",
     says="With homogeneous activations and no biases gradient flow changes the squared norm of "
@@ -119,7 +117,7 @@ BALANCE = bounded_above(
     "biases <W, dL/dW> + <b, dL/db> takes the place of one side.",
 )
 
-STUCK = bounded_above(
+STUCK = at_most(
     id="relu-largely-removes-vanishing",
     source="a tutorial of 2017",
     place="section 'The magic ReLU', paragraph 5",
@@ -204,7 +202,7 @@ RRELU = Claim(
     "weights that lean on them.",
 )
 
-NEGATIVE_HALF = bounded_above(
+NEGATIVE_HALF = at_most(
     id="in-the-negative-half-learning-stops",
     source="a tutorial of 2017",
     place="section 'The magic ReLU', last paragraph",
@@ -277,7 +275,7 @@ LARGE_STEPS = Claim(
     seeds=9,
 )
 
-SMALL_STEPS = bounded_above(
+SMALL_STEPS = at_most(
     id="a-small-learning-rate-avoids-dead-units",
     source="a widely read Zhihu article",
     place="section 3.3, ReLU's first fault",
@@ -294,7 +292,7 @@ SMALL_STEPS = bounded_above(
     correction="At 0.1 next to none dies in this net. What is small depends on the optimiser.",
 )
 
-ADAM = bounded_below(
+ADAM = at_least(
     id="adam-adapts-its-steps-so-units-survive",
     source="often heard",
     says="The learning rate 0.1, which kills next to no unit with SGD, is as safe with Adam, which "
@@ -309,7 +307,7 @@ ADAM = bounded_below(
     "0.1 is a huge step for a weight of size 0.1.",
 )
 
-LEAKY_SURVIVES = bounded_below(
+LEAKY_SURVIVES = at_least(
     id="leaky-units-always-wake-up",
     source="a Medium article",
     place="section 'Nonsaturating activation functions', under leaky ReLU",
@@ -365,7 +363,7 @@ BORN_DEAD_ALL = replace(
     "most 66%; and a later layer that is shut on one side is often open on the other: 58%.",
 )
 
-TABLE = bounded_below(
+TABLE = at_least(
     id="the-table-ranks-the-architectures",
     source="a reader of the table in a tutorial of 2017",
     place="section 'ReLU is no saviour either'",
@@ -432,7 +430,7 @@ FASTER = Claim(
     "Glorot's does not start with four layers: what is slow is that scale.",
 )
 
-NO_SAVIOUR = bounded_above(
+NO_SAVIOUR = at_most(
     id="relu-is-no-saviour",
     source="a tutorial of 2017",
     place="section 'ReLU is no saviour either', paragraph 2",

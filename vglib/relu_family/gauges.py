@@ -152,9 +152,7 @@ def slope(
     return Slope(network, seen, depth, *logs, chi, note)
 
 
-def gauges(
-    depth: int = 20, weight_scale: float = 1.0, init: str = "torch", **options: Any
-) -> Gauges:
+def gauges(depth: int, weight_scale: float = 1.0, init: str = "torch", **options: Any) -> Gauges:
     """Trace a net as `slope` does, with its other options, and <W_l, dL/dW_l> beside it."""
     seen = slope(depth, weight_scale, init=init, **options)
     log_inner, sign = (each[:depth] for each in _inner_products(seen.network, *_batch()))

@@ -75,7 +75,6 @@ def noise_lab() -> Lab:
         draw_noise,
         middle=controls.slider("mean slope", 11 / 48, 0.0, 0.5, tooltip=middle, step=0.01),
         width=controls.slider("range", 5 / 24, 0.0, 1.0, tooltip=width, step=0.01),
-        seed=controls.seed(),
         presets={
             "no range": {"width": 0.0},
             "Xu 2015: 1/8 to 1/3": {},
@@ -105,7 +104,6 @@ def slope_lab() -> Lab:
         weight_scale=controls.weight_scale(),
         activation=_activation(),
         width=controls.width(),
-        seed=controls.seed(),
         presets={
             "Glorot: variance 1/n": {},
             "He: 2/n": {"weight_scale": 2**0.5},
@@ -196,7 +194,6 @@ def dying_lab() -> Lab:
         activation=_activation(RESPONDING),
         depth=controls.depth(2, maximum=10),
         weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
         presets={
             "SGD 0.1": {"lr": 0.1},
             "SGD 1": {},
@@ -225,7 +222,6 @@ def knock_lab() -> Lab:
         depth=controls.depth(2, maximum=10),
         weight_scale=controls.weight_scale(),
         lr=controls.slider("learning rate", 0.3, 0.01, 1.0, tooltip="Size of a step.", log=True),
-        seed=controls.seed(),
         presets={
             "ReLU": {},
             "leaky ReLU": {"activation": "leaky_relu"},
@@ -255,7 +251,6 @@ def born_dead_lab() -> Lab:
         width=controls.ladder("width", 3, range(1, 13), "Units in each hidden layer."),
         depth=controls.depth(9, maximum=200),
         weight_scale=controls.weight_scale(),
-        seed=controls.seed(),
         presets={
             "width 2": {"width": 2},
             "width 3": {},
@@ -286,7 +281,6 @@ def race_lab() -> Lab:
         depth=controls.depth(2, maximum=10),
         sigmoid_scale=controls.slider("sigmoid scale", 1.0, 0.3, 10.0, tooltip=tooltip, log=True),
         lr=controls.slider("learning rate", 0.1, 0.01, 1.0, tooltip="Size of a step.", log=True),
-        seed=controls.seed(),
         presets={
             "one layer": {"depth": 1},
             "two layers": {},

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from math import inf, nan
 from types import MappingProxyType
 from typing import Any
@@ -152,11 +151,6 @@ def chance_of_table() -> float:
     P(max - min >= s) of four normals, s in standard deviations of one
     """
     return float(studentized_range.sf(table_spread(), 4, inf))
-
-
-def parameters(widths: Sequence[int], n_in: int = 784, n_out: int = 10) -> int:
-    """Count weights and biases of a fully connected net."""
-    return sum((a + 1) * b for a, b in pairwise([n_in, *widths, n_out]))
 
 
 @result

@@ -4,7 +4,7 @@ from math import exp, log
 
 from scipy.stats import norm
 
-from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
+from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.residuals.descent import cured, train_deep
 from vglib.residuals.flow import flow
 from vglib.residuals.growth import BN_EXPONENT, power_law
@@ -61,7 +61,7 @@ HUNDREDS = Claim(
     "alpha = 1 it doubles, to 10^30 over a hundred blocks.",
 )
 
-LOSSLESS = Claim(
+LOSSLESS = at_most(
     id="the-shortcut-passes-the-gradient-without-loss",
     source=ZHIHU,
     place=THE_ONE,
@@ -71,7 +71,6 @@ LOSSLESS = Claim(
     "digits; share of units and samples at which no ReLU after a sum blocks the chain of skips",
     prediction=0.05,
     measure=lambda seed: open_skips(20, seed),
-    tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="all of them",
     ruling=holds_only_if(
@@ -103,7 +102,7 @@ UNLUCKY = Claim(
     "But J = -I can be built, and may be learnt: the 1 guarantees nothing by itself.",
 )
 
-SMALL_BRANCH = Claim(
+SMALL_BRANCH = at_least(
     id="even-if-small-the-one-saves-it",
     source=ZHIHU,
     place=THE_ONE,
@@ -113,7 +112,6 @@ SMALL_BRANCH = Claim(
     "I + alpha W, what the worst direction keeps",
     prediction=0.8,
     measure=lambda seed: float(luck(100, 0.1, seed=seed).singular[-1]),
-    tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="what alpha = 1 leaves of the worst direction, or less",
     ruling=holds(
@@ -125,7 +123,7 @@ SMALL_BRANCH = Claim(
     "every direction. That it is small makes the argument sure, not that it is random.",
 )
 
-TWO_MEANINGS = Claim(
+TWO_MEANINGS = at_most(
     id="a-short-connection-is-a-loss-on-shallow-layers",
     source=NOTE,
     place="section on remedies, third item",
@@ -136,7 +134,6 @@ TWO_MEANINGS = Claim(
     "weight 1 at every layer; log10 of the output's own share of dL/dW_1",
     prediction=-6.0,
     measure=lambda seed: shortcuts(seed=seed).own_share / log(10),
-    tolerance=Tolerance.at_most(),
     rival=0.0,
     rival_says="all of it, as with identity skips",
     ruling=holds_only_if(
@@ -148,7 +145,7 @@ TWO_MEANINGS = Claim(
     "identity around a layer (He et al. 2015): it carries the output's own gradient.",
 )
 
-NO_NORM = Claim(
+NO_NORM = at_most(
     id="a-deep-residual-net-trains",
     source=FOLKLORE,
     says="With skip connections a deep net trains; normalisation is optional.",
@@ -156,7 +153,6 @@ NO_NORM = Claim(
     "momentum 0.9, batch 32, 200 steps; test accuracy, 0 for NaN",
     prediction=0.75,
     measure=lambda seed, lr: cured("none", lr=lr, seed=seed, steps=200).accuracy,
-    tolerance=Tolerance.at_most(),
     rival=0.95,
     rival_says="what 200 steps of 0.01 reach with alpha = 1/sqrt(L)",
     ruling=holds_only_if(
@@ -169,7 +165,7 @@ NO_NORM = Claim(
     over={"lr": (1e-6, 1e-5, 1e-4)},
 )
 
-CLIPPING = Claim(
+CLIPPING = at_least(
     id="clipping-saves-the-exploding-residual-net",
     source=ZHIHU,
     place="section 3.2, paragraph 1",
@@ -178,7 +174,6 @@ CLIPPING = Claim(
     setup="the same net and optimiser, 150 steps, clipped at norm 1; test accuracy, 0 for NaN",
     prediction=0.7,
     measure=lambda seed, lr: cured("clip at 1", lr=lr, seed=seed, steps=150).accuracy,
-    tolerance=Tolerance.at_least(),
     rival=0.3,
     rival_says="alive and no more, as with steps of 0.01",
     ruling=holds(
@@ -212,7 +207,7 @@ ROOT = Claim(
     correction="(1 + 1/L)^L is at most e at any depth, if the branch's outputs have mean 0.",
 )
 
-ROOT_RELU = Claim(
+ROOT_RELU = at_least(
     id="one-over-root-l-is-enough-for-any-branch",
     source=FOLKLORE,
     says="Scale each branch by 1/sqrt(L), whatever is in it.",
@@ -220,7 +215,6 @@ ROOT_RELU = Claim(
     "||dL/dh_L||",
     prediction=5.0,
     measure=lambda seed: flow(300, "residual", root=True, seed=seed).ratio,
-    tolerance=Tolerance.at_least(),
     rival=0.5,
     rival_says="half of ln e, as for a branch of mean 0",
     ruling=holds_only_if(
@@ -333,14 +327,13 @@ SHATTERED = Claim(
     correction="It holds for signals that are centred at each layer. Skips slow the decay down.",
 )
 
-PLAIN_SHATTER = Claim(
+PLAIN_SHATTER = at_least(
     id="every-deep-relu-net-shatters",
     source="demonstrations of shattered gradients without batch norm",
     says="Take any deep feed-forward ReLU net, and its gradient is white noise over the inputs.",
     setup="the same without batch norm: lag 1, mean subtracted",
     prediction=0.6,
     measure=lambda seed: float(shattered("feed-forward", seed=seed).correlation[1]),
-    tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="white noise",
     ruling=holds_only_if(
@@ -367,7 +360,7 @@ HALVING = Claim(
     "the units, each has half. Without centring the cosine is several times larger.",
 )
 
-DEGRADATION = Claim(
+DEGRADATION = at_least(
     id="a-deeper-net-trains-at-least-as-well",
     source="an argument that He, Zhang, Ren and Sun put to the test in 2015",
     says="A deeper net can copy the shallower one and let its other layers be the identity, so its "
@@ -378,7 +371,6 @@ DEGRADATION = Claim(
     measure=lambda seed, lr: (
         train_deep(50, "plain", steps=1000, seed=seed, width=50, lr=lr).train_loss
     ),
-    tolerance=Tolerance.at_least(),
     rival=0.02,
     rival_says="about what 8 layers reach",
     ruling=refuted(
@@ -393,7 +385,7 @@ DEGRADATION = Claim(
     slow=True,
 )
 
-THOUSAND = Claim(
+THOUSAND = at_least(
     id="a-thousand-layers-cannot-be-trained",
     source=FOLKLORE,
     says="A thousand layers cannot be trained without normalisation.",
@@ -401,7 +393,6 @@ THOUSAND = Claim(
     "SGD 0.01 with momentum 0.9, batch 32, 60 steps; test accuracy",
     prediction=0.75,
     measure=lambda seed: train_deep(1000, seed=seed).test_accuracy,
-    tolerance=Tolerance.at_least(),
     rival=0.1,
     rival_says="guessing",
     ruling=refuted("in sixty steps they reach {points:.0f}%", above=0.5),

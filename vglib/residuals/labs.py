@@ -8,20 +8,7 @@ from typing import Any
 import numpy as np
 
 from vglib import figures
-from vglib.figures import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PINK,
-    SKY,
-    Curve,
-    Drawing,
-    Panel,
-    level,
-    mark,
-    theory,
-)
+from vglib.figures import BLUE, GREEN, GREY, ORANGE, SKY, Curve, Drawing, Panel, level, mark, theory
 from vglib.lab import Control, Lab, controls
 from vglib.residuals.blocks import KINDS
 from vglib.residuals.descent import CURES, Cured, Degradation, curing, racing
@@ -41,7 +28,6 @@ _ALPHA = controls.slider(
     "α", 1.0, 0.0, 1.0, tooltip="The scale of each branch (of each gate, or head).", step=0.01
 )
 _ROOT = controls.toggle("α = 1/√depth", False, "Take 1/√depth in place of the slider's α.")
-_DRAW: dict[str, Any] = {"weight_scale": controls.weight_scale(), "seed": controls.seed()}
 _WIDTHS = (1, 2, 3, 5, 7, 10, 20, 30, 50, 70, 100, 150, 200)
 _TOWARDS = "How much of the random branch is replaced by minus its input."
 _CENTRED = "Autocorrelate the gradient minus its mean."
@@ -78,7 +64,6 @@ def flow_lab() -> Lab:
         root=_ROOT,
         weight_scale=controls.weight_scale(),
         activation=controls.choice("φ", "relu", _PHIS, "The activation φ."),
-        seed=controls.seed(),
         presets={
             "20 plain sigmoid layers": {"kind": "plain", "activation": "sigmoid"},
             "the same with skips": {"kind": "residual", "activation": "sigmoid"},
@@ -116,7 +101,7 @@ def growth_lab() -> Lab:
         draw_growth,
         depth=controls.depth(400, 400),
         alpha=_ALPHA,
-        **_DRAW,
+        weight_scale=controls.weight_scale(),
         presets={
             "25 blocks": {"depth": 25},
             "400 blocks": {},
@@ -158,7 +143,7 @@ def paths_lab() -> Lab:
         alpha=_ALPHA,
         root=_ROOT,
         batch_norm=controls.toggle("batch norm", False, "Batch norm in each branch."),
-        **_DRAW,
+        weight_scale=controls.weight_scale(),
         presets={
             "10 blocks, 1024 paths": {"depth": 10},
             "54 blocks, α = 1": {},
@@ -194,7 +179,7 @@ def luck_lab() -> Lab:
         width=controls.ladder("width", 10, _WIDTHS, "Units of the block."),
         alpha=_ALPHA,
         towards=controls.slider("towards −1", 0.0, 0.0, 1.0, tooltip=_TOWARDS, step=0.02),
-        **_DRAW,
+        weight_scale=controls.weight_scale(),
         presets={
             "one unit": {"width": 1},
             "a hundred units": {"width": 100},
@@ -226,7 +211,7 @@ def shortcuts_lab() -> Lab:
         depth=controls.depth(20, 50),
         activation=controls.choice("φ", "sigmoid", ["sigmoid", "tanh", "relu"], "The activation."),
         alpha=_ALPHA,
-        **_DRAW,
+        weight_scale=controls.weight_scale(),
         presets={
             "20 sigmoid layers": {},
             "50 sigmoid layers": {"depth": 50},
@@ -237,7 +222,6 @@ def shortcuts_lab() -> Lab:
 
 
 def _losses(title: str, losses: Mapping[str, Array], *more: Curve) -> Panel:
-    """Make the panel of trainings' losses, as wide as the longest."""
     curves = [
         Curve(name, np.arange(len(y)), y, ORANGE if name == "plain" else BLUE, mode="lines+markers")
         for name, y in losses.items()
@@ -251,7 +235,7 @@ def draw_cured(cured: Cured) -> Drawing:
     start, losses, broke_at = cured.start, cured.training.losses, cured.training.broke_at
     broke = [] if broke_at is None else [broke_at]
     top = [np.max(losses, where=np.isfinite(losses), initial=0.0)] * len(broke)
-    broken = mark("NaN", broke, top, PINK, 14, symbol="x")
+    broken = mark("NaN", broke, top, figures.PINK, 14, symbol="x")
     blocks, said = np.arange(cured.depth + 1), start.theory_log_grad
     gradient = _with_theory("before step 1", blocks, start.log_grad, said, GREEN)
     right = Panel("‖∂L/∂h‖ before the first step", gradient, BLOCK, "ln")
@@ -267,7 +251,7 @@ def cure_lab() -> Lab:
         cure=controls.choice("cure", "none", CURES, "What is done about it."),
         depth=controls.depth(20, 50),
         lr=_step_size(1e-6),
-        **_DRAW,
+        weight_scale=controls.weight_scale(),
         presets={
             "none": {},
             **cures,
@@ -290,7 +274,7 @@ def degradation_lab() -> Lab:
         draw_degradation,
         depth=controls.depth(20, 50),
         lr=_step_size(0.001),
-        **_DRAW,
+        weight_scale=controls.weight_scale(),
         presets={
             "2 layers": {"depth": 2},
             "8 layers": {"depth": 8},
@@ -323,7 +307,6 @@ def shattering_lab() -> Lab:
         kind=controls.choice("net", "feed-forward with BN", NETS_1D, "The net."),
         alpha=_ALPHA,
         centred=controls.toggle("subtract the mean", True, _CENTRED),
-        seed=controls.seed(),
         presets={
             "one layer": {"depth": 1},
             "feed-forward, 50 layers": {},

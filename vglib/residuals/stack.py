@@ -33,7 +33,6 @@ from vglib.scaled import Scaled, log_norm
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-FORMS = ("layer", "pre-activation", "after the sum")
 # The root of fan_in Var W at weight scale 1: He's for ReLU.
 SIGMA_W = {"relu": sqrt(2), "tanh": 1.0, "sigmoid": 1.0, "identity": 1.0}
 EPS = 1e-5

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from vglib import theory
 from vglib.activations import get_activation
-from vglib.claim import Claim, Tolerance, holds, holds_only_if, refuted
+from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.sigmoid import cost, hidden, signs, twins, unit, variance, walk
 
 CHAPTER = 3
@@ -105,7 +105,7 @@ SIGMOID_AS_A_LOSS = Claim(
     exact=True,
 )
 
-ONE_SIGN = Claim(
+ONE_SIGN = at_most(
     id="all-gradients-one-sign",
     source=TUTORIAL,
     place=f"{FLAWS}, 1, paragraph 1",
@@ -115,7 +115,6 @@ ONE_SIGN = Claim(
     "cross-entropy; share of the units of layer 3, mean over 20 batches of 10",
     prediction=0.95,
     measure=lambda seed: signs.one_sign(10, 3, 0, seed).chosen["sigmoid"],
-    tolerance=Tolerance.at_most(),
     rival=1.0,
     rival_says="all of them",
     ruling=holds_only_if(
@@ -126,7 +125,7 @@ ONE_SIGN = Claim(
     "layer and changes during training; for tanh it is 0.",
 )
 
-ZIG_ZAG = Claim(
+ZIG_ZAG = at_most(
     id="positive-inputs-zig-zag",
     source=TUTORIAL,
     place=f"{FLAWS}, 1, paragraphs 1 and 2",
@@ -137,7 +136,6 @@ ZIG_ZAG = Claim(
     over={"lr": (0.03, 0.3, 3.0)},
     prediction=0.25,
     measure=lambda seed, lr: walk.walk("sigmoid", 500, lr, seed=seed).turns,
-    tolerance=Tolerance.at_most(),
     rival=0.5,
     rival_says="every other step turns back",
     ruling=holds_only_if(
@@ -149,7 +147,7 @@ ZIG_ZAG = Claim(
     "creeps without turning, unless the step is near the limit that the inputs' mean sets.",
 )
 
-CENTRING = Claim(
+CENTRING = at_least(
     id="positive-outputs-slow-training",
     source=TUTORIAL,
     place=f"{FLAWS}, 1",
@@ -159,7 +157,6 @@ CENTRING = Claim(
     "over those of a twin with sigmoid - 1/2 and the same function at the start",
     prediction=1.5,
     measure=_speed_up,
-    tolerance=Tolerance.at_least(),
     rival=1.0,
     rival_says="no difference",
     ruling=holds(
@@ -215,7 +212,7 @@ OUTPUT_STOPS = Claim(
     exact=True,
 )
 
-EXP_IS_COSTLY = Claim(
+EXP_IS_COSTLY = at_most(
     id="exp-is-costly",
     source=TUTORIAL,
     place=f"{FLAWS}, 3",
@@ -227,7 +224,6 @@ EXP_IS_COSTLY = Claim(
     best="smallest",
     prediction=0.15,
     measure=lambda seed, width: cost.time_layer(width, 128).share("sigmoid"),
-    tolerance=Tolerance.at_most(),
     rival=0.5,
     rival_says="half of the time",
     ruling=holds_only_if("the layer is small; at 1000 units it is {x:.1%} of the time", below=0.25),
@@ -238,7 +234,7 @@ EXP_IS_COSTLY = Claim(
 
 def _hidden_claim(kind: str, correction: str) -> Claim:
     around = "skip connections" if kind == "residual" else kind
-    return Claim(
+    return at_least(
         id=f"no-sigmoid-in-hidden-layers-{kind.replace(' ', '-')}",
         source=MEDIUM,
         place="section 'Activation functions that do not saturate', paragraph 1",
@@ -248,7 +244,6 @@ def _hidden_claim(kind: str, correction: str) -> Claim:
         "cross-entropy, SGD, batch 64, lr 0.2, 150 steps; test accuracy",
         prediction=0.8,
         measure=lambda seed: hidden.hidden_sigmoids(kind, 20, 0.2, seed, records=1).accuracy,
-        tolerance=Tolerance.at_least(),
         rival=0.1,
         rival_says="guessing, which is what the plain net does",
         ruling=refuted(f"20 sigmoid layers with {around} reach {{x:.0%}}", above=0.5),

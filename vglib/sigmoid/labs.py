@@ -87,7 +87,6 @@ def one_sign_lab() -> Lab:
         batch=controls.ladder("batch size", 1, sizes, "Samples that a gradient is averaged over."),
         layer=controls.ladder("layer", 3, [2, 3, 4], "Whose weights: hidden 2 or 3, or readout 4."),
         steps=controls.ladder("training steps", 0, lengths, "Steps of SGD before the count."),
-        seed=controls.seed(),
         presets={
             "one sample": {},
             "ten samples": {"batch": 10},
@@ -140,7 +139,6 @@ def zigzag_lab() -> Lab:
         batch=controls.ladder("batch size", 1, [1, 2, 5, 10, 50, 500], "Samples in a step."),
         lr=_step_size(0.5, 0.05, 20),
         goal=controls.choice("goal", goals[0], goals, "Where the weights go."),
-        seed=controls.seed(),
         presets={
             "sigmoid, sample by sample": {},
             "sigmoid - 1/2, sample by sample": {"inputs": "sigmoid - 1/2"},
@@ -172,7 +170,6 @@ def centring_lab() -> Lab:
         draw_centring,
         depth=controls.depth(4, 6),
         lr=_step_size(3.0, 0.1, 10),
-        seed=controls.seed(),
         presets={
             "one hidden layer": {"depth": 1},
             "three layers": {"depth": 3},
@@ -211,7 +208,6 @@ def forward_lab() -> Lab:
         weight_scale=controls.weight_scale(),
         init=controls.choice("init", "N(0, 1)", [*variance.INITS], "How weights are drawn."),
         width=controls.width(500),
-        seed=controls.seed(),
         presets={
             "N(0, 1), 10 layers": {},
             "U(±1/√n), 10 layers": {"init": "U(±1/√n)"},
@@ -276,7 +272,6 @@ def cost_lab() -> Lab:
         repeatable=False,
         width=controls.ladder("width", 100, [32, 64, 100, 128, 256, 512, 1024], "Units a layer."),
         batch=controls.ladder("batch size", 128, [16, 32, 64, 128, 256], "Samples in a batch."),
-        seed=controls.seed(),
         presets={
             "small layer": {"width": 32, "batch": 64},
             "this course's layers": {"batch": 64},
@@ -305,7 +300,6 @@ def hidden_lab() -> Lab:
         kind=controls.choice("net", "plain", hidden.KINDS, "What stands around the sigmoids."),
         depth=controls.depth(20, 30),
         lr=_step_size(0.2, 0.02, 2),
-        seed=controls.seed(),
         presets={
             "plain, 20 layers": {},
             "plain, 2 layers": {"depth": 2},

@@ -12,6 +12,7 @@ from vglib.backprop import PHI, Array, Flat, Labels, softmax_gradient
 from vglib.checks import one_of
 from vglib.data import digits
 from vglib.networks import mlp
+from vglib.training import batches
 
 KINDS = ("plain", "batch norm", "residual", "centred")
 WIDTH = 50
@@ -122,16 +123,11 @@ def descend(
     `gradient(images, labels)` returns the loss and dL/dp of each of the parameters, which may have
     taken `start` steps before. Yields the number of steps taken: at first, every so many, at last.
     """
-    data, generator = digits(), torch.Generator().manual_seed(seed)
+    data = digits()
     x, y = Flat.rows(data.x_train.numpy()), data.y_train.numpy()
-
-    def batches() -> Iterator[tuple[Array, Labels]]:
-        while True:
-            for rows in torch.randperm(len(x), generator=generator).split(batch):
-                yield x[rows.numpy()], y[rows.numpy()]
-
+    orders = (rows.numpy() for rows in islice(batches(len(x), batch, steps, seed), start, None))
     yield start
-    for step in learn.steps(parameters, gradient, islice(batches(), start, steps), lr=lr):
+    for step in learn.steps(parameters, gradient, ((x[r], y[r]) for r in orders), lr=lr):
         taken = start + step.taken
         if taken % every == 0 or taken == steps:
             yield taken

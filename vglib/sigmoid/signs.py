@@ -134,7 +134,6 @@ one_sign = at_its_end(counting)
 
 
 def _draw(size: int, generator: torch.Generator) -> NDArray[np.int64]:
-    """Draw batches of a size from the training images: their rows, (batches, size)."""
     count = 1 if size >= BATCHES[-1] else max(2, min(20, 400 // size))
     orders = [torch.randperm(BATCHES[-1], generator=generator)[:size] for _ in range(count)]
     return torch.stack(orders).numpy()

@@ -50,7 +50,6 @@ class Learning:
 
 
 def _learning(kind: str, depth: int, lr: float, seed: int) -> Iterator[Learning]:
-    """Train one of the two and yield, every ten steps, what it has learned."""
     net, data = SigmoidNet(kind, depth, seed), digits()
     images = Flat.rows(torch.cat([data.x_train[:PROBE], data.x_test]).numpy())
     labels = torch.cat([data.y_train[:PROBE], data.y_test]).numpy()

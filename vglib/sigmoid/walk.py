@@ -94,11 +94,7 @@ class Walk:
 
 
 def walk(
-    inputs: str = "sigmoid",
-    batch: int = 1,
-    lr: float = 0.5,
-    goal: str = "one up, one down",
-    seed: int = 0,
+    inputs: str, batch: int = 1, lr: float = 0.5, goal: str = "one up, one down", seed: int = 0
 ) -> Walk:
     """Fit y = w* . a by gradient descent over two weights, where a_i = phi(z_i), z_i ~ N(0, 1).
 

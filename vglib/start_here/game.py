@@ -36,9 +36,7 @@ class Try:
         return self.flow.verdict.split("; theory")[0].rstrip(".") + "."
 
 
-def try_scale(
-    activation: str = "tanh", weight_scale: float = 0.5, depth: int = 100, seed: int = 0
-) -> Try:
+def try_scale(activation: str, weight_scale: float, depth: int = 100, seed: int = 0) -> Try:
     """Try one weight scale on a net of width 64 with N(0, 1/fan_in) weights and no biases."""
     flow = gradient_flow(depth, weight_scale, activation, "1/fan_in", 64, 0.0, seed)
     return Try(flow, activation, weight_scale, critical_scale(activation))

@@ -36,7 +36,6 @@ def gradient_flow_lab() -> Lab:
         bias_scale=controls.slider(
             "bias scale", 0.0, 0.0, 2.0, tooltip="Standard deviation of the biases.", step=0.05
         ),
-        seed=controls.seed(),
         presets={
             "sigmoid, 4 layers": {"depth": 4},
             "sigmoid, 50 layers": {"depth": 50},
@@ -63,7 +62,6 @@ def scale_game() -> Lab:
         activation=controls.choice("activation", "tanh", ["relu", "tanh", "sigmoid"], "phi"),
         weight_scale=controls.weight_scale(0.5),
         depth=controls.depth(100),
-        seed=controls.seed(),
         presets={
             "ReLU": {"activation": "relu", "weight_scale": 1.0},
             "tanh": {"activation": "tanh"},
