@@ -180,7 +180,7 @@ def suspected(seen: Look, recurrent: bool) -> Suspicion | None:
 
 
 def _far_off(seen: Look, calls: list[Call]) -> Suspicion | None:
-    constant = best_constant(seen.loss_watch)
+    constant = best_constant(seen.loss_watch, seen.loss)
     if constant is None or constant <= 0 or not seen.loss > 3 * constant:
         return None
     wide = [i for i, c in enumerate(calls) if c.known.get("sigma_w2", 1.0) > 9]
@@ -232,7 +232,7 @@ def visiting(
     yield now(over=False)
     with one_thread():
         course = train(prepared(one), Clock(1e9), looks=True)
-    trials = experiments.Trials(one, course, Clock(1e9), best_constant(seen.loss_watch))
+    trials = experiments.Trials(one, course, Clock(1e9), best_constant(seen.loss_watch, seen.loss))
     base, end = trials.gain(course), course.end
     asked = suspicion is not None and _persists(suspicion, course.last)
     if suspicion is None or not asked or (base >= LEARNT and suspicion.name not in STRONG):

@@ -47,7 +47,9 @@ def examine(
 
     Three passes: one forward and backward of the model itself; 20 steps of a copy on at most 64
     rows with the owner's optimiser; and, where that raises a suspicion, an experiment that must
-    improve. The model, its optimiser and all random states are left as they were.
+    improve. The model, its optimiser, torch's, NumPy's and Python's random states are left as they
+    were, and so are schedules, averages and networks that `step`, `forward` or `loss_fn` close
+    over; what they write elsewhere (a counter, a file) they write.
 
     - `batch`: (x, y), or any nest of tensors with `forward(model, batch)`; the loss is then
       loss_fn(output, batch), else loss_fn(output, y). A mapping is given as model(**batch), and

@@ -1,5 +1,6 @@
 """Nothing left behind: whatever an examination does, the network is as it was found."""
 
+import copy
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ def as_found(model: nn.Module, *others: Any) -> Iterator[None]:
             modules += [module for module in other.modules() if module not in modules]
     kept: list[Any] = [_Module(module) for module in modules]
     kept += [_Settings(other) for other in others if isinstance(other, Optimizer)]
+    stateful = (other for other in others if hasattr(other, "load_state_dict"))
+    kept += [_Stated(o) for o in stateful if not isinstance(o, Optimizer | nn.Module)]
     parameters = {id(p): p for m in modules for p in m.parameters(recurse=False)}
     values = [(p, p.detach().clone(), p.grad, p.requires_grad) for p in parameters.values()]
     states = _random_states()
@@ -56,10 +59,7 @@ class _Module:
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         # Dictionaries, hooks among them, are kept with what is in them; the rest by reference.
-        self.attributes = {
-            name: (value, value.copy()) if isinstance(value, dict) else (value, None)
-            for name, value in vars(module).items()
-        }
+        self.attributes = {name: (value, _content(value)) for name, value in vars(module).items()}
         self.buffers = {
             name: (buffer, buffer.detach().clone())
             for name, buffer in module.named_buffers(recurse=False)
@@ -70,14 +70,51 @@ class _Module:
         for name in set(found) - set(self.attributes):
             del found[name]
         for name, (value, content) in self.attributes.items():
-            if content is not None and value is not content:
-                value.clear()
-                value.update(content)
+            _refill(value, content)
             found[name] = value
         with torch.no_grad():
             for buffer, value in self.buffers.values():
                 if not _same(buffer, value):
                     buffer.data.copy_(value)
+
+
+def _content(value: Any) -> Any:
+    """Return a copy of what a container, a tensor or a generator holds; None for all else."""
+    if isinstance(value, dict | list | set):
+        return value.copy()
+    if isinstance(value, torch.Generator):
+        return value.get_state()
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, np.random.Generator):
+        return copy.deepcopy(value.bit_generator.state)
+    return value.getstate() if isinstance(value, random.Random) else None
+
+
+def _refill(value: Any, content: Any) -> None:
+    if isinstance(value, dict | set):
+        value.clear()
+        value.update(content)
+    elif isinstance(value, list):
+        value[:] = content
+    elif isinstance(value, torch.Generator):
+        value.set_state(content)
+    elif isinstance(value, Tensor) and not _same(value, content):
+        value.data.copy_(content)
+    elif isinstance(value, np.random.Generator):
+        value.bit_generator.state = content
+    elif isinstance(value, random.Random):
+        value.setstate(content)
+
+
+class _Stated:
+    """A schedule, a scaler or an average as it was found."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing, self.state = thing, copy.deepcopy(thing.state_dict())
+
+    def put_back(self) -> None:
+        self.thing.load_state_dict(self.state)
 
 
 class _Settings:

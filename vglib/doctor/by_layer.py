@@ -181,6 +181,8 @@ def memory(exam: Examination, base: float) -> Finding | None:
     assert trials is not None
     assert course is not None
     assert course.first is not None
+    if not isfinite(course.end) or max(course.losses) > 1.05 * course.start:
+        return None  # what rises has another cause
     for call in course.first.calls:
         profile = in_time(course.first, call)
         if profile is None or len(profile) < 20:
@@ -193,13 +195,23 @@ def memory(exam: Examination, base: float) -> Finding | None:
             continue
         if max(base, trials.best(factors=experiments.RATES)) >= experiments.WORKS:
             return None
-        back = log(max(ratio, 1e-300)) / steps_
+        # Where the first steps get exactly nothing, the last that get something tell how fast.
+        some = np.flatnonzero(profile > 0)
+        fall = log(profile[some[0]] / near.max()) if len(some) > 1 else log(1e-300)
+        back = min(fall, -1e-12) / max(some[-1] - some[0], 1)
         xi = -1 / back
         if xi > steps_ / 10 * 2:
             continue
         said = f"the gradient at the first of {steps_} steps is {ratio:.2g} of that at the last"
         seen = f"{said}: xi is {xi:.2g} steps; no rate of three learns in 20 steps"
-        return finding("memory-in-time", f"{seen}.", call.place, number=xi, bound=steps_ / 10)
+        gated = call.operation in ("lstm", "gru")
+        advice = "# windows of xi steps, or attention, which looks at every step at once"
+        if not gated:
+            advice = f"# nn.LSTM in place of {call.place}: a gate that adds instead of multiplying"
+        bound = steps_ / 10
+        return finding(
+            "memory-in-time", f"{seen}.", call.place, number=xi, bound=bound, advice=advice
+        )
     return None
 
 

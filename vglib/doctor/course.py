@@ -189,8 +189,13 @@ def _ratios(patient: Patient, before: dict[str, Tensor]) -> dict[str, float]:
     found = {}
     for name, parameter in _named(patient):
         size = float(before[name].double().norm()) if parameter.is_floating_point() else 0.0
-        if size > 0:
-            found[name] = float((parameter - before[name]).double().norm()) / size
+        if parameter.is_floating_point() and not torch.equal(parameter, before[name]):
+            moved = float((parameter - before[name]).double().norm())
+            # A matrix that starts at 0, as LoRA's, moves by more than all of itself.
+            if size > 0 or parameter.dim() >= 2:
+                found[name] = moved / size if size > 0 else float("inf")
+        elif size > 0:
+            found[name] = 0.0
     return found
 
 

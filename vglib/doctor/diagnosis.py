@@ -14,7 +14,7 @@ from vglib.doctor.experiments import Trials
 from vglib.doctor.look import look
 from vglib.doctor.losses import best_constant
 from vglib.doctor.origin import origin
-from vglib.doctor.patient import Patient, some_rows, tensors
+from vglib.doctor.patient import Patient, companions, detached, some_rows, tensors
 from vglib.doctor.rules import RANK, Finding, finding
 from vglib.doctor.suspicions import by_theory
 from vglib.doctor.wiring import (
@@ -26,16 +26,17 @@ from vglib.doctor.wiring import (
     strangers,
     untied,
 )
+from vglib.words import count
 
 
 def examined(patient: Patient, budget: float) -> Examination:
     """Examine a patient within some seconds, and leave it as it was."""
     exam = Examination(patient, Clock(budget))
-    with as_found(patient.model, patient.loss_fn, patient.optimizer):
+    with as_found(patient.model, patient.loss_fn, patient.optimizer, *companions(patient)):
         _static(exam)
         _pass_a(exam)
     if exam.seen.calls and exam.seen.ended:
-        with as_found(patient.model, patient.loss_fn, patient.optimizer):
+        with as_found(patient.model, patient.loss_fn, patient.optimizer, *companions(patient)):
             _pass_b(exam)
     exam.findings = folded(exam.findings)
     _say_what_was_not_checked(exam)
@@ -63,7 +64,7 @@ def _static(exam: Examination) -> None:
     if exam.patient.optimizer is None:
         exam.not_checked.append("rates, decay, what is in the optimiser: pass optimizer=.")
     if exam.patient.step is None:
-        exam.not_checked.append("zero_grad, the order of the step, clipping: pass step=.")
+        exam.not_checked.append("zero_grad, the order of step and backward: pass step=.")
 
 
 # Pass A
@@ -72,7 +73,7 @@ def _static(exam: Examination) -> None:
 def _pass_a(exam: Examination) -> None:
     patient = exam.patient
     with same_dice():
-        seen = exam.seen = look(patient)
+        seen = exam.seen = look(replace(patient, batch=detached(patient.batch)))
     found = exam.findings
     found += seen.found
     trained = {n: p for n, p in patient.model.named_parameters() if p.requires_grad}
@@ -83,24 +84,29 @@ def _pass_a(exam: Examination) -> None:
         said = f"none of {total} parameters asks for a gradient"
         found.append(finding("nothing-to-train", f"{said}.", number=0, bound=1))
         return
-    found += strangers(patient.model, seen)
+    found += strangers(exam)
     if seen.loss_shape and torch.Size(seen.loss_shape).numel() > 1:
-        said = f"the loss has shape {seen.loss_shape}"
-        found.append(finding("loss-not-scalar", f"{said}; here its mean was taken."))
+        said = f"the loss has shape {seen.loss_shape}; here its mean was taken"
+        one = finding("loss-not-scalar", f"{said}.")
+        # An owner's step may well weigh and average it.
+        found.append(one if patient.step is None else replace(one, certainty="note"))
     if not seen.has_graph:
         how = f" ({', '.join(seen.left_torch)} was called on the way)" if seen.left_torch else ""
         said = f"the loss does not depend on any parameter{how}"
         found.append(finding("loss-detached", f"{said}.", number=0, bound=1))
         return
-    if any(f.name in ("input-not-finite", "parameter-not-finite") for f in found):
+    lost = [f for f in found if f.name in ("input-not-finite", "parameter-not-finite")]
+    if lost and not seen.finite:
         return
-    if not seen.finite and (lost := _origin(exam)) is not None:
-        found.append(lost)
+    # What is masked or replaced on its way does no harm.
+    exam.findings = found = [f if f not in lost else replace(f, certainty="note") for f in found]
+    if not seen.finite and (event := _origin(exam)) is not None:
+        found.append(event)
         return
     found += membership(exam, trained)
     found += no_gradient(exam, trained)
     if not exam.broken:
-        found += labels(seen)
+        found += labels(exam, seen)
     found += notes(exam)
     if patient.step is None:
         found += partly_evaluating(patient.model)
@@ -108,7 +114,7 @@ def _pass_a(exam: Examination) -> None:
 
 def _origin(exam: Examination) -> Finding | None:
     try:
-        return origin(exam.patient)
+        return origin(replace(exam.patient, batch=detached(exam.patient.batch)))
     except RuntimeError as error:
         exam.not_checked.append(f"where the number was lost ({str(error).splitlines()[0]}).")
         return None
@@ -119,7 +125,7 @@ def _origin(exam: Examination) -> Finding | None:
 
 def _pass_b(exam: Examination) -> None:
     patient, clock = exam.patient, exam.clock
-    exam.constant = best_constant(exam.seen.loss_watch)
+    exam.constant = best_constant(exam.seen.loss_watch, exam.seen.loss)
     copied = _copied(exam)
     try:
         _watched_step(exam)
@@ -140,7 +146,8 @@ def _pass_b(exam: Examination) -> None:
         return
     exam.trials = Trials(patient, exam.course, clock, exam.constant, exam.rows)
     exam.findings += by_theory(exam)
-    exam.not_checked += [f"{name}: the time was up." for name in exam.trials.left_out]
+    if left := len(dict.fromkeys(exam.trials.left_out)):
+        exam.not_checked.append(f"{count(left, 'experiment')}: the time was up.")
 
 
 def _copied(exam: Examination) -> Patient | None:
@@ -159,7 +166,7 @@ def _copied(exam: Examination) -> Patient | None:
         except Exception as error:
             why = _first_line(error)
             continue
-        exam.constant = best_constant(small.loss_watch)
+        exam.constant = best_constant(small.loss_watch, small.loss)
         return copied
     exam.not_checked.append(f"a short training: the copy does not run ({why}).")
     return None
@@ -198,13 +205,13 @@ def _invariances(exam: Examination) -> None:
     batch = exam.patient.batch
     try:
         _changed_rows(exam, some_rows(batch, 16))
-    except RuntimeError:
+    except (RuntimeError, IndexError):
         # A graph, say, cannot lose some of its nodes.
         _changed_rows(exam, batch)
 
 
 def _changed_rows(exam: Examination, batch: Any) -> None:
-    patient = replace(exam.patient, batch=batch)
+    patient = replace(exam.patient, batch=detached(batch))
     for check in (invariance.causal_leak, invariance.examples_mix):
         with as_found(patient.model):
             found = check(patient)

@@ -33,6 +33,7 @@ class Look:
     output: Any = None
     output_kind: str = ""
     cuts: dict[int, str] = field(default_factory=dict)
+    cut_reaches_loss: bool = False
     left_torch: tuple[str, ...] = ()
     strangers: tuple[tuple[str, Tensor], ...] = ()
     found: list[Finding] = field(default_factory=list)
@@ -67,6 +68,7 @@ def look(patient: Patient, *, backward: bool = True, observer: Observer | None =
             seen.output = output
             if isinstance(raw, Tensor):
                 seen.loss_shape = tuple(raw.shape)
+                seen.cut_reaches_loss = observer.origin(raw).cut
             value = _one_number(patient, raw)
             seen.has_graph = value.requires_grad
             seen.loss = float(value.detach())

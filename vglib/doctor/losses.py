@@ -58,6 +58,20 @@ class LossWatch:
         if name not in {found.name for found in self.found}:
             self.found.append(finding(name, seen, **more))
 
+    def explains(self, loss: float) -> bool:
+        """Whether the whole loss is what this one function gives, without weights or more terms."""
+        functions: dict[str, Any] = {
+            "cross_entropy": F.cross_entropy,
+            "nll": F.nll_loss,
+            "bce": F.binary_cross_entropy,
+            "bce_with_logits": F.binary_cross_entropy_with_logits,
+            "squares": F.mse_loss,
+        }
+        if self.kind not in functions or self.prediction is None or self.target is None:
+            return False
+        given = functions[self.kind](self.prediction, self.target, reduction=self.reduction)
+        return abs(float(given) - loss) <= 0.01 * abs(loss)
+
     def keep(self, kind: str, given: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """Note the loss that is on its way and return its two tensors."""
         prediction, target = given["input"], given["target"]
@@ -137,7 +151,10 @@ def _nll(watch: LossWatch, observer: Observer, given: dict[str, Any]) -> None:
         said = "nll_loss is given one output, whose log-softmax is 0"
         layer = _last_layer(observer, rows)
         watch.say("softmax-one-unit", f"{said}.", layer=layer, number=1, bound=2)
-    elif bool(torch.isfinite(total).all()) and float(total.abs().max()) > 0.01:
+    # A weighted log-probability is none any more, but no logarithm of a probability is above 0.
+    elif observer.origin(rows).kind in ("mul", "__mul__", "rmul", "__rmul__", "div", "neg"):
+        return  # weighted by an advantage, say
+    elif bool(torch.isfinite(total).all()) and float(rows.detach().max()) > 0.01:
         away = float(total.exp().mean())
         said = f"the exponentials of a row sum to {away:.3g}, not to 1"
         layer = _last_layer(observer, rows)
@@ -250,7 +267,9 @@ def _plain_difference(watch: LossWatch, observer: Observer, args: Any) -> None:
     if watch.prediction is None:
         watch.kind, watch.prediction, watch.target = "by hand", prediction.detach(), target.detach()
     layer = _last_layer(observer, prediction)
-    _broadcast(watch, prediction, target, layer)
+    # Whoever gives both the same number of dimensions means it, as in a loss over all pairs.
+    if prediction.dim() != target.dim():
+        _broadcast(watch, prediction, target, layer)
     if prediction.shape == target.shape:
         _range(watch, observer, prediction, target, layer)
 
@@ -308,14 +327,18 @@ def _is_distribution(rows: Tensor) -> bool:
     return bool((rows >= 0).all()) and float((sums - 1).abs().max()) < 1e-3
 
 
-def best_constant(watch: LossWatch) -> float | None:
-    """Return the loss of the best constant answer to the batch; None where it is not known.
+def best_constant(watch: LossWatch, loss: float) -> float | None:
+    """Return the loss of the best constant answer to the batch; None where that is not known.
+
+    `loss` is the whole one: where it has further terms or weights, nothing is known.
 
     Cross-entropy: the entropy of the labels' shares; binary: that of each output; mean squares:
     the targets' variance.
     """
     target = watch.target
     if target is None or target.numel() == 0 or watch.reduction not in ("mean", "sum"):
+        return None
+    if not watch.explains(loss):
         return None
     value = None
     if watch.kind in ("cross_entropy", "nll") and not target.is_floating_point():

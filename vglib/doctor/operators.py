@@ -188,7 +188,7 @@ class Observer(TorchFunctionMode):
         weights = frozenset().union(*(o.weights for o in origins))
         signals = [(t, o) for t, o in zip(given, origins, strict=True) if not o.weights]
         # Outside of the model, in the owner's forward(), others may well be at work.
-        if self.phase == "forward" and len(self._places) > 1:
+        if self.phase == "forward" and len(self._places) > 1 and torch.is_grad_enabled():
             self._look_for_strangers(signals)
         if name in LEAVES_TORCH:
             self.left_torch += [(name, o) for _, o in signals if o.call >= 0 or o.inputs]

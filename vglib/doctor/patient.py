@@ -66,7 +66,10 @@ class Patient:
 
     def copied(self, rows: int | None = None) -> "Patient":
         """Return a copy that can be trained, with at most so many rows of the batch."""
-        model, optimizer, loss_fn = copy.deepcopy((self.model, self.optimizer, self.loss_fn))
+        memo: dict[int, Any] = {}
+        with torch.inference_mode(False):
+            model, loss_fn = copy.deepcopy((self.model, self.loss_fn), memo)
+            optimizer = None if self.optimizer is None else _copied(self.optimizer, memo)
         for parameter in model.parameters():
             parameter.grad = None
         batch = detached(self.batch if rows is None else some_rows(self.batch, rows))
@@ -99,6 +102,31 @@ class Patient:
         return self.optimizer
 
 
+def companions(patient: Patient) -> list[Any]:
+    """Return what the owner's functions hold beside the model: networks, schedules, averages."""
+    held: list[Any] = []
+    functions: list[Any] = [patient.loss_fn, patient.forward, patient.step]
+    for function in functions:
+        code = getattr(function, "__code__", None)
+        if code is None:
+            continue
+        cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
+        world = [function.__globals__.get(name) for name in code.co_names]
+        held += [
+            thing for thing in (*cells, *world) if callable(getattr(thing, "state_dict", None))
+        ]
+    known = {id(patient.model), id(patient.optimizer), id(patient.loss_fn)}
+    return [thing for thing in held if id(thing) not in known and not isinstance(thing, type)]
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True
+
+
 def accepted(
     model: Any, loss_fn: Any, batch: Any, forward: Any, optimizer: Any, step: Any
 ) -> Patient:
@@ -110,6 +138,9 @@ def accepted(
     model = unwrapped(model)
     if refusal := _refusal(model):
         raise ValueError(refusal)
+    if isinstance(loss_fn, type):
+        said = f"loss_fn is the class {loss_fn.__name__}"
+        raise ValueError(f"{said}; make one of it, as in {loss_fn.__name__}().")
     for name, value in (("loss_fn", loss_fn), ("forward", forward), ("step", step)):
         if value is not None and not callable(value):
             said = f"{name} is of type {type(value).__name__}"
@@ -122,9 +153,14 @@ def accepted(
     plain = forward is None and not isinstance(batch, Mapping)
     if plain and not (isinstance(batch, tuple | list) and len(batch) >= 2):
         said = f"batch is of type {type(batch).__name__}"
-        raise ValueError(f"{said}; it must be (x, y), a mapping, or come with forward=.")
+        how = "it must be (x, y), as next(iter(loader)) gives, a mapping, or come with forward="
+        raise ValueError(f"{said}; {how}.")
+    if loss_fn is None and plain:
+        raise ValueError("loss_fn is None; only a mapping whose output has a loss goes without.")
     if not any(True for _ in tensors(batch)):
         raise ValueError("The batch holds no tensor; turn its arrays into tensors first.")
+    if any(tensor.numel() == 0 for tensor in tensors(batch)):
+        raise ValueError("The batch is empty; give it at least one example.")
     return Patient(model, loss_fn, batch, forward, optimizer, step)
 
 
@@ -158,6 +194,15 @@ def _refusal(model: nn.Module) -> str:
         if tensor.device.type == "meta":
             return f"{name} is on the meta device and has no numbers; load or initialise it first."
     return ""
+
+
+def _copied(optimizer: Optimizer, memo: dict[int, Any]) -> Optimizer:
+    """Return a copy with all that a subclass keeps, which torch's own copy leaves out."""
+    left = ("step", "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+    kept = {k: v for k, v in vars(optimizer).items() if k not in left and "hook" not in k}
+    made = type(optimizer).__new__(type(optimizer))
+    made.__setstate__(copy.deepcopy(kept, memo))
+    return made
 
 
 def tensors(nest: Any) -> Iterator[Tensor]:

@@ -147,10 +147,21 @@ class Report:
         short = any("time was up" in text or "fitted" in text for text in self.not_checked)
         if not real and short:
             return f"Nothing was found in the {self.seconds:.0f} seconds that there were.{how}"
+        if not real and self._stands_still:
+            return f"No cause was found, and this batch was not learnt.{how}"
         if not real:
             return f"Nothing was found.{how}"
         names = "finding" if len(real) == 1 else "findings"
         return f"{len(real)} {names}.{how}"
+
+    @property
+    def _stands_still(self) -> bool:
+        if not self.losses:
+            return False
+        first, last = self.losses[0][1], self.losses[-1][1]
+        known = self.best_constant
+        good = known is not None and last < 0.5 * known
+        return not good and not last < first - 0.01 * abs(first)
 
     def _repr_html_(self) -> str:
         real = [found for found in self.findings if found.certainty != "note"]

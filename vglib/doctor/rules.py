@@ -222,8 +222,7 @@ _RULES = {
     "optimizer-stale": Rule(
         "broken",
         "The optimiser moves tensors that are no longer in the model.",
-        "# make the optimiser after the last change of the model\n"
-        "optimizer = type(optimizer)(model.parameters(), **optimizer.defaults)",
+        "# make the optimiser after the last change of the model\n{made}",
         "10",
     ),
     "not-in-model": Rule(
@@ -237,7 +236,7 @@ _RULES = {
     "not-in-optimizer": Rule(
         "broken",
         "It gets a gradient, and nobody takes the step.",
-        "optimizer = type(optimizer)(model.parameters(), **optimizer.defaults)",
+        "{made}",
         "10",
     ),
     "no-gradient": Rule(
@@ -256,8 +255,8 @@ _RULES = {
         "broken",
         "One example's answer depends on the others in its batch: a dimension has been taken for"
         " another.",
-        "# {operation}: which dimension is the batch? e.g. nn.LSTM(..., batch_first=True)\n"
-        "x = x.flatten(1)  # keeps the batch; view(-1, n) may not",
+        "# {operation}: which dimension is the batch? nn.LSTM, nn.MultiheadAttention and\n"
+        "# nn.TransformerEncoderLayer take batch_first=True; x.flatten(1) keeps the batch",
         "08",
     ),
     "causal-leak": Rule(
@@ -324,14 +323,14 @@ _RULES = {
         "Adam divides by eps + sqrt(v). An eps above sqrt(v) takes the adapting away: what is"
         " left is"
         " gradient descent at lr / eps.",
-        "optimizer = torch.optim.{optimizer}(model.parameters(), lr={lr:g}, eps=1e-8)",
+        "{made}",
         "10",
         "Kingma & Ba 2015, algorithm 1",
     ),
     "decay-too-strong": Rule(
         "likely",
         "The decay pulls the weights to 0 harder than the loss pulls them anywhere.",
-        "optimizer = torch.optim.{optimizer}(model.parameters(), lr={lr:g}, weight_decay=1e-4)",
+        "{made}",
         "09",
     ),
     "dropout-too-strong": Rule(
@@ -376,8 +375,7 @@ _RULES = {
         "likely",
         "The gradient through time is a product of one factor a step; below 1 it forgets within"
         " xi = 1 / |ln factor| steps.",
-        "self.rnn = nn.LSTM(...)  # a gate that adds instead of multiplying\n"
-        "nn.init.orthogonal_(rnn.weight_hh_l0)",
+        "{advice}",
         "08",
         "Hochreiter 1991; Bengio, Simard & Frasconi 1994",
     ),
@@ -419,16 +417,22 @@ _RULES = {
         "nn.init.zeros_(model.{layer}.bias)\nmodel.{layer}.weight.data.mul_(0.1)",
         "05",
     ),
+    "maximizing": Rule(
+        "likely",
+        "With maximize=True the optimiser climbs: it makes the loss as large as it can.",
+        "{made}",
+        "01",
+    ),
     "rate-too-high": Rule(
         "likely",
         "A step longer than 2 / curvature lands higher on the other side.",
-        "optimizer = torch.optim.{optimizer}(model.parameters(), lr={lr:g})",
+        "{made}",
         "09",
     ),
     "rate-too-low": Rule(
         "likely",
         "Each step moves the weights by so little that no patience is enough.",
-        "optimizer = torch.optim.{optimizer}(model.parameters(), lr={lr:g})",
+        "{made}",
         "10",
     ),
     "clipping-always-on": Rule(

@@ -1,6 +1,6 @@
 """The owner's own training step, watched: what it moves, and which gradient it moves along."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -20,12 +20,16 @@ class Watched:
     """What happened while the owner's step was called again and again.
 
     `stepped`: in which calls the optimiser stepped; `gradients`: the gradients that it stepped
-    with; `norms`: their norms; `evaluating`: modules that were in evaluation mode in a forward pass
-    with gradients; `resting`: a schedule has the rate at 0 before the first step.
+    with, `norms` their norms; `came`: what backward had brought since the step before; `closure`:
+    the optimiser was given a function, and runs backward itself; `evaluating`: modules that were
+    in evaluation mode in a forward pass with gradients; `resting`: a schedule has the rate at 0
+    before the first step.
     """
 
     stepped: list[int] = field(default_factory=list)
     gradients: list[list[Tensor | None]] = field(default_factory=list)
+    came: list[list[Tensor | None]] = field(default_factory=list)
+    closure: bool = False
     left: list[bool] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
     evaluating: set[str] = field(default_factory=set)
@@ -41,13 +45,26 @@ def watch_steps(patient: Patient, calls: int = CALLS) -> Watched:
     seen, now = Watched(), [0]
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
 
-    def before_step(*_: Any) -> None:
+    came: list[Tensor | None] = [None] * len(parameters)
+
+    def before_step(_: Any, given: Any, named: Any) -> None:
+        seen.closure = seen.closure or len(given) > 1 or bool(named)  # the first is itself
+        seen.came.append(list(came))
+        came[:] = [None] * len(parameters)
         grads = [None if p.grad is None else p.grad.detach().clone() for p in parameters]
         seen.stepped.append(now[0])
         seen.gradients.append(grads)
         seen.norms.append(_norm(grads))
 
+    def comes(place: int) -> Any:
+        def hook(gradient: Tensor) -> None:
+            old = came[place]
+            came[place] = gradient.detach().clone() if old is None else old + gradient
+
+        return hook
+
     handles: list[Any] = [optimizer.register_step_pre_hook(before_step)]
+    handles += [p.register_hook(comes(i)) for i, p in enumerate(parameters) if p.requires_grad]
     modules = dict(patient.model.named_modules())
     for name, module in modules.items():
         if isinstance(module, BatchNorm | Dropout):
@@ -63,7 +80,7 @@ def watch_steps(patient: Patient, calls: int = CALLS) -> Watched:
             for now[0] in range(calls):
                 with same_dice():
                     patient.step(patient.model, optimizer, patient.batch)
-                seen.left.append(any(p.grad is not None for p in parameters))
+                seen.left.append(any(p.grad is not None and bool(p.grad.any()) for p in parameters))
                 if len(seen.stepped) >= 3:
                     break
             _set_rates(optimizer, saved)
@@ -89,7 +106,10 @@ def _mode(name: str, owner: nn.Module, seen: Watched) -> Any:
 
     def hook(module: nn.Module, arguments: Any) -> None:
         acts = not isinstance(module, Dropout) or module.p > 0
-        if torch.is_grad_enabled() and not (module.training or owner.training) and acts:
+        if module.training:
+            # An attack, say, may run in evaluation mode before the pass that counts.
+            seen.evaluating.discard(name)
+        elif torch.is_grad_enabled() and not owner.training and acts:
             seen.evaluating.add(name)
 
     return hook
@@ -116,19 +136,26 @@ def step_findings(seen: Watched, left_frozen: frozenset[str] = frozenset()) -> l
     if not seen.stepped:
         text = f"in {CALLS} calls of your step the optimiser never stepped."
         return [finding("step-without-effect", text, number=0, bound=1), *found]
+    if seen.closure:
+        return found
     first = seen.gradients[0]
     if all(g is None or not bool(g.any()) for g in first) and _late(seen):
         text = "at the optimiser's first step no gradient is there; it comes after."
         return [finding("step-before-backward", text), *found]
-    if not seen.moved and seen.resting:
-        text = "the rate is 0 before the first step, as at the start of a warm-up."
-        return [finding("step-without-effect", text, number=0, bound=1, certainty="note"), *found]
     if not seen.moved:
         text = "after a whole step every parameter is where it was."
-        return [finding("step-without-effect", text, number=0, bound=1), *found]
-    if len(seen.norms) >= 2 and (times := _times(*seen.gradients[:2])) is not None and times > 1.5:
-        said = f"at the second step, on the same batch, the gradient is {times:.3g} times the first"
-        found.append(finding("gradients-add-up", f"{said}.", number=times, bound=1))
+        if seen.resting:
+            text = "the rate is 0 before the first step, as at the start of a warm-up."
+        one = finding("step-without-effect", text, number=0, bound=1)
+        # Where the gradient is there and exactly 0, the loss has nothing to ask for.
+        content = any(g is not None for g in first) and not seen.norms[0]
+        return [replace(one, certainty="note") if content or seen.resting else one, *found]
+    for grads, came in list(zip(seen.gradients, seen.came, strict=True))[1:]:
+        times = _times(came, grads)
+        if times is not None and times > 1.5:
+            said = f"at the second step the gradient is {times:.3g} times what backward brought"
+            found.append(finding("gradients-add-up", f"{said}.", number=times, bound=1))
+            break
     return found
 
 

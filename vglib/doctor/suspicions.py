@@ -2,16 +2,18 @@
 
 from itertools import product
 from math import isfinite
-from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from vglib.doctor import by_layer, experiments, invariance
 from vglib.doctor.by_layer import compared, cured
 from vglib.doctor.course import hyper, rates
 from vglib.doctor.examination import Examination
+from vglib.doctor.patient import tensors
 from vglib.doctor.rules import Finding, finding
 from vglib.doctor.steps import Dropout
+from vglib.doctor.wiring import remade
 from vglib.words import number, percent
 
 # A training has learnt where this share of the loss is gone, of what the best constant leaves.
@@ -28,6 +30,13 @@ def by_theory(exam: Examination) -> list[Finding]:
     found: list[Finding] = []
     if not course.whole and base < LEARNT:
         exam.not_checked.append("how a training goes: fewer steps than 20 fitted into the budget.")
+        return found
+    if exam.patient.step is not None and not course.norms:
+        exam.not_checked.append("how a training goes: 20 calls of your step made no step of it.")
+        return found
+    known = exam.constant if exam.constant is not None and exam.constant > 0 else None
+    if known is not None and max(course.start, course.end) < 0.5 * known:
+        # Whatever it lacks to the optimum, it has learnt most of what there is.
         return found
     for suspicion in _SUSPICIONS:
         if base >= LEARNT and suspicion not in _STRONG:
@@ -84,7 +93,7 @@ def _inputs(exam: Examination, base: float) -> Finding | None:
         spread = spread[spread > 0]
         uneven = float(spread.max() / spread.min()) if len(spread) > 1 else 1.0
         offset = abs(float(x.mean())) / (float(x.std()) + 1e-12)
-        if size > 5 or size < 0.02:
+        if size > 5 or size < 1e-3:
             worst, why = (
                 max(size, 1 / size),
                 f"the inputs have a root mean square of {number(size)}",
@@ -152,15 +161,28 @@ def _eps(exam: Examination, base: float) -> Finding | None:
         f"eps is {eps:g}, and half of the gradients are below {np.median(sizes):.2g}: {said}.",
         number=eps,
         bound=float(np.median(sizes)),
-        **_optimizer(exam),
+        made=_made(exam, eps=1e-8),
     )
 
 
-def _optimizer(exam: Examination) -> dict[str, Any]:
+def _made(exam: Examination, **changes: float) -> str:
     optimizer = exam.patient.optimizer
     if optimizer is None:
-        return {"optimizer": "Adam", "lr": 1e-3}
-    return {"optimizer": type(optimizer).__name__, "lr": max(rates(optimizer))}
+        return "optimizer = torch.optim.Adam(model.parameters(), lr=0.001)"
+    return remade(optimizer, **changes)
+
+
+def _maximizing(exam: Examination, base: float) -> Finding | None:
+    trials, course, optimizer = exam.trials, exam.course, exam.patient.optimizer
+    assert trials is not None
+    assert course is not None
+    if optimizer is None or not any(g.get("maximize") for g in optimizer.param_groups):
+        return None
+    cure = trials.gain(trials.run("minimizing", experiments.with_setting(maximize=False)))
+    if course.fall > 0 or not cured(base, cure):
+        return None
+    seen = f"the optimiser has maximize=True: {compared(exam, cure, 'without')}"
+    return finding("maximizing", f"{seen}.", made=_made(exam, maximize=False))
 
 
 def _decay(exam: Examination, base: float) -> Finding | None:
@@ -174,7 +196,7 @@ def _decay(exam: Examination, base: float) -> Finding | None:
         for name in seen.gradients
         if seen.weights.get(name, 0) > 0 and seen.gradients[name] > 0
     ]
-    if not shares or (middle := float(np.median(shares))) < 1:
+    if not shares or (middle := float(np.median(shares))) < 3:
         return None
     cure = trials.gain(trials.run("decay", experiments.with_setting(weight_decay=0.0)))
     if not cured(base, cure):
@@ -184,8 +206,8 @@ def _decay(exam: Examination, base: float) -> Finding | None:
         "decay-too-strong",
         f"the decay pulls {number(middle)} times as hard as the gradient: {said}.",
         number=middle,
-        bound=1,
-        **_optimizer(exam),
+        bound=3,
+        made=_made(exam, weight_decay=1e-4),
     )
 
 
@@ -254,13 +276,17 @@ def _rate_high(exam: Examination, base: float) -> Finding | None:
     for factor in (0.1, 0.01, 0.001, 1e-4, 1e-5):
         cure = trials.gain(trials.run(factor=factor))
         if cured(base, cure):
-            best = {**_optimizer(exam)}
-            best["lr"] *= factor
             end = number(course.end) if isfinite(course.end) else "nan"
             said = f"the loss goes from {number(course.start)} to {end} at this rate"
             seen = f"{said}; {compared(exam, cure, f'with {factor:g} times the rate')}"
             lr = max(rates(optimizer))
-            return finding("rate-too-high", f"{seen}.", number=lr, bound=lr * factor, **best)
+            return finding(
+                "rate-too-high",
+                f"{seen}.",
+                number=lr,
+                bound=lr * factor,
+                made=_made(exam, lr=lr * factor),
+            )
     return None
 
 
@@ -270,7 +296,12 @@ def _rate_low(exam: Examination, base: float) -> Finding | None:
     assert course is not None
     if optimizer is None or not 0 <= course.fall < 0.01:
         return None
+    # A schedule that warms up has not come to its rate yet.
+    if any(group["lr"] < group.get("initial_lr", 0) for group in optimizer.param_groups):
+        return None
     ratios = [r for r in course.ratios.values() if r > 0]
+    if exam.patient.step is not None and not ratios:
+        return None  # what moves it is not the optimiser that was given
     if ratios and max(ratios) > 1e-4:
         return None
     gains = {f: trials.gain(trials.run(factor=f)) for f in tuple(10.0**k for k in range(1, 9))}
@@ -281,8 +312,8 @@ def _rate_low(exam: Examination, base: float) -> Finding | None:
     said = f"a step moves no weight by more than {ratio:.2g} of itself"
     seen = f"{said}; {compared(exam, cure, f'with {best:g} times the rate')}"
     lr = max(rates(optimizer))
-    advice = {**_optimizer(exam), "lr": lr * best}
-    return finding("rate-too-low", f"{seen}.", number=ratio, bound=1e-3, **advice)
+    made = _made(exam, lr=lr * best)
+    return finding("rate-too-low", f"{seen}.", number=ratio, bound=1e-3, made=made)
 
 
 def _constant(exam: Examination, base: float) -> Finding | None:
@@ -296,12 +327,18 @@ def _constant(exam: Examination, base: float) -> Finding | None:
     if invariance.ignores_input(course.patient, exam.seen):
         said = "the output is the same, bit by bit, for other inputs, before and after 20 steps"
         return finding("output-ignores-input", f"{said}.", certainty="likely")
-    last = course.last.calls[-1:] if course.last is not None else []
-    alike = [call.known["alike"] for call in last if "alike" in call.known]
-    if alike and alike[0] > 0.9999:
-        said = f"after 20 steps two examples' outputs have a correlation of {alike[0]:.6g}"
+    outputs = [next(tensors(look.output), None) for look in (course.first, course.last) if look]
+    if outputs and all(out is not None and _one_for_all(out) for out in outputs):
+        said = "before and after 20 steps all examples get one answer, to six digits"
         return finding("constant-answer", f"{said}, and no rate of four does better.")
     return None
+
+
+def _one_for_all(output: Tensor) -> bool:
+    if output.dim() == 0 or len(output) < 2 or not output.is_floating_point():
+        return False
+    rows = output.detach().double().flatten(1) if output.dim() > 1 else output.detach().double()
+    return float(rows.std(0).max()) <= 1e-6 * float(rows.abs().max())
 
 
 _SUSPICIONS = (

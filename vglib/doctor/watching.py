@@ -69,8 +69,13 @@ class Watch:
             self.save(self.file)
 
     def loss(self, value: Any) -> None:
-        """Tell the loss of the step that comes, a number or a tensor."""
-        self._loss = float(value.detach()) if isinstance(value, Tensor) else float(value)
+        """Tell the loss of a step, a number or a tensor, before the optimiser steps or after."""
+        told = float(value.detach()) if isinstance(value, Tensor) else float(value)
+        last = self.rows[-1] if self.rows else None
+        if last is not None and last["step"] == self.step - 1 and last["loss"] != last["loss"]:
+            last["loss"] = told  # told after the step that it belongs to
+        else:
+            self._loss = told
 
     def look(self) -> None:
         """Look now, where there is no optimiser to hang on to: after backward(), once a step."""

@@ -1,26 +1,41 @@
 """What is exact without a threshold: who is in the model, in the graph, in the optimiser."""
 
+import inspect
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from vglib.doctor.examination import Examination
 from vglib.doctor.look import Look
+from vglib.doctor.operators import Call
+from vglib.doctor.patient import tensors
 from vglib.doctor.rules import Finding, finding
 from vglib.doctor.steps import BatchNorm, Dropout
 from vglib.words import number
 
 
-def strangers(model: nn.Module, seen: Look) -> Iterator[Finding]:
+def strangers(exam: Examination) -> Iterator[Finding]:
     """Find trainable tensors of the forward pass that `parameters()` does not give."""
-    if not seen.strangers:
+    # What the optimiser holds is trained, wherever it lives.
+    unknown = [pair for pair in exam.seen.strangers if id(pair[1]) not in held_by(exam)]
+    if not unknown:
         return
-    place, tensor = seen.strangers[0]
-    name = _in_a_list(model, tensor) or place
-    count = len(seen.strangers)
+    place, tensor = unknown[0]
+    name = _in_a_list(exam.patient.model, tensor) or place
+    count = len(unknown)
     said = f"{count} trainable tensors go into the forward pass that parameters() does not give"
     yield finding("not-in-model", f"{said}.", name, number=count)
+
+
+def held_by(exam: Examination) -> set[int]:
+    """Return the ids of what the optimiser holds."""
+    optimizer = exam.patient.optimizer
+    groups = [] if optimizer is None else optimizer.param_groups
+    return {id(p) for group in groups for p in group["params"]}
 
 
 def _in_a_list(model: nn.Module, tensor: Tensor) -> str:
@@ -42,44 +57,42 @@ def membership(exam: Examination, trained: dict[str, nn.Parameter]) -> Iterator[
     optimizer, seen = exam.patient.optimizer, exam.seen
     if optimizer is None:
         return
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    held = held_by(exam)
     own = {id(p): n for n, p in exam.patient.model.named_parameters()}
     missing = [n for n, p in trained.items() if id(p) not in held and n in seen.gradients]
-    strangers = {id(tensor) for _, tensor in seen.strangers}
+    if not missing:
+        return
+    known = {id(tensor) for _, tensor in seen.strangers}
     loss_fn = exam.patient.loss_fn
     if isinstance(loss_fn, nn.Module):
-        strangers |= {id(p) for p in loss_fn.parameters()}
-    stale = [
-        p
-        for group in optimizer.param_groups
-        for p in group["params"]
-        if id(p) not in own and id(p) not in strangers
-    ]
-    if missing and stale:
+        known |= {id(p) for p in loss_fn.parameters()}
+    stale = held - set(own) - known
+    sure = not _left_out_on_purpose(exam, missing, held)
+    made = remade(optimizer)
+    if stale and sure:
         place = missing[0].rpartition(".")[0] or missing[0]
         said = f"{len(stale)} tensors of the optimiser are not in the model"
         said = f"{said}, and it lacks {len(missing)} that are"
-        yield finding("optimizer-stale", f"{said}.", place, number=len(stale))
-    elif missing:
-        # Whoever leaves out the first layers and trains those after them may mean it.
-        order = {name: call.index for call in seen.calls for name in call.parameters}
-        trained_at = [order[n] for n in order if n not in missing and id(_get(exam, n)) in held]
-        last_missing = max((order.get(n, -1) for n in missing), default=-1)
-        meant = bool(trained_at) and last_missing < min(trained_at)
-        place = missing[-1].rpartition(".")[0] or missing[-1]
-        some = ", ".join(missing[:3]) + (" and others" if len(missing) > 3 else "")
-        said = f"{some} get a gradient and are not in the optimiser"
-        yield finding(
-            "not-in-optimizer",
-            f"{said}.",
-            place,
-            number=len(missing),
-            certainty="note" if meant else None,
-        )
+        yield finding("optimizer-stale", f"{said}.", place, number=len(stale), made=made)
+        return
+    place = missing[-1].rpartition(".")[0] or missing[-1]
+    some = ", ".join(missing[:3]) + (" and others" if len(missing) > 3 else "")
+    said = f"{some} get a gradient and are not in the optimiser"
+    one = finding("not-in-optimizer", f"{said}.", place, number=len(missing), made=made)
+    yield one if sure else replace(one, certainty="note")
 
 
-def _get(exam: Examination, name: str) -> Any:
-    return dict(exam.patient.model.named_parameters()).get(name)
+def _left_out_on_purpose(exam: Examination, missing: list[str], held: set[int]) -> bool:
+    """Whether first layers are left out, or a whole part of several, as a rival network is."""
+    parameters = dict(exam.patient.model.named_parameters())
+    order = {name: call.index for call in exam.seen.calls for name in call.parameters}
+    trained_at = [order[n] for n in order if n not in missing and id(parameters.get(n)) in held]
+    last = max((order.get(n, -1) for n in missing), default=-1)
+    if trained_at and last < min(trained_at):
+        return True
+    parts = {name.partition(".")[0] for name in missing}
+    whole = not any(id(p) in held for n, p in parameters.items() if n.partition(".")[0] in parts)
+    return whole and sum(parameters[n].dim() >= 2 for n in missing) >= 2
 
 
 def no_gradient(exam: Examination, trained: dict[str, nn.Parameter]) -> Iterator[Finding]:
@@ -100,6 +113,8 @@ def no_gradient(exam: Examination, trained: dict[str, nn.Parameter]) -> Iterator
     cut = [c for c in calls if c.index in seen.cuts]
     # Between the cut and the loss there may be layers of one's own; the last before it is named.
     reaching = [c for c in calls if c in shut or any(i >= c.index for i in seen.cuts)]
+    if _target_network(exam, without, shut) or not (shut or seen.cut_reaches_loss):
+        reaching = shut = cut = []
     if reaching or shut or cut:
         call = (cut or shut or reaching)[-1]
         how = "under torch.no_grad()" if shut and not cut else "and its output was detached"
@@ -112,10 +127,28 @@ def no_gradient(exam: Examination, trained: dict[str, nn.Parameter]) -> Iterator
     yield finding("no-gradient", f"{said}.", place, certainty="note", number=len(without))
 
 
-def labels(seen: Look) -> Iterator[Finding]:
+def _target_network(exam: Examination, without: list[str], shut: list[Call]) -> bool:
+    """Whether what ran under no_grad has a trained twin, as a target or a momentum network has."""
+    if not shut:
+        return False
+    parameters = dict(exam.patient.model.named_parameters())
+    trained = Counter(tuple(parameters[n].shape) for n in exam.seen.gradients)
+    asked = Counter(tuple(parameters[n].shape) for n in without)
+    return all(trained[shape] >= count for shape, count in asked.items())
+
+
+def labels(exam: Examination, seen: Look) -> Iterator[Finding]:
     """Find targets that are all the same."""
     target = seen.loss_watch.target
-    if target is None or target.numel() < 8 or target.dim() == 0 or len(target) < 8:
+    # Labels that the loss makes itself, as a contrast does, are no data.
+    batch = tensors(exam.patient.batch)
+    if (
+        target is None
+        or not any(t.shape == target.shape for t in batch)
+        or target.numel() < 8
+        or target.dim() == 0
+        or len(target) < 8
+    ):
         return
     # Zeros or ones for all are what a residual or a rival network is asked for.
     if seen.loss_watch.kind in ("cross_entropy", "nll") and not target.is_floating_point():
@@ -146,6 +179,23 @@ def notes(exam: Examination) -> Iterator[Finding]:
             return
 
 
+def remade(optimizer: Optimizer, **changes: float) -> str:
+    """Write the line that makes an optimiser of the same kind, some settings changed."""
+    known = inspect.signature(type(optimizer)).parameters
+    group = optimizer.param_groups[0]
+    settings = {
+        name: group[name]
+        for name, parameter in known.items()
+        if name in group and name != "params" and group[name] != parameter.default
+    }
+    written = ", ".join(f"{k}={_written(v)}" for k, v in {**settings, **changes}.items())
+    return f"optimizer = torch.optim.{type(optimizer).__name__}(model.parameters(), {written})"
+
+
+def _written(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)
+
+
 def partly_evaluating(model: nn.Module) -> Iterator[Finding]:
     """Find a part with dropout or batch norm that is trained in evaluation mode, beside others."""
     if not model.training:
@@ -156,7 +206,7 @@ def partly_evaluating(model: nn.Module) -> Iterator[Finding]:
         trained = any(p.requires_grad for p in module.parameters())
         if not module.training and acts and trained:
             said = f"{name} is in evaluation mode, and the rest of the model is not"
-            yield finding("evaluation-mode", f"{said}.", name, certainty="likely")
+            yield replace(finding("evaluation-mode", f"{said}.", name), certainty="note")
             return
 
 
