@@ -42,6 +42,8 @@ class LossWatch:
         self.kind = ""
         self.reduction = "mean"
         self.classes = 0
+        self.options: dict[str, Any] = {}
+        self.ignored = -100
         self.prediction: Tensor | None = None
         self.target: Tensor | None = None
 
@@ -69,14 +71,21 @@ class LossWatch:
         }
         if self.kind not in functions or self.prediction is None or self.target is None:
             return False
-        given = functions[self.kind](self.prediction, self.target, reduction=self.reduction)
-        return abs(float(given) - loss) <= 0.01 * abs(loss)
+        if any(self.options.get(name) is not None for name in ("weight", "pos_weight")):
+            return False
+        options = {"ignore_index": self.ignored} if self.kind in ("cross_entropy", "nll") else {}
+        value = functions[self.kind](
+            self.prediction, self.target, reduction=self.reduction, **options
+        )
+        return abs(float(value) - loss) <= 0.01 * abs(loss)
 
     def keep(self, kind: str, given: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """Note the loss that is on its way and return its two tensors."""
         prediction, target = given["input"], given["target"]
         if self.prediction is None:
             self.kind, self.reduction = kind, given.get("reduction", "mean")
+            self.options = {k: v for k, v in given.items() if k in ("weight", "pos_weight")}
+            self.ignored = given.get("ignore_index", -100)
             self.prediction, self.target = prediction.detach(), target.detach()
         return prediction, target
 
@@ -342,7 +351,7 @@ def best_constant(watch: LossWatch, loss: float) -> float | None:
         return None
     value = None
     if watch.kind in ("cross_entropy", "nll") and not target.is_floating_point():
-        labels = target[target >= 0].flatten()
+        labels = target[(target >= 0) & (target != watch.ignored)].flatten()
         shares = torch.bincount(labels).double() / max(labels.numel(), 1)
         value = float(-(shares[shares > 0] * shares[shares > 0].log()).sum())
     elif watch.kind in ("bce", "bce_with_logits"):
