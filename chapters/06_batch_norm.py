@@ -611,9 +611,9 @@ for kind in ("batch", "layer"):
 # %% [markdown] slideshow={"slide_type": "skip"}
 # With batch norm all images have become equally *unlike*: what made two threes resemble each other is gone. With layer
 # norm, whose gradient is level (below), all have become *alike*. Either way the last layer cannot tell the classes apart.
-# Fifty layers with layer norm get out of this by many small steps, and are at a fifth to a half after 1000, as the dice fall; with batch norm they
-# stay near guessing at each of three rates (`make test-long` measures both). With 20 layers batch norm still reaches about
-# nine in ten. So Yang and others: deep nets with batch norm and *no skips* do not train. Skips are chapter 07.
+# Fifty layers with layer norm get out of this by many small steps, and are at a fifth to a half after 1000, as the dice
+# fall; with batch norm they stay near guessing at each of three rates (`make test-long` measures both). With 20 layers batch
+# norm still reaches about nine in ten. So Yang and others: deep nets with batch norm and *no skips* do not train. Skips are chapter 07.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## When it breaks

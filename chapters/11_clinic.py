@@ -81,6 +81,12 @@ data = digits(torch.float32)
 batch = data.x_train[:64], data.y_train[:64]
 report = examine(Stack(), nn.CrossEntropyLoss(), batch)
 assert report.findings[0].name == "not-in-model"
+print(report.findings[0])
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# That is the first line. The whole report, with its pictures:
+
+# %% slideshow={"slide_type": "skip"}
 report
 
 # %% [markdown] slideshow={"slide_type": "notes"}
@@ -709,7 +715,7 @@ my_nan = "B"
 check.guess_nan(my_nan)
 
 
-# %% slideshow={"slide_type": "fragment"}
+# %% slideshow={"slide_type": "subslide"}
 class Distance(nn.Module):
     def __init__(self, eps: float):
         super().__init__()
