@@ -57,6 +57,7 @@ NAMES = frozenset(
         "clipping-always-on",
         "adam-eps",
         "decay-too-strong",
+        "dropout-too-strong",
         "constant-answer",
         "labels-all-equal",
         "no-nonlinearity",
