@@ -4,7 +4,7 @@ from math import log
 
 from vglib import theory
 from vglib.activations import get_activation
-from vglib.claim import Claim, Fact, Tolerance, holds, holds_only_if, refuted
+from vglib.claim import Claim, Fact, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.clinic import detection, gradcheck
 
 CHAPTER = 11
@@ -20,7 +20,7 @@ def _sigmoid_ratio(depth: int) -> float:
     return theory.chi_at_fixed_point(phi.phi, phi.dphi, 1.0, 0.0) ** ((depth - 1) / 2)
 
 
-WRONG_START = Claim(
+WRONG_START = at_least(
     id="whatever-explodes-was-initialised-wrongly",
     source=ARTICLE,
     place="section 2.2, paragraph 4",
@@ -32,7 +32,6 @@ WRONG_START = Claim(
     prediction=14.0,
     measure=detection.log_growth,
     over={"lr": (0.01, 0.1, 1.0, 10.0)},
-    tolerance=Tolerance.at_least(),
     rival=2.0,
     rival_says="a right start keeps the gradient within an order of magnitude at every rate",
     ruling=holds_only_if(
@@ -45,7 +44,7 @@ WRONG_START = Claim(
     "so look at step 0, look again, and try the cure.",
 )
 
-CHECK_FINDS = Claim(
+CHECK_FINDS = at_most(
     id="a-gradient-check-detects-vanishing",
     source=ARTICLE,
     place="section 3.4, paragraph 1",
@@ -56,7 +55,6 @@ CHECK_FINDS = Claim(
     "random direction, where layer 1 has less than 1e-7 of layer 20's gradient",
     prediction=1e-9,
     measure=lambda seed: gradcheck.error_when_vanished(20, seed),
-    tolerance=Tolerance.at_most(),
     rival=1e-2,
     rival_says="the check sounds an alarm: above 1e-2 a gradient is 'probably wrong' (CS231n)",
     ruling=refuted(
@@ -66,7 +64,7 @@ CHECK_FINDS = Claim(
     "vanished, and backpropagation reports it truly.",
 )
 
-BELOW = Claim(
+BELOW = at_least(
     id="gradients-below-1e-7-vanish",
     source=DEEPDIAGNOSIS,
     says="A mean absolute gradient below 1e-7 in a layer is a vanishing gradient.",
@@ -75,7 +73,6 @@ BELOW = Claim(
     "every layer is below 1e-7 at every step",
     prediction=0.9,
     measure=detection.below,
-    tolerance=Tolerance.at_least(),
     rival=0.2,
     rival_says="it has vanished, so nothing is learnt",
     ruling=refuted(
@@ -102,7 +99,7 @@ ABOVE = Claim(
     correction="Per layer the gradient falls by sqrt(chi) = 0.24, wherever the last one starts.",
 )
 
-ZEROS = Claim(
+ZEROS = at_most(
     id="seventy-percent-zeros-is-dying",
     source=DEEPDIAGNOSIS,
     says="A ReLU layer with a share of outputs <= 0 of 0.7 or more is a dead node.",
@@ -111,7 +108,6 @@ ZEROS = Claim(
     "more than 70% of the layer's outputs are 0",
     prediction=0.05,
     measure=detection.dead_among_zeros,
-    tolerance=Tolerance.at_most(),
     rival=0.7,
     rival_says="the zeros are units that never answer",
     ruling=refuted("with more than 70% zeros {percent} of the units are dead", below=0.2),
@@ -119,7 +115,7 @@ ZEROS = Claim(
     "of some. Dead is a unit that is 0 for all (chapter 04).",
 )
 
-INPUTS = Claim(
+INPUTS = at_least(
     id="inputs-beyond-one-are-a-fault",
     source="Schoop, Huang and Hartmann 2021 (UMLAUT)",
     says="Inputs below -1 or above 1 exceed the typical limits.",
@@ -127,7 +123,6 @@ INPUTS = Claim(
     "cross-entropy, SGD, lr 0.1, batch 64, 200 steps; test accuracy",
     prediction=0.9,
     measure=detection.beyond_one,
-    tolerance=Tolerance.at_least(),
     rival=0.2,
     rival_says="the net cannot use such inputs",
     ruling=refuted(
@@ -181,7 +176,7 @@ NOT_A_NUMBER = Claim(
     "was finite.",
 )
 
-RATIO = Claim(
+RATIO = at_most(
     id="a-healthy-net-has-ratio-1e-3",
     source=CS231N,
     place="section 'Ratio of weights:updates'",
@@ -195,7 +190,6 @@ RATIO = Claim(
     measure=detection.near_a_thousandth,
     over={"lr": (0.001, 0.01, 0.1)},
     best="smallest",
-    tolerance=Tolerance.at_most(),
     rival=0.9,
     rival_says="in a healthy training nearly all of them lie there",
     ruling=holds_only_if(
@@ -206,7 +200,7 @@ RATIO = Claim(
     "hundredfold and more; 1e-1 at the first steps and 1e-4 at the end are no illness.",
 )
 
-ONE_BATCH = Claim(
+ONE_BATCH = at_least(
     id="overfitting-one-batch-proves-the-code",
     source="a common reading of Karpathy 2019",
     says="Overfit one batch: if the loss goes to 0 the code is right.",
@@ -215,7 +209,6 @@ ONE_BATCH = Claim(
     "alone (modules in a Python list), labels dealt out at random, the label among the pixels",
     prediction=0.95,
     measure=detection.worst_of_one_batch,
-    tolerance=Tolerance.at_least(),
     rival=0.5,
     rival_says="a net with a bug does not get there",
     ruling=refuted("with any of three bugs {percent} of the batch are learnt", above=0.9),
@@ -223,7 +216,7 @@ ONE_BATCH = Claim(
     "overfit a batch is ill; whoever can may be.",
 )
 
-LEARNS = Claim(
+LEARNS = at_least(
     id="what-learns-has-a-right-gradient",
     source="common belief",
     says="The loss falls and the accuracy is good, so the backward pass is right.",
@@ -232,7 +225,6 @@ LEARNS = Claim(
     prediction=0.9,
     measure=lambda seed, lr: gradcheck.accuracy_with_slip("slope forgotten", seed, lr),
     over={"lr": (0.1, 1.0, 10.0)},
-    tolerance=Tolerance.at_least(),
     rival=0.5,
     rival_says="it is found out by its accuracy",
     ruling=refuted(
@@ -243,7 +235,7 @@ LEARNS = Claim(
     "once.",
 )
 
-ONE_DIRECTION = Claim(
+ONE_DIRECTION = at_least(
     id="one-direction-is-too-few",
     source="common belief",
     says="A difference along one random direction cannot find a single wrong weight among "
@@ -252,7 +244,6 @@ ONE_DIRECTION = Claim(
     "error against a difference along one random direction, h = 1e-4",
     prediction=1e-5,
     measure=lambda seed: gradcheck.error_of_slip("one weight", seed),
-    tolerance=Tolerance.at_least(),
     rival=1e-7,
     rival_says="no more than a right backward pass shows",
     ruling=refuted(
@@ -263,7 +254,7 @@ ONE_DIRECTION = Claim(
     seeds=9,
 )
 
-SLOPE = Claim(
+SLOPE = at_least(
     id="a-difference-finds-a-wrong-backward-pass",
     source="Goodfellow, Bengio and Courville 2016",
     place="section 11.5, 'Compare back-propagated derivatives to numerical derivatives'",
@@ -273,7 +264,6 @@ SLOPE = Claim(
     "difference along one random direction, h = 1e-4",
     prediction=0.1,
     measure=lambda seed: gradcheck.error_of_slip("slope forgotten", seed),
-    tolerance=Tolerance.at_least(),
     rival=1e-6,
     rival_says="what rounding and curvature leave of a right one",
     ruling=holds("the slip shows as an error of {x:.2f}", above=1e-3),

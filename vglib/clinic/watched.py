@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vglib.doctor.patient import tensors
 from vglib.results import result
 
 _MATRICES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -59,18 +60,6 @@ class Watched:
     dropout_rates: Mapping[str, float]
     unbent: tuple[str, ...]
     endings: tuple[str, ...]
-
-
-def tensors(nest: Any) -> Iterator[torch.Tensor]:
-    """Give the tensors of a nest of tuples, lists and mappings, in order."""
-    if isinstance(nest, torch.Tensor):
-        yield nest
-    elif isinstance(nest, Mapping):
-        for part in nest.values():
-            yield from tensors(part)
-    elif isinstance(nest, list | tuple):
-        for part in nest:
-            yield from tensors(part)
 
 
 def accuracy_of(output: Any, target: Any) -> float:

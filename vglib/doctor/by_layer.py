@@ -6,6 +6,7 @@ import numpy as np
 
 from vglib.doctor import experiments
 from vglib.doctor.examination import Examination
+from vglib.doctor.experiments import Trials
 from vglib.doctor.look import Look
 from vglib.doctor.operators import RECURRENT, Call
 from vglib.doctor.rules import Finding, finding
@@ -16,6 +17,11 @@ def cured(base: float, cure: float) -> bool:
     """Whether a cure works, and what the net gains as it is is less than half of that."""
     # Far worse than a constant as it is, and better than one when cured, is a cure as well.
     return (cure >= experiments.WORKS and base <= 0.5 * cure) or (base < -1 and cure > 0)
+
+
+def cured_at_any_rate(trials: Trials, base: float, cure: float, factors: tuple[float, ...]) -> bool:
+    """Whether a cure works, and no other rate does as well by itself."""
+    return cured(base, cure) and cured(max(base, trials.best(factors=factors)), cure)
 
 
 def compared(exam: Examination, cure: float, what: str) -> str:
@@ -39,7 +45,7 @@ def attention(exam: Examination, base: float) -> Finding | None:
     if not narrow:
         return None
     cure = trials.best("cooler", experiments.cooler_attention)
-    if not cured(base, cure) or not cured(max(base, trials.best()), cure):
+    if not cured_at_any_rate(trials, base, cure, experiments.RATES):
         return None
     entropy, place = min(narrow)
     said = f"the attention's entropy is {percent(entropy)} of that of an even look"
@@ -92,9 +98,7 @@ def _unresponsive(
         return None
     share, call = worst
     cure = trials.best("drawn", experiments.initialised(course.first))
-    if not cured(base, cure) or not cured(
-        max(base, trials.best(factors=experiments.MANY_RATES)), cure
-    ):
+    if not cured_at_any_rate(trials, base, cure, experiments.MANY_RATES):
         return None
     said = f"before and after 20 steps {percent(share)} {words}"
     seen = f"{said}; {compared(exam, cure, 'at the best of three rates; with other weights')}"
@@ -264,9 +268,7 @@ def alike(exam: Examination, base: float) -> Finding | None:
     if len(values) < 3 or values[-1][0] < 0.999 or not later or later[-1] < 0.999:
         return None
     cure = trials.best("drawn", experiments.initialised(course.first))
-    if not cured(base, cure) or not cured(
-        max(base, trials.best(factors=experiments.MANY_RATES)), cure
-    ):
+    if not cured_at_any_rate(trials, base, cure, experiments.MANY_RATES):
         return None
     first = next(c for value, c in values if value >= 0.999)
     said = f"two examples have a correlation of {values[-1][0]:.6g} after {len(values)} layers"

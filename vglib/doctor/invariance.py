@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vglib.doctor.as_found import same_dice
-from vglib.doctor.look import Look, eagerly
+from vglib.doctor.look import eagerly
 from vglib.doctor.operators import Observer
 from vglib.doctor.patient import Patient, mapped, tensors
 from vglib.doctor.rules import Finding, finding
@@ -17,7 +17,8 @@ from vglib.doctor.rules import Finding, finding
 # A relative difference that is no rounding.
 CHANGED = 1e-4
 # What takes one dimension for another; through all else examples may well meet on purpose.
-_SLIPS = ("view", "reshape", "flatten", "lstm", "gru", "rnn_tanh", "rnn_relu")
+_RESHAPES = ("view", "reshape", "flatten")
+_SLIPS = (*_RESHAPES, "lstm", "gru", "rnn_tanh", "rnn_relu")
 _SLIPS_OF_ATTENTION = ("scaled_dot_product_attention", "bmm", "baddbmm")
 
 
@@ -91,9 +92,6 @@ def _mixed(patient: Patient, dim: int, rows: int) -> str | None:
         elif dim == 0 and a.dim() and a.shape[0] != rows and name in _RESHAPES:
             return f"{name} at {place}" if place else name
     return "forward"
-
-
-_RESHAPES = ("view", "reshape", "flatten")
 
 
 def _swapped(tensor: Tensor, dim: int, one: int, other: int) -> Tensor:
@@ -243,7 +241,7 @@ def _equal_rows(weight: Tensor) -> bool:
     return float((rows - rows[0]).abs().max()) <= 1e-6 * scale
 
 
-def ignores_input(patient: Patient, seen: Look) -> bool:
+def ignores_input(patient: Patient) -> bool:
     """Whether the output is the same, bit by bit, when every input is another."""
     if patient.forward is not None or isinstance(patient.batch, Mapping):
         return False

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vglib.doctor.losses import LossWatch, Unfit
 from vglib.doctor.operators import Call, Observer, as_number, rms
-from vglib.doctor.patient import Patient, tensors
+from vglib.doctor.patient import Patient
 from vglib.doctor.rules import Finding
 
 
@@ -31,7 +31,6 @@ class Look:
     loss_shape: tuple[int, ...] = ()
     has_graph: bool = True
     output: Any = None
-    output_kind: str = ""
     cuts: dict[int, str] = field(default_factory=dict)
     cut_reaches_loss: bool = False
     left_torch: tuple[str, ...] = ()
@@ -62,14 +61,13 @@ def look(patient: Patient, *, backward: bool = True, observer: Observer | None =
         with torch.inference_mode(False), torch.enable_grad(), eagerly(), observer.placed():
             with observer:
                 output = patient.output()
-                seen.output_kind = _kind(observer, output)
                 observer.phase = "loss"
                 raw = patient.raw_loss(output)
             seen.output = output
             if isinstance(raw, Tensor):
                 seen.loss_shape = tuple(raw.shape)
                 seen.cut_reaches_loss = observer.origin(raw).cut
-            value = _one_number(patient, raw)
+            value = _one_number(raw)
             seen.has_graph = value.requires_grad
             seen.loss = float(value.detach())
             if backward and seen.has_graph:
@@ -89,19 +87,13 @@ def look(patient: Patient, *, backward: bool = True, observer: Observer | None =
     return seen
 
 
-def _one_number(patient: Patient, raw: Any) -> Tensor:
+def _one_number(raw: Any) -> Tensor:
     if isinstance(raw, Tensor):
         return raw.mean() if raw.dim() else raw
     if isinstance(raw, float | int):
         return torch.tensor(float(raw))
     said = f"loss_fn gave {type(raw).__name__}"
     raise ValueError(f"{said}; it must return a tensor that backward() can start from.")
-
-
-def _kind(observer: Observer, output: Any) -> str:
-    for tensor in tensors(output):
-        return observer.origin(tensor).kind
-    return ""
 
 
 def _settled(call: Call) -> Call:

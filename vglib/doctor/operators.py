@@ -101,7 +101,6 @@ class Observer(TorchFunctionMode):
         super().__init__()
         self.calls: list[Call] = []
         self.used: set[str] = set()
-        self.operations: list[str] = []
         self.strangers: dict[int, tuple[str, Tensor]] = {}
         self.left_torch: list[tuple[str, Origin]] = []
         self.cuts: dict[int, str] = {}
@@ -113,7 +112,6 @@ class Observer(TorchFunctionMode):
         self._buffers = {id(b) for b in model.buffers()}
         self._model = model
         self._origins: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
-        self._open = True
         for tensor in tensors(inputs):
             self._keep(tensor, Origin(inputs=True))
 

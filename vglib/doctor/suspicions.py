@@ -1,6 +1,5 @@
 """What a short training makes one suspect; it counts where its experiment improves."""
 
-from itertools import product
 from math import isfinite
 
 import numpy as np
@@ -10,6 +9,7 @@ from vglib.doctor import by_layer, experiments, invariance
 from vglib.doctor.by_layer import compared, cured
 from vglib.doctor.course import hyper, rates
 from vglib.doctor.examination import Examination
+from vglib.doctor.experiments import Change, Trials
 from vglib.doctor.patient import tensors
 from vglib.doctor.rules import Finding, finding
 from vglib.doctor.steps import Dropout
@@ -48,6 +48,26 @@ def by_theory(exam: Examination) -> list[Finding]:
     return found
 
 
+def _at_either_rate(
+    trials: Trials, base: float, name: str, change: Change, constant: float | None = None
+) -> float | None:
+    """Return what a cure gains at the owner's rate, or at ten times it, where it is one there.
+
+    `constant` is the best constant's loss once the change is made, where that is another.
+    """
+    for factor in (1.0, 10.0):
+        run = trials.run(name, change, factor)
+        if constant is None or run is None:
+            cure = trials.gain(run)
+        else:
+            cure = experiments.gain(run, constant)
+        if not cured(base, cure):
+            continue
+        if factor == 1 or cured(trials.gain(trials.run(factor=factor)), cure):
+            return cure
+    return None
+
+
 def _targets(exam: Examination, base: float) -> Finding | None:
     watch, trials = exam.seen.loss_watch, exam.trials
     target = watch.target
@@ -61,12 +81,9 @@ def _targets(exam: Examination, base: float) -> Finding | None:
         return None
     cures = {"targets": experiments.scaled_targets, "both": experiments.scaled_both}
     what = {"targets": "with standardised targets", "both": "with standardised inputs and targets"}
-    for name, factor in product(cures, (1.0, 10.0)):
-        run = trials.run(name, cures[name], factor)
-        cure = float("-inf") if run is None else experiments.gain(run, 1.0)
-        if cured(base, cure) and (
-            factor == 1 or cured(trials.gain(trials.run(factor=factor)), cure)
-        ):
+    for name, change in cures.items():
+        cure = _at_either_rate(trials, base, name, change, constant=1.0)
+        if cure is not None:
             break
     else:
         return None
@@ -105,23 +122,19 @@ def _inputs(exam: Examination, base: float) -> Finding | None:
     # Where the loss falls, only inputs of quite another order are worth an experiment.
     if not why or (base >= LEARNT and (worst < 50 or not why.startswith("the inputs have"))):
         return None
-    for factor in (1.0, 10.0):
-        cure = trials.gain(trials.run("inputs", experiments.scaled_inputs, factor))
-        if cured(base, cure) and (
-            factor == 1 or cured(trials.gain(trials.run(factor=factor)), cure)
-        ):
-            break
-    else:
+    cure = _at_either_rate(trials, base, "inputs", experiments.scaled_inputs)
+    if cure is None:
         return None
     said = compared(exam, cure, "with standardised inputs")
     return finding("inputs-unscaled", f"{why}: {said}.", number=worst, bound=5)
 
 
 def _sum(exam: Examination, base: float) -> Finding | None:
-    watch, trials, course = exam.seen.loss_watch, exam.trials, exam.course
+    trials, course = exam.trials, exam.course
     assert trials is not None
     assert course is not None
-    watch = course.first.loss_watch if course.first is not None else watch
+    assert course.first is not None
+    watch = course.first.loss_watch
     if watch.reduction != "sum" or watch.target is None or watch.target.numel() < 2:
         return None
     run = trials.run("mean", experiments.mean_loss)
@@ -324,7 +337,7 @@ def _constant(exam: Examination, base: float) -> Finding | None:
     assert course.patient is not None
     if max(base, trials.best(factors=(1.0, 0.1, 0.01, 10.0))) >= 0.02 or exam.constant is None:
         return None
-    if invariance.ignores_input(course.patient, exam.seen):
+    if invariance.ignores_input(course.patient):
         said = "the output is the same, bit by bit, for other inputs, before and after 20 steps"
         return finding("output-ignores-input", f"{said}.", certainty="likely")
     outputs = [next(tensors(look.output), None) for look in (course.first, course.last) if look]

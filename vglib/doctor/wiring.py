@@ -97,14 +97,12 @@ def _left_out_on_purpose(exam: Examination, missing: list[str], held: set[int]) 
 
 def no_gradient(exam: Examination, trained: dict[str, nn.Parameter]) -> Iterator[Finding]:
     """Find what was used and got no gradient: cut off, or leading nowhere."""
-    seen, optimizer = exam.seen, exam.patient.optimizer
-    held = None
-    if optimizer is not None:
-        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    seen = exam.seen
+    held = held_by(exam) if exam.patient.optimizer is not None else set(map(id, trained.values()))
     without = [
         name
         for name, p in trained.items()
-        if name in seen.used and name not in seen.gradients and (held is None or id(p) in held)
+        if name in seen.used and name not in seen.gradients and id(p) in held
     ]
     if not without:
         return
