@@ -66,10 +66,16 @@ def defined(text: str) -> set[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def definitions():
+    """The names that each file defines."""
+    return {file: defined(text) for file, text in COURSE.items()}
+
+
 @pytest.mark.parametrize(("home", "names"), HOMES.items(), ids=HOMES)
-def test_each_idea_is_defined_once(home, names):
+def test_each_idea_is_defined_once(home, names, definitions):
     for name in names:
-        found = {file for file, text in COURSE.items() if name in defined(text)}
+        found = {file for file, known in definitions.items() if name in known}
         assert found == {f"{home}.py"}, name
 
 
