@@ -9,14 +9,15 @@ WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lecture fresh build browser check test test-long floors tournament bench
+.PHONY: help setup lab lecture fresh build browser check test test-long floors tournament bench wheel bundle
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' Makefile
 
 $(READY): pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The course needs Python 3.11 or newer, and this is %d.%d: name a newer one, as in: make setup PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) tools/system.py
 	$(PYTHON) -m venv $(VENV)
+	$(PY) -m tools.cpu_torch
 	$(PY) -m pip install --quiet -r requirements.lock
 	$(PY) -m pip install --quiet --no-deps -e .
 	@touch $@
@@ -37,6 +38,12 @@ build: browser ## build notebooks/ from chapters/ (all, or CHAPTER=02)
 
 browser: $(READY) ## find a browser for figures and tests, or try to install one
 	$(PY) -m tools.browser
+
+wheel: $(READY) ## make dist/*.whl: package and chapters, for any folder and any Jupyter
+	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+bundle: wheel ## make dist/*.zip: the course for a machine without network, like this one
+	$(PY) -m tools.bundle
 
 check: $(READY) ## lint, types, and whether notebooks/ is what chapters/ says (under a minute)
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
