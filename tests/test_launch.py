@@ -1,5 +1,6 @@
 """Opening a chapter: the learner's copies are theirs, and the settings stay as they were."""
 
+import errno
 import json
 import os
 
@@ -7,6 +8,7 @@ import pytest
 
 from tools import launch
 from tools.contents import drop_views
+from vglib.course import copies
 
 
 @pytest.fixture
@@ -17,32 +19,11 @@ def course(tmp_path):
     return tmp_path
 
 
-def test_each_chapter_is_copied_once(course):
-    assert len(launch.copy_chapters(course)) == 3
-    mine = course / "my_notebooks" / "01_concept.ipynb"
-    mine.write_text("my answer")
-    (course / "notebooks" / "01_concept.ipynb").write_text("a new version")
-    assert launch.copy_chapters(course) == []
-    assert mine.read_text() == "my answer"
-
-
 def test_a_fresh_copy_stands_beside_the_old_ones(course):
-    launch.copy_chapters(course)
+    copies.copy_chapters(course / "notebooks", course / "my_notebooks")
     names = [launch.copy_fresh(course, "02").name for _ in range(3)]
     assert names == [f"02_chain_rule-{n}.ipynb" for n in (2, 3, 4)]
     assert (course / "my_notebooks" / "02_chain_rule.ipynb").exists()
-
-
-def test_a_copy_that_fails_half_way_leaves_nothing(course, monkeypatch):
-    def break_off(target, text):
-        with target.open("wb") as part:
-            part.write(text[:4])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(launch.Path, "write_bytes", break_off)
-    with pytest.raises(KeyboardInterrupt):
-        launch.copy_chapters(course)
-    assert list((course / "my_notebooks").iterdir()) == []
 
 
 def a_notebook(*cells):
@@ -57,16 +38,11 @@ def test_a_learners_copy_hides_what_follows_a_prediction(course):
     chapter = course / "notebooks" / "02_chain_rule.ipynb"
     cells = [("code", "lab"), ("code", "exercise", "predict"), ("code", "check"), ("markdown",)]
     chapter.write_text(a_notebook(*cells))
-    launch.copy_chapters(course)
+    copies.copy_chapters(course / "notebooks", course / "my_notebooks")
     for copy in (course / "my_notebooks" / chapter.name, launch.copy_fresh(course, "02")):
         outputs = [cell["outputs"] for cell in json.loads(copy.read_text())["cells"]]
         assert outputs == [[["lab"]], [["exercise", "predict"]], [], [[]]]
     assert chapter.read_text() == a_notebook(*cells)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3}', '{"cells": [1]}'])
-def test_a_file_that_is_no_notebook_is_copied_as_it_is(text):
-    assert launch.until_predicted(text.encode()) == text.encode()
 
 
 def test_a_lecturers_copy_keeps_its_pictures(course, monkeypatch):
@@ -92,6 +68,43 @@ def test_a_chapter_is_found_by_number_or_name(course, chapter):
 def test_a_mistake_is_one_sentence(course, capsys, arguments, said):
     assert launch.main(arguments, course) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_mistake_makes_no_folder(course):
+    launch.main(["lab", "--chapter", "77"], course)
+    assert sorted(path.name for path in course.iterdir()) == ["notebooks"]
+
+
+@pytest.fixture
+def read_only(course, monkeypatch):
+    """A folder in which nothing can be made, whoever asks: root is refused nothing by its mode."""
+
+    def refuse(path, *arguments, **options):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(launch.Path, "mkdir", refuse)
+    return course
+
+
+@pytest.mark.parametrize("action", [["lab"], ["lecture"], ["fresh", "--chapter", "02"]])
+def test_a_course_that_cannot_be_written_to_is_one_sentence(read_only, capsys, action):
+    assert launch.main(action, read_only) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "-m vglib FOLDER" in said
+
+
+def test_who_has_no_home_is_given_one(course, monkeypatch):
+    for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    (course / "file").write_text("no folder")
+    monkeypatch.setenv("HOME", str(course / "file" / "home"))
+    assert launch.with_a_home({"A": "b"}, course) == {
+        "A": "b",
+        "HOME": str(course / ".jupyter" / "home"),
+    }
+    monkeypatch.setenv("HOME", str(course / "home"))
+    assert launch.with_a_home({"A": "b"}, course) == {"A": "b"}
 
 
 def test_nothing_built_is_said(tmp_path, capsys):

@@ -24,6 +24,7 @@ HOMES = {
     "weather": ("fair_weather",),
     "losses": ("quadratic", "nielsen_cross_entropy"),
     "data": ("digits", "split", "dataset"),
+    "course/copies": ("copy_new", "until_predicted", "copy_chapters"),
     "figures": ("panels", "theory", "level", "mark", "histogram", "Drawing", "template"),
     "activations": ("Activation", "ACTIVATIONS"),
     "networks": ("MLP", "INITIALIZATIONS"),

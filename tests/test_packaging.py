@@ -1,10 +1,12 @@
 """pyproject.toml, requirements.lock and environment.yml agree; the Makefile has its targets."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import venv
 import zipfile
 from pathlib import Path
 
@@ -19,8 +21,8 @@ CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
 }
 TARGETS = ["setup", "lab", "lecture", "fresh", "build", "check", "test", "test-long", "bench"]
-TARGETS += ["tournament", "floors"]
-SHIPPED = {"vglib", "pyproject.toml", "README.md", "LICENSE"}
+TARGETS += ["tournament", "floors", "wheel", "bundle"]
+SHIPPED = {"vglib", "notebooks", "setup.py", "pyproject.toml", "README.md", "LICENSE"}
 
 
 def wanted(*without: str) -> list[Requirement]:
@@ -65,6 +67,46 @@ def test_conda_names_nothing_else():
     assert named == {CONDA_NAMES.get(r.name, r.name) for r in wanted("page")}
 
 
+def pip_list() -> list[str]:
+    """What environment.yml leaves to pip, line by line, as it stands there."""
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    return re.findall(r"^      - (.+)$", text.split("  - pip:\n")[1], re.MULTILINE)
+
+
+def install(requirements: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Let pip read a list as conda gives it one, and say what it would install."""
+    file = folder / "requirements.txt"
+    file.write_text(requirements)
+    asked = ["--dry-run", "--no-index", "--no-deps", "--no-build-isolation", "-r", str(file)]
+    command = [sys.executable, "-m", "pip", "install", *asked]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_pip_takes_condas_list_as_a_requirements_file(tmp_path):
+    done = install("\n".join(pip_list()), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Would install vglib" in done.stdout
+    assert install("--no-deps --editable .", tmp_path).returncode != 0
+
+
+def is_local(line: str) -> bool:
+    """Whether Binder's builder takes a line of pip's list for one that needs the repository.
+
+    It strips a long option up to its "=", else a short one up to the space, and looks for a dot.
+    """
+    if line.startswith("--") and "=" in line:
+        line = line.split("=", 1)[1]
+    if line.startswith("-"):
+        line = line.partition(" ")[2].strip()
+    return line.startswith(".")
+
+
+def test_binder_sees_that_the_course_itself_is_wanted():
+    assert [line for line in pip_list() if is_local(line)] == ["-e ."]
+    assert not is_local("--no-deps --editable .")
+    assert not is_local("numpy>=1.26")
+
+
 def test_torch_is_pinned_without_a_build_label():
     assert locked()["torch"] == "2.13.0"
 
@@ -89,14 +131,72 @@ def test_make_help_lists_every_target():
         assert f"make {target} " in done.stdout
 
 
-def test_the_wheel_brings_the_pages_files(tmp_path):
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "-w", str(tmp_path), "."]
-    source = shutil.copytree(
-        ROOT,
-        tmp_path / "source",
-        ignore=lambda _, names: {n for n in names if n not in SHIPPED} if _ == str(ROOT) else set(),
-    )
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The course's wheel, built from a copy of what it is made of."""
+    folder = tmp_path_factory.mktemp("wheel")
+
+    def without(here: str, names: list[str]) -> set[str]:
+        kept = SHIPPED if here == str(ROOT) else {n for n in names if n != "__pycache__"}
+        return set(names) - kept
+
+    source = shutil.copytree(ROOT, folder / "source", ignore=without)
+    (source / "build" / "lib" / "vglib").mkdir(parents=True)
+    (source / "build" / "lib" / "vglib" / "gone.py").write_text("# of an older build")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "-w", str(folder), "."]
     subprocess.run([*build, "--no-build-isolation"], cwd=source, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_brings_the_pages_files_and_the_chapters(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"vglib/lab/{name}" for name in ("figure.js", "page.js", "page.css")} <= names
+    chapters = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert {f"vglib/course/notebooks/{name}" for name in chapters} <= names
+    assert "vglib/gone.py" not in names
+
+
+ALONE = """
+import sys, vglib, torch
+assert vglib.__file__.startswith(sys.prefix), vglib.__file__
+from vglib.concept import labs
+from vglib.doctor import examine
+lab = labs.learning_speed_lab()
+print(type(lab._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]).__name__)
+layers = [part for _ in range(20) for part in (torch.nn.Linear(8, 8), torch.nn.Sigmoid())]
+net = torch.nn.Sequential(*layers, torch.nn.Linear(8, 2))
+print(examine(net, torch.nn.functional.cross_entropy, (torch.randn(16, 8), torch.arange(16) % 2)))
+"""
+
+
+def test_the_wheel_works_alone_in_any_folder(wheel, tmp_path):
+    """Nothing of the repository is there: another environment, and a folder of odd letters."""
+    home, mine = tmp_path / "environment", tmp_path / "Übung für alle, 第一章"
+    venv.create(home, symlinks=True)
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    subprocess.run([*pip, "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True)
+    asked = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    own, shared = (
+        Path(subprocess.check_output([p, "-c", asked], text=True).strip())
+        for p in (python, sys.executable)
+    )
+    # The course's dependencies, without what an editable install adds to the path.
+    (own / "shared.pth").write_text(f"{shared}\n", encoding="utf-8")
+    mine.mkdir()
+    environ = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [python, *arguments], cwd=mine, env=environ, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said = run("-c", ALONE)
+    assert said.startswith("dict\n")
+    assert "vanish" in said
+    assert "-m jupyterlab" in run("-m", "vglib", "Kapitel")
+    published = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert sorted(path.name for path in (mine / "Kapitel").iterdir()) == published

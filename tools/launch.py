@@ -3,12 +3,23 @@
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
+
+from jupyter_core.paths import jupyter_runtime_dir
+
+from vglib.course.copies import (
+    FOLDER,
+    copy_chapters,
+    copy_new,
+    require_writable,
+    until_predicted,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 DECK_SETTINGS = Path("jupyterlab-slideshow/plugin.jupyterlab-settings")
@@ -47,57 +58,10 @@ def find_chapter(root: Path, chapter: str) -> Path:
     return found[0]
 
 
-def copy_new(source: Path, target: Path, change: Callable[[bytes], bytes] = bytes) -> bool:
-    """Copy a file, changed, to where there is none yet, whole or not at all; return whether so."""
-    if os.path.lexists(target):
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(change(source.read_bytes()))
-        try:
-            os.link(part, target)  # unlike a rename, never replaces a file
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without links
-            if os.path.lexists(target):
-                return False
-            os.rename(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-    return True
-
-
-def until_predicted(notebook: bytes) -> bytes:
-    """Leave out what a notebook shows after its first prediction: the reader is to make it first.
-
-    Running the cells brings it back, and the published notebook keeps it. A file that is no
-    notebook stays as it is.
-    """
-    try:
-        tree = json.loads(notebook)
-        cells = tree["cells"]
-        predicted = False
-        for cell in cells:
-            if predicted and cell["cell_type"] == "code":
-                cell |= {"outputs": [], "execution_count": None}
-            predicted |= "predict" in cell["metadata"].get("tags", [])
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return notebook
-    return f"{json.dumps(tree, ensure_ascii=False, indent=1)}\n".encode()
-
-
-def copy_chapters(root: Path, change: Callable[[bytes], bytes] = until_predicted) -> list[Path]:
-    """Give the learner a copy of each chapter that has none; return the new copies."""
-    notebooks = sorted((root / "notebooks").glob("*.ipynb"))
-    targets = [(n, root / "my_notebooks" / n.name) for n in notebooks]
-    return [target for source, target in targets if copy_new(source, target, change)]
-
-
 def copy_fresh(root: Path, chapter: str) -> Path:
     """Put a new copy of a chapter beside the learner's older ones; return it."""
     source = find_chapter(root, chapter)
-    target = root / "my_notebooks" / source.name
+    target = root / FOLDER / source.name
     for number in count(2):
         if copy_new(source, target, until_predicted):
             break
@@ -136,7 +100,7 @@ def compose(
         sys.executable,
         "-m",
         "jupyterlab",
-        f"--ServerApp.root_dir={root / 'my_notebooks'}",
+        f"--ServerApp.root_dir={root / FOLDER}",
         f"--LabApp.default_url=/lab/tree/{notebook}",
         "--ServerApp.contents_manager_class=tools.contents.CourseContents",
         "--ServerApp.answer_yes=True",  # the first Ctrl-C ends it
@@ -163,6 +127,18 @@ def prepare_lecture(root: Path) -> None:
         theme.write_text(LECTURE_THEME, encoding="utf-8")
 
 
+def with_a_home(environ: Mapping[str, str], root: Path) -> dict[str, str]:
+    """Return an environment in which Jupyter may keep what it keeps at home.
+
+    A user of a container or a service may have no home: theirs is in `.jupyter/` then.
+    """
+    try:
+        require_writable(Path(jupyter_runtime_dir()))
+    except OSError:
+        return {**environ, "HOME": str(root / ".jupyter" / "home")}
+    return dict(environ)
+
+
 def start(command: list[str], env: dict[str, str]) -> int:
     """Become the command where the system can, so that a Ctrl-C goes straight to it."""
     if os.name == "posix":
@@ -184,21 +160,34 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--no-browser", action="store_true")
     args = parser.parse_args(argv)
     try:
+        if args.action == "fresh" and not args.chapter:
+            raise LaunchError("Say which chapter: 'make fresh CHAPTER=02'.")
+        notebook = find_chapter(root, args.chapter or "00").name
+        for folder in (FOLDER, ".jupyter"):
+            require_writable(root / folder)
         if args.action == "fresh":
-            if not args.chapter:
-                raise LaunchError("Say which chapter: 'make fresh CHAPTER=02'.")
             print(f"A new copy: {copy_fresh(root, args.chapter).relative_to(root)}")
             return 0
-        notebook = find_chapter(root, args.chapter or "00").name
         # A lecturer's slides keep their pictures, should a cell fail in front of the class.
-        copy_chapters(root, bytes if args.action == "lecture" else until_predicted)
+        change = bytes if args.action == "lecture" else until_predicted
+        copy_chapters(root / "notebooks", root / FOLDER, change)
+        if args.action == "lecture":
+            prepare_lecture(root)
+        environ = with_a_home(os.environ, root)
     except LaunchError as error:
         print(error, file=sys.stderr)
         return 2
-    if args.action == "lecture":
-        prepare_lecture(root)
+    except OSError as error:
+        reason = error.strerror or error
+        elsewhere = shlex.join([sys.executable, "-m", "vglib", "FOLDER"])
+        print(
+            f"Your copies of the chapters belong into {root}, where nothing can be written "
+            f"({reason}): take them elsewhere with {elsewhere}",
+            file=sys.stderr,
+        )
+        return 2
     browser = not args.no_browser
-    return start(*compose(args.action, root, notebook, args.port, browser, os.environ))
+    return start(*compose(args.action, root, notebook, args.port, browser, environ))
 
 
 if __name__ == "__main__":

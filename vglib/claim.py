@@ -6,7 +6,7 @@ A chapter's `claims.py` holds `CHAPTER`, its number, and `CLAIMS`, a tuple of `C
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from html import escape
 from itertools import product
@@ -269,11 +269,6 @@ class Claim(Fact):
     def row(self) -> dict[str, str]:
         """Give what is claimed, and what is true, as a row of a table, without measuring."""
         return super().row() | {"correction": self.correction}
-
-    def with_rival(self) -> "Claim":
-        """Put the rival in the prediction's place, in a claim whose trial must not agree."""
-        other = self.tolerance.opposite()
-        return replace(self, prediction=self.rival, tolerance=other, rival=self.predicted)
 
     def _ruling(self, median: float, agrees: bool) -> tuple[bool, str]:
         ruling = self.ruling.of(median)

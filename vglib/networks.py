@@ -86,8 +86,7 @@ class MLP(nn.Module):
         super().__init__()
         self.weights = nn.ParameterList(weights)
         self.biases = nn.ParameterList(biases)
-        self.activation = activation
-        self.output = output
+        self.activation, self.output = activation, output
 
     @property
     def depth(self) -> int:

@@ -78,8 +78,9 @@ def learner(request, kept, browser, running_server):
 
 @pytest.fixture(scope="session")
 def running_server(tmp_path_factory, browser):
+    # A path as learners have them, with spaces and letters that a URL must escape.
     folder = project(
-        tmp_path_factory.mktemp("project"), *sorted((ROOT / "notebooks").glob("*.ipynb"))
+        tmp_path_factory.mktemp("Kurs für alle 第一"), *sorted((ROOT / "notebooks").glob("*.ipynb"))
     )
     server = Server(folder)
     yield server
