@@ -99,12 +99,16 @@ def test_who_has_no_home_is_given_one(course, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     (course / "file").write_text("no folder")
     monkeypatch.setenv("HOME", str(course / "file" / "home"))
-    assert launch.with_a_home({"A": "b"}, course) == {
-        "A": "b",
-        "HOME": str(course / ".jupyter" / "home"),
-    }
+    given = {"A": "b", "HOME": str(course / ".jupyter" / "home")}
+    assert launch.with_a_home({"A": "b"}, course) == given
     monkeypatch.setenv("HOME", str(course / "home"))
     assert launch.with_a_home({"A": "b"}, course) == {"A": "b"}
+
+    def nameless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(launch, "jupyter_runtime_dir", nameless)
+    assert launch.with_a_home({"A": "b"}, course) == given
 
 
 def test_nothing_built_is_said(tmp_path, capsys):

@@ -134,7 +134,7 @@ def with_a_home(environ: Mapping[str, str], root: Path) -> dict[str, str]:
     """
     try:
         require_writable(Path(jupyter_runtime_dir()))
-    except OSError:
+    except (OSError, RuntimeError):  # no place for it, or no name to know the place by
         return {**environ, "HOME": str(root / ".jupyter" / "home")}
     return dict(environ)
 

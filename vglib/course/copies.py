@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Copy the chapters of the course into a folder; no file there is replaced.",
     )
     parser.add_argument("folder", nargs="?", default=FOLDER, help=f"default: {FOLDER}, here")
-    folder = Path(parser.parse_args(argv).folder).expanduser().resolve()
+    folder = Path(os.path.expanduser(parser.parse_args(argv).folder)).resolve()
     notebooks = published()
     there = sorted(notebooks.glob("*.ipynb"))
     if not there:
@@ -109,11 +109,7 @@ def main(argv: list[str] | None = None) -> int:
         reason = error.strerror or error
         print(f"{folder} cannot be written to ({reason}): name another folder.", file=sys.stderr)
         return 2
-    stay = len(there) - len(new)
-    print(f"{count(len(new), 'chapter')} copied into {folder}; {stay} were there already.")
+    stay = f", {len(there) - len(new)} were there" if len(new) < len(there) else ""
+    print(f"{count(len(new), 'chapter')} copied into {folder}{stay}.")
     print(how_to_open(folder / there[0].name))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
