@@ -9,7 +9,7 @@ WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lecture fresh build browser check test test-long floors tournament bench wheel bundle
+.PHONY: help setup lab lecture fresh build site wheel bundle browser check test test-long floors tournament bench
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ fresh: $(READY) ## put a new copy of CHAPTER=02 beside your old one
 
 build: browser ## build notebooks/ from chapters/ (all, or CHAPTER=02)
 	$(PY) -m tools.build_notebooks $(CHAPTER)
+
+site: $(READY) ## make site/: the course as pages that move without a kernel (SOLUTIONS=1 with solutions)
+	$(PY) -m tools.site $(CHAPTER) $(if $(SOLUTIONS),--solutions)
 
 browser: $(READY) ## find a browser for figures and tests, or try to install one
 	$(PY) -m tools.browser

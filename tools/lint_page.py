@@ -1,4 +1,4 @@
-"""Lint the page's files in vglib/lab, and their format: `python -m tools.lint_page [--fix]`."""
+"""Lint the files of the pages, and their format: `python -m tools.lint_page [--fix]`."""
 
 import shutil
 import subprocess
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = "vglib/lab"
+PAGES = ("vglib/lab", "tools/site")
 
 
 def commands(fix: bool) -> list[list[str]]:
     """Return what is to be run: oxlint for errors, biome for the format."""
     write = ["--write"] if fix else []
     return [
-        ["oxlint", "--deny-warnings", *(["--fix"] if fix else []), PAGE],
-        ["biome", "format", "--config-path", "tools", *write, PAGE],
+        ["oxlint", "--deny-warnings", *(["--fix"] if fix else []), *PAGES],
+        ["biome", "format", "--config-path", "tools/biome", *write, *PAGES],
     ]
 
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in commands(fix):
         program = shutil.which(command[0], path=beside) or shutil.which(command[0])
         if program is None:  # biome has no wheel for every system
-            print(f"{command[0]} is not installed here, so {PAGE} is not checked by it.")
+            print(f"{command[0]} is not installed here, so the pages are not checked by it.")
             continue
         done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)
         if done.returncode:

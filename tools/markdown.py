@@ -14,6 +14,7 @@ _CODE_OR_FORMULA = re.compile(
     r"|(?<![\\$])\$(?![\s$])(?P<inline>(?:[^$\n]|\\\$|\n(?!\s*\n))+?)(?<![\s\\])\$(?!\d)",
     re.MULTILINE | re.DOTALL,
 )
+_BAR = re.compile("<mo>(&#x02016;|&#x0007C;|\\|)</mo>")
 # Letters of Unicode's private area, which no text of the course has.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
@@ -47,6 +48,8 @@ def formula(latex: str, display: bool = False) -> str:
     # It hands on unread what it does not know.
     if unknown := re.search(r"\\[a-zA-Z]+", made):
         raise ValueError(f"The formula ${latex.strip()}$ has {unknown[0]}, which is not known.")
+    # A bar that stands for a norm is no fence that grows and shrinks with what it has raised.
+    made = _BAR.sub(r'<mo stretchy="false">\1</mo>', made)
     return made.replace("<math ", f'<math alttext="{escape(latex.strip())}" ', 1)
 
 
