@@ -1,15 +1,24 @@
 """The static pages: what is stored of a lab is what it shows, and what a page asks it judges."""
 
 import gzip
+import html
 import json
+import re
 
 import numpy as np
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
+from tests.conftest import ROOT
 from tests.test_lab import draw, experiment
-from tools.site import frames
+from tools import discover
+from tools.site import __main__ as site
+from tools.site import cells, frames, live, pages, store
+from tools.site.answers import asked, form
 from tools.site.inputs import SEEDS, inputs, thinned
+from vglib.exercise import NumberExercise
 from vglib.lab import Lab, controls
+from vglib.start_here import check, labs
 
 
 def small(**more):
@@ -134,3 +143,214 @@ def test_a_number_that_a_page_cannot_hold_is_no_frame():
     block.pack(np.array([1e39]))
     with pytest.raises(ValueError, match="cannot hold"):
         block.short()
+
+
+def output(**data):
+    return new_output("display_data", {k.replace("_", "/"): v for k, v in data.items()})
+
+
+def cell(source, *tags, outputs=(), **metadata):
+    made = new_code_cell(source, metadata={"tags": list(tags), **metadata})
+    made.outputs = list(outputs)
+    return made
+
+
+def made_of(*some, solutions=False):
+    return list(cells.parts(some, labs, check, solutions=solutions))
+
+
+def test_text_code_and_what_it_printed():
+    printed = new_output("stream", name="stdout", text="1 < 2\n")
+    (text, code) = made_of(new_markdown_cell("# A\n$x$"), cell("a < b", outputs=[printed]))
+    assert "<h1>A</h1>" in text.html
+    assert "<math " in text.html
+    assert "&lt;" in code.html
+    assert "1 &lt; 2</pre>" in code.html
+
+
+def test_a_lab_is_a_place_with_its_still():
+    shown = output(image_png="AAAA", text_plain='Lab(depth=20): "quoted".')
+    found = made_of(
+        cell("labs.gradient_flow_lab()", "lab", outputs=[shown]),
+        cell('labs.wander_lab().preset("tanh, 64 wide")', "lab", outputs=[shown]),
+    )
+    assert [part.lab for part in found] == ["gradient_flow_lab", "wander_lab"]
+    assert 'src="data:image/png;base64,AAAA"' in found[0].html
+    assert 'alt="Lab(depth=20): &quot;quoted&quot;."' in found[0].html
+    assert 'data-preset="tanh, 64 wide"' in found[1].html
+    with pytest.raises(ValueError, match="names no lab"):
+        made_of(cell("labs.no_such_lab()", "lab"))
+
+
+def test_what_the_lecturer_alone_reads_is_folded():
+    note = new_markdown_cell(
+        "> **For the lecturer.** One\n> minute.", metadata={"slideshow": {"slide_type": "notes"}}
+    )
+    (part,) = made_of(note)
+    assert re.fullmatch(r'<details class="notes">.*<p>One\nminute\.</p>.*', part.html, re.DOTALL)
+
+
+def test_html_of_an_output_runs_nothing():
+    safe, script = (
+        output(text_html="<b>a</b>"),
+        output(text_html="<script>a</script>", text_plain="b"),
+    )
+    found = made_of(cell("1", outputs=[safe]), cell("1", outputs=[script]))
+    assert "<b>a</b>" in found[0].html
+    assert "script" not in found[1].html
+    assert "b</pre>" in found[1].html
+
+
+CHOICE = [cell("my_guess = ...", "exercise", "predict"), cell("check.guess(my_guess)", "check")]
+FUNCTION = [cell("def share(r, depth):\n    ...", "exercise"), cell("check.share(share)", "check")]
+FREE = [cell("prediction = ...", "exercise", "predict"), cell("1 + 1")]
+
+
+def test_a_question_is_asked_on_the_page_in_the_words_of_its_check():
+    stub, question = made_of(*CHOICE)
+    assert stub.html == ""
+    judge = json.loads(html.unescape(re.search("data-judge='([^']*)'", question.html)[1]))
+    assert judge == {option: repr(check.guess(option)) for option in "ABC"}
+    assert judge["C"].startswith("✓")
+    assert question.html.count('type="radio"') == 3
+
+
+def test_several_numbers_are_asked_one_by_one():
+    source = "print(check.relu_scale(relu_scale), check.tanh_scale(tanh_scale))"
+    assert asked(source, check) == [check.relu_scale, check.tanh_scale]
+    judge = json.loads(
+        html.unescape(re.search("data-judge='([^']*)'", form(check.relu_scale, "a"))[1])
+    )
+    assert judge["expected"] == pytest.approx(2**0.5)
+    assert judge["right"] == repr(check.relu_scale(2**0.5))
+    assert [1.0, check.relu_scale.near[1.0]] in judge["near"]
+
+
+def test_a_hint_that_only_python_can_tell_stays_behind():
+    one = NumberExercise("n", "say n.", expected=3.0, near={4.0: "less", (lambda n: n < 0): "more"})
+    judge = json.loads(html.unescape(re.search("data-judge='([^']*)'", form(one, "a"))[1]))
+    assert judge["near"] == [[4.0, "less"]]
+
+
+def test_what_a_page_cannot_judge_is_shown():
+    stub, checked = made_of(*FUNCTION)
+    assert "share" in stub.html
+    assert "<form" not in checked.html
+    assert asked("check.share(share)", check) == asked("1 + 1", check) == []
+
+
+def test_a_free_prediction_has_a_place():
+    assert "<textarea" in made_of(*FREE)[0].html
+
+
+def test_solutions_are_folded():
+    shown = made_of(*CHOICE, *FUNCTION, *FREE, solutions=True)
+    assert [part.html.startswith('<details class="solution">') for part in shown[::2]] == [True] * 3
+
+
+def test_headings_have_ids_of_their_own():
+    text, found = cells.with_ids("<h2>A <em>b</em></h2><h3>A b</h3><h2>$</h2>")
+    assert [place for _, place, _ in found] == ["a-b", "a-b-1", "section"]
+    assert '<h2 id="a-b">A <em>b</em></h2>' in text
+
+
+def test_frames_are_made_once_while_their_code_is_the_same(tmp_path, monkeypatch):
+    made = []
+
+    def make(lab, plane):
+        made.append(plane)
+        return b"frames"
+
+    monkeypatch.setattr(store, "frames", make)
+    monkeypatch.setattr(discover, "labs", lambda: {"start_here.a": small})
+    wanted = {"start_here.a": True}
+    assert store.all_frames(wanted, tmp_path, jobs=1) == {"start_here.a": b"frames"}
+    assert store.all_frames(wanted, tmp_path, jobs=1) == {"start_here.a": b"frames"}
+    assert made == [True]
+    # Another library, say: what was made before goes.
+    monkeypatch.setattr(store, "version", lambda name: "next")
+    store.all_frames(wanted, tmp_path, jobs=1)
+    assert made == [True, True]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_key_knows_the_chapter_the_core_and_the_doctor():
+    names = {path.relative_to(store.ROOT).as_posix() for path in store._code("sigmoid")}
+    wanted = {"vglib/sigmoid/labs.py", "vglib/figures.py", "vglib/lab/controls.py"}
+    assert wanted | {"vglib/doctor/look.py", "tools/site/frames.py"} <= names
+    assert not any(name.startswith("vglib/lstm/") for name in names)
+    assert store.key("sigmoid.a", True) != store.key("sigmoid.a", False)
+
+
+def test_frames_that_cannot_be_made_are_named(tmp_path, monkeypatch):
+    def fail(lab, plane):
+        raise ValueError("no.")
+
+    monkeypatch.setattr(store, "frames", fail)
+    monkeypatch.setattr(discover, "labs", lambda: {"start_here.a": small})
+    with pytest.raises(ValueError, match=r"start_here\.a has no frames: no\."):
+        store.all_frames({"start_here.a": True}, tmp_path, jobs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds no site"):
+        site.write({"index.html": ""}, tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_site_takes_the_place_of_the_last_one(tmp_path):
+    folder = tmp_path / "site"
+    site.write({"index.html": "1", "site.css": "", "old.html": ""}, folder)
+    site.write({"index.html": "2", "site.css": ""}, folder)
+    assert (folder / "index.html").read_text() == "2"
+    assert not (folder / "old.html").exists()
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_the_pages_of_a_chapter():
+    chapter = pages.read(ROOT / "notebooks" / "00_start_here.ipynb")
+    assert chapter.labs[0] == pages.LAB
+    assert site.wanted([chapter]) == {name: name == pages.LAB for name in chapter.labs}
+    files = site.site([chapter], dict.fromkeys(chapter.labs, b"frames"))
+    page, index = files[chapter.page], files["index.html"]
+    assert set(files) == {"index.html", chapter.page, "site.css", "plotly.min.js"}
+    assert page.count('class="lab"') == page.count('class="frames"') == len(chapter.labs)
+    assert page.count("<h1") == index.count("<h1") == 1
+    assert index.count('class="frames"') == 1
+    assert f'<a href="{chapter.page}">{chapter.info.title}</a>' in index
+    for text in (page, index):
+        assert re.findall(r'(?:src|href)="(?!#|data:)([^"]*)"', text)
+        links = re.findall(r'(?:src|href)="(?!#|data:)([^"]*)"', text)
+        assert {link for link in links if "://" not in link} <= set(files)
+
+
+def test_the_script_is_the_figures_and_the_pages_own():
+    script = pages.script()
+    assert "import {" not in script
+    names = re.findall(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", script, re.M)
+    assert {"Figure", "put", "unpack", "Lab"} <= set(names)
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("address", "where"),
+    [
+        ("https://github.com/a/b", "gh/a/b/HEAD"),
+        ("https://git.example.org/a", "git/https%3A%2F%2Fgit.example.org%2Fa/HEAD"),
+    ],
+)
+def test_a_chapter_opens_on_binder_where_an_address_is_set(address, where):
+    assert f"/v2/{where}?urlpath=lab/tree/notebooks/02_chain_rule.ipynb" in live.line(
+        "02_chain_rule", address
+    )
+    assert live.start(address).splitlines()[0] == f"git clone {address}"
+
+
+def test_without_an_address_there_is_no_link(tmp_path):
+    assert "href" not in live.line("02_chain_rule", "")
+    assert "make lab CHAPTER=02" in live.line("02_chain_rule", "")
+    for urls in ("", '[project.urls]\nRepository = "https://github.com/OWNER/a"\n'):
+        (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "a"\n{urls}')
+        assert live.repository(tmp_path) == ""

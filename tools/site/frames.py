@@ -19,7 +19,7 @@ from vglib.lab.live import Numbers, changes
 SWEPT, PLANE = 60, 30
 PLANE_OF = ("depth", "weight_scale")
 # A lab that takes longer for its frames, on one core, is swept with fewer stops.
-SECONDS, SECONDS_OF_A_PLANE = 20.0, 60.0
+SECONDS, SECONDS_OF_A_PLANE = 10.0, 40.0
 FEWER = (30, 15, 8)
 # More sweeps, from presets and by other choices, are made until so many numbers are drawn.
 NUMBERS = 100_000

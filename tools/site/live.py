@@ -29,11 +29,14 @@ def binder(address: str, notebook: str) -> str:
 
 def line(notebook: str, address: str | None = None) -> str:
     """Return the line that says how to open a chapter where its labs compute."""
+    ways = [f"<code>make lab CHAPTER={notebook[:2]}</code>", on_binder(notebook, address)]
+    return f'<p class="live">Live, with labs that compute: {" or ".join(filter(None, ways))}</p>'
+
+
+def on_binder(notebook: str, address: str | None = None) -> str:
+    """Return a link that opens a chapter on Binder; empty where no address is set."""
     address = repository() if address is None else address
-    made = f"<code>make lab CHAPTER={notebook[:2]}</code>"
-    if address:
-        made += f' or <a href="{escape(binder(address, notebook))}">on Binder</a>'
-    return f'<p class="live">Live, with labs that compute: {made}</p>'
+    return f'<a href="{escape(binder(address, notebook))}">on Binder</a>' if address else ""
 
 
 def start(address: str | None = None) -> str:

@@ -18,6 +18,7 @@ from tools.site.cells import Part, parts, with_ids
 from tools.source import ChapterInfo, chapter_info
 from vglib.claim import Claim, Fact
 from vglib.figures import template
+from vglib.words import count
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -92,6 +93,8 @@ def index_page(chapters: Sequence[Chapter], frames: Mapping[str, bytes]) -> str:
     still = next((p.html for chapter in chapters for p in chapter.parts if p.lab == shown), "")
     claims = [claim for some in discover.claims().values() for claim in some]
     example = next(claim for claim in claims if claim.id == CLAIM)
+    ruling = example.trial()._repr_markdown_()
+    link = live.on_binder(chapters[0].notebook)
     rows = (
         f'<tr><td>{c.info.number:02}</td><td><a href="{c.page}">{escape(c.info.title)}</a></td>'
         f"<td>{escape(c.info.question)}</td><td>{c.info.minutes}</td></tr>"
@@ -100,18 +103,18 @@ def index_page(chapters: Sequence[Chapter], frames: Mapping[str, bytes]) -> str:
     body = _filled(
         "index.html",
         course=COURSE,
-        count=len(chapters),
+        count=count(len(chapters), "chapter"),
         lab=still,
         labs=len(discover.labs()),
         claims=len(claims),
         rulings=_rulings(claims),
         clinic=next((c.page for c in chapters if c.notebook.endswith("clinic")), "#"),
         start=live.start(),
-        live=live.line("00_start_here"),
+        live=f"<p>Or open it {link}, where nothing is installed.</p>" if link else "",
         chapters="\n".join(rows),
         says=escape(example.says),
         where=escape(example.where),
-        ruling=markdown.html(example.trial()._repr_markdown_()),
+        ruling=markdown.html(ruling.replace("<details>", "<details open>", 1)),
     )
     return _page(
         title=COURSE,

@@ -168,6 +168,9 @@ class Lab {
     this.verdict = make("p", { class: "vglib-verdict" });
     this.note = make("p", { class: "note" });
     this.error = make("div", { class: "vglib-error", role: "alert" });
+    if (this.found.scored) {
+      tools.append(make("span", { class: "note" }, "Register and its score: in the live lab."));
+    }
     const said = make("div", { role: "status", "aria-live": "polite" }, this.verdict, this.note);
     this.place.append(controls, tools, said, this.error);
   }
