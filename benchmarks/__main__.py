@@ -1,7 +1,8 @@
 """Measure what must be fast: `python -m benchmarks [PART ...] [--labs]`.
 
-All parts together write benchmarks/RESULTS.md; some of them print their table only. `doctor` takes
-minutes and runs only where it is named: it writes benchmarks/DOCTOR.md.
+All parts together write benchmarks/RESULTS.md; some of them print their table only. `doctor` and
+`pages` take minutes and run only where they are named: the one writes benchmarks/DOCTOR.md, the
+other looks at what `make site` has made.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from benchmarks.report import Part, Row, page, progress
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PARTS = ("repaint", "trace", "import", "chapters")
-WHEN_NAMED = ("doctor",)
+WHEN_NAMED = ("doctor", "pages")
 EVERY = (*PARTS, *WHEN_NAMED)
 
 
@@ -70,6 +71,10 @@ def _measure(name: str, labs: bool, seeds: int) -> Callable[[], Part]:
         from benchmarks import doctor
 
         return partial(doctor.measure, seeds)
+    if name == "pages":
+        from benchmarks import pages
+
+        return pages.measure
     if name == "import":
         from benchmarks import importing
 

@@ -67,3 +67,10 @@ def test_every_formula_of_the_course_can_be_read():
             if cell.cell_type == "markdown":
                 text = re.sub("<code>.*?</code>", "", markdown.html(cell.source), flags=re.DOTALL)
                 assert "$" not in text, path
+
+
+def test_what_browsers_draw_with_some_fonts_only_is_drawn_by_style():
+    assert 'style="border-top' in markdown.formula(r"\overline{\phi(z)^2}")
+    assert 'style="border: ' in markdown.formula(r"\boxed{x}")
+    norm = markdown.formula(r"\lVert w\rVert |a|")
+    assert norm.count('stretchy="false" lspace="0" rspace="0"') == 4

@@ -262,6 +262,7 @@ class Lab {
   // --- what it then shows
 
   go(wanted, moved, instead = null) {
+    this.asked = wanted;
     const frame =
       this.byKey.get(keyOf(wanted)) ?? instead ?? nearest(this.found.frames, wanted, moved);
     const others = frame[0].flatMap((stop, i) => (stop === wanted[i] ? [] : [this.words(i, stop)]));
@@ -277,7 +278,7 @@ class Lab {
     return `${label} ${texts[stop]}`;
   }
 
-  // The values that a ghost is named by.
+  // The values by which what is shown is named.
   label() {
     const start = this.found.frames[0][0];
     const always = ["depth", "weight_scale"];
@@ -289,14 +290,15 @@ class Lab {
   }
 
   complain(error) {
-    this.error.textContent = `⚠ ${error} The figure is as it was.`;
-    this.say();
+    this.error.textContent = `⚠ ${error} The figure still shows ${this.label()}.`;
   }
 
   // Show a frame; `whole` where traces come or go.
   show(frame, whole = false) {
     const [, verdict, changed] = frame;
     if (!changed) {
+      // As live, the control stays where it was moved.
+      this.say(frame[0]);
       this.complain(verdict);
       return Promise.resolve();
     }
@@ -311,10 +313,10 @@ class Lab {
     return this.figure.move(this.between(before));
   }
 
-  // Let the controls say where the figure is.
-  say() {
+  // Let the controls say where they are.
+  say(setting = this.setting) {
     this.found.inputs.forEach(({ kind, texts }, i) => {
-      const [element, stop] = [this.inputs[i], this.setting[i]];
+      const [element, stop] = [this.inputs[i], setting[i]];
       if (kind === "box") element.checked = Boolean(stop);
       else if (kind === "list") element.selectedIndex = stop;
       else if (kind === "seed") element.value = texts[stop];
