@@ -307,13 +307,16 @@ def test_a_site_takes_the_place_of_the_last_one(tmp_path):
     assert (folder / "index.html").read_text() == "2"
     assert not (folder / "old.html").exists()
     assert list(tmp_path.iterdir()) == [folder]
+    site.write({"index.html": "3", "02.html": ""}, folder, others=True)
+    assert {path.name for path in folder.iterdir()} == {"index.html", "02.html", "site.css"}
+    assert (folder / "index.html").read_text() == "3"
 
 
 def test_the_pages_of_a_chapter():
     chapter = pages.read(ROOT / "notebooks" / "00_start_here.ipynb")
     assert chapter.labs[0] == pages.LAB
     assert site.wanted([chapter]) == {name: name == pages.LAB for name in chapter.labs}
-    files = site.site([chapter], dict.fromkeys(chapter.labs, b"frames"))
+    files = site.site([chapter], [chapter], dict.fromkeys(chapter.labs, b"frames"))
     page, index = files[chapter.page], files["index.html"]
     assert set(files) == {"index.html", chapter.page, "site.css", "plotly.min.js"}
     assert page.count('class="lab"') == page.count('class="frames"') == len(chapter.labs)

@@ -61,7 +61,7 @@ def folder(tmp_path_factory):
         few.setattr("tools.site.frames.NUMBERS", 0)
         made = {pages.LAB: frames(labs.gradient_flow_lab(), plane=True, swept=7)}
     place = tmp_path_factory.mktemp("static") / "with a space ü"
-    site.write(site.site([chapter], made), place)
+    site.write(site.site([chapter], [chapter], made), place)
     return place
 
 

@@ -18,32 +18,37 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 5_000_000
 
 
-def site(chapters: Sequence[pages.Chapter], frames: Mapping[str, bytes]) -> dict[str, str]:
-    """Return the files of the site by their names."""
+def site(
+    chapters: Sequence[pages.Chapter], made: Sequence[pages.Chapter], frames: Mapping[str, bytes]
+) -> dict[str, str]:
+    """Return files of the site by their names: of all chapters, the pages of those to be made."""
     return {
         "index.html": pages.index_page(chapters, frames),
-        **{c.page: pages.chapter_page(c, chapters, frames) for c in chapters},
+        **{c.page: pages.chapter_page(c, chapters, frames) for c in made},
         "site.css": (pages.HERE / "site.css").read_text(encoding="utf-8"),
         "plotly.min.js": get_plotlyjs(),
     }
 
 
-def wanted(chapters: Sequence[pages.Chapter]) -> dict[str, bool]:
+def wanted(made: Sequence[pages.Chapter]) -> dict[str, bool]:
     """Return the labs that need frames, and whether with a plane, as a chapter's first one does."""
-    first = {name for chapter in chapters for name in chapter.labs[:1]}
-    return {name: name in first for chapter in chapters for name in chapter.labs}
+    first = {pages.LAB, *(name for chapter in made for name in chapter.labs[:1])}
+    return {name: name in first for c in made for name in c.labs} | {pages.LAB: True}
 
 
-def write(files: Mapping[str, str], folder: Path) -> None:
+def write(files: Mapping[str, str], folder: Path, *, others: bool = False) -> None:
     """Put the site in its place, whole, instead of the one that stood there.
 
+    With `others`, what stood there under other names stays.
     Raises ValueError where something else stands there.
     """
     if folder.exists() and not {"index.html", "site.css"} <= set(os.listdir(folder)):
         raise ValueError(f"{folder} is there and holds no site; name another folder with --to.")
     draft = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    if others and folder.exists():
+        shutil.copytree(folder, draft)
+    draft.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (draft / name).write_text(text, encoding="utf-8")
     if folder.exists():
@@ -59,7 +64,12 @@ def write(files: Mapping[str, str], folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Make the site; return 0, 1 where a page is too large, 2 where it cannot be made."""
     parser = argparse.ArgumentParser(prog="python -m tools.site", description=__doc__)
-    parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="like 02; default: all")
+    parser.add_argument(
+        "chapters",
+        nargs="*",
+        metavar="CHAPTER",
+        help="make these pages, as 02, and leave the others; default: all",
+    )
     parser.add_argument("--solutions", action="store_true", help="with the exercises' solutions")
     parser.add_argument("--to", type=Path, default=root / "site", help="the folder; default: site")
     parser.add_argument("--jobs", type=int, default=-1, help="labs at a time; default: one a core")
@@ -67,16 +77,18 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     edition = "solutions" if options.solutions else "learner"
     began = time.perf_counter()
     try:
-        paths = [notebook_path(root, p, edition) for p in chapter_paths(root, options.chapters)]
+        named = {path.stem for path in chapter_paths(root, options.chapters)}
+        paths = [notebook_path(root, path, edition) for path in chapter_paths(root)]
         chapters = [pages.read(path) for path in paths]
-        frames = all_frames(wanted(chapters), root / "build" / "site-frames", options.jobs)
-        files = site(chapters, frames)
-        write(files, options.to)
+        made = [chapter for chapter in chapters if chapter.notebook in named]
+        frames = all_frames(wanted(made), root / "build" / "site-frames", options.jobs)
+        files = site(chapters, made, frames)
+        write(files, options.to, others=bool(options.chapters))
     except (UsageError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    for name, made in frames.items():
-        print(f"{name:40} {len(made) / 1e6:5.2f} MB, {thinned(made)}")
+    for name, packed in frames.items():
+        print(f"{name:40} {len(packed) / 1e6:5.2f} MB, {thinned(packed)}")
     sizes = {name: len(text.encode()) for name, text in files.items()}
     for name, size in sizes.items():
         print(f"{name:32} {size / 1e6:5.2f} MB")

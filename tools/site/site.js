@@ -57,15 +57,32 @@ async function read(text) {
   for (let i = 0; i < count; i++) {
     bits[i] = (planes[i] << 24) | (planes[count + i] << 16) | (planes[2 * count + i] << 8);
   }
-  return unpack(found, Float64Array.from(singles));
+  const whole = unpack(found, Float64Array.from(singles));
+  whole.exact = rounding();
+  for (const trace of whole.start.data) {
+    for (const key of ["x", "y", "z"]) trace[key] = whole.exact(trace[key]);
+  }
+  return whole;
 }
 
-// The number of five digits that three bytes stand for: 0.1, and not 0.0999985.
-const exact = (value) => {
-  if (value instanceof Float64Array) return value.map((number) => Number(number.toPrecision(5)));
-  if (Array.isArray(value)) return value.map(exact);
-  return value;
-};
+// Make a function that gives the numbers of five digits that three bytes stand for: 0.1, and not
+// 0.0999985. The same place in the block gives the same array, so what has not changed is known.
+function rounding() {
+  const rounded = new Map();
+  const exact = (value) => {
+    if (Array.isArray(value)) return value.map(exact);
+    if (!(value instanceof Float64Array)) return value;
+    const place = `${value.byteOffset} ${value.length}`;
+    if (!rounded.has(place)) {
+      rounded.set(
+        place,
+        value.map((number) => Number(number.toPrecision(5))),
+      );
+    }
+    return rounded.get(place);
+  };
+  return exact;
+}
 
 const kept = new Map();
 // The frames of a lab, read once for all of its places on the page.
@@ -332,7 +349,7 @@ class Lab {
   laid(changed) {
     const overlay = new Map();
     const lay = (trace, path, value) => overlay.set(`${trace} ${path}`, [trace, path, value]);
-    for (const [trace, path, value] of changed) lay(trace, path, exact(value));
+    for (const [trace, path, value] of changed) lay(trace, path, this.found.exact(value));
     if (!this.theory) {
       this.found.start.data.forEach(({ meta }, i) => {
         if (meta === "theory") lay(i, "visible", false);
@@ -360,7 +377,6 @@ class Lab {
 
   description() {
     const { data, layout } = structuredClone(this.found.start);
-    for (const trace of data) for (const key of ["x", "y", "z"]) trace[key] = exact(trace[key]);
     for (const [trace, path, value] of this.overlay.values()) {
       put(trace < 0 ? layout : data[trace], path, value);
     }
@@ -375,7 +391,7 @@ class Lab {
     for (const [key, [trace, path]] of before) {
       if (this.overlay.has(key)) continue;
       const at = trace < 0 ? this.found.start.layout : this.found.start.data[trace];
-      changes.push([trace, path, exact(path.split(".").reduce((part, name) => part?.[name], at))]);
+      changes.push([trace, path, path.split(".").reduce((part, name) => part?.[name], at)]);
     }
     return changes;
   }
