@@ -9,7 +9,7 @@ WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lecture fresh build site wheel bundle browser check test test-long floors tournament bench
+.PHONY: help setup lab lecture fresh build site wheel bundle browser check test test-long floors tournament bench progress
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ lecture: $(READY) ## open CHAPTER=02 as slides
 
 fresh: $(READY) ## put a new copy of CHAPTER=02 beside your old one
 	$(PY) -m tools.launch fresh $(CHAPTER_OPTION)
+
+progress: $(READY) ## say which exercises are right in my_notebooks/ (or in FOLDER=answers, CSV=points.csv)
+	$(PY) -m vglib.progress $(or $(FOLDER),my_notebooks) $(if $(CSV),--csv $(CSV))
 
 build: browser ## build notebooks/ from chapters/ (all, or CHAPTER=02)
 	$(PY) -m tools.build_notebooks $(CHAPTER)

@@ -21,7 +21,7 @@ CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
 }
 TARGETS = ["setup", "lab", "lecture", "fresh", "build", "check", "test", "test-long", "bench"]
-TARGETS += ["tournament", "floors", "site", "wheel", "bundle"]
+TARGETS += ["tournament", "floors", "site", "wheel", "bundle", "progress"]
 SHIPPED = {"vglib", "notebooks", "setup.py", "pyproject.toml", "README.md", "LICENSE"}
 
 

@@ -1,7 +1,9 @@
+import time
+
 import numpy as np
 import pytest
 
-from vglib.clinic import labs, monitor, patients, ratios, rounds, thresholds, ward
+from vglib.clinic import check, labs, monitor, patients, ratios, rounds, thresholds, ward
 from vglib.clinic.patients import HEALTHY, PATIENTS, SICK
 from vglib.doctor import examine
 
@@ -50,6 +52,20 @@ def test_a_detector_is_judged():
     # Who asks whether it learns does better than who asks how large a gradient is.
     stuck = patients.judged(lambda gradients, losses: not losses[-1] < 0.97 * losses[0])
     assert sum(stuck) < alarms + misses
+
+
+def test_a_slow_machine_is_not_the_detectors_fault(monkeypatch):
+    seen = patients.records()
+
+    def slowly(seed: int = 0):
+        if len(called) == 0:
+            time.sleep(5.2)  # longer than an answer may take
+        called.append(seed)
+        return seen
+
+    called: list[int] = []
+    monkeypatch.setattr(patients, "records", slowly)
+    assert check.detector(lambda gradients, losses: ...).status == "not attempted"
 
 
 def test_what_a_detector_does_to_its_lists_changes_nothing():

@@ -112,6 +112,7 @@ class DetectorExercise(Exercise):
         if not callable(answer):
             return Result("wrong", f"{self.name} must be a function of (gradients, losses).")
         wrong: list[tuple[int, int]] = []
+        patients.records()  # made beforehand, so that a slow machine is not the learner's fault
 
         def trial() -> bool:
             wrong.append(patients.judged(_plain(answer)))
