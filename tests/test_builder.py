@@ -14,6 +14,7 @@ import pytest
 
 from tools import browser, build_notebooks
 from tools.build_notebooks import BuildError, build, check, main
+from tools.launch import until_predicted
 from tools.lint_notebooks import MAX_BYTES, PLOTLY, WIDGET_VIEW, lint, lint_file
 from tools.source import (
     EDITIONS,
@@ -229,6 +230,14 @@ def test_what_is_stored(built: Path) -> None:
     assert raising.outputs[0].ename == "ZeroDivisionError"
 
 
+def test_cells_that_check_are_locked_in_a_learners_copy_too(built: Path) -> None:
+    published = (built / "notebooks/02_chain_rule.ipynb").read_bytes()
+    for text in (published, until_predicted(published)):
+        cells = nbformat.reads(text.decode(), as_version=4).cells
+        locked = [(c.metadata.get("editable"), c.metadata.get("deletable")) for c in cells]
+        assert locked == [(False, False) if "twice(0)" in c.source else (None, None) for c in cells]
+
+
 def test_built_twice_is_identical(course: Path) -> None:
     before = published(course)
     assert main(["2"], root=course) == 0
@@ -299,6 +308,9 @@ def test_clean_outputs_have_no_fault() -> None:
         ({"execution_count": 2}, "the execution count is 2, not 1"),
         ({"execution_count": None}, "the execution count is None, not 1"),
         ({"metadata": {"tags": ["excercise"]}}, "the tag 'excercise' is not known"),
+        ({"metadata": {"tags": ["check"]}}, "a cell is locked"),
+        ({"metadata": {"tags": ["check"], "editable": False}}, "a cell is locked"),
+        ({"metadata": {"deletable": False}}, "a cell is locked"),
         ({"source": "1\n" * 15 + "1"}, "the code has 16 lines, and 15 is the most"),
         ({"outputs": [stream("careful", "stderr")]}, "writes to stderr: careful"),
         ({"outputs": [shown(**{WIDGET_VIEW: "", "text/plain": ""})]}, "view of a widget"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools.source import KNOWN_TAGS, MAX_CODE_LINES
+from tools.source import KNOWN_TAGS, LOCKED, MAX_CODE_LINES, is_check
 
 MAX_BYTES = 1_000_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -58,6 +58,9 @@ def _cell_faults(cell: NotebookNode) -> Iterator[str]:
     for tag in tags:
         if tag not in KNOWN_TAGS:
             yield f"the tag '{tag}' is not known."
+    locked = {key: cell.metadata[key] for key in LOCKED if key in cell.metadata}
+    if locked != (LOCKED if is_check(cell.metadata) else {}):
+        yield "a cell is locked (editable and deletable are false) where it checks, and only there."
     if cell.cell_type != "code":
         return
     length = cell.source.count("\n") + 1

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ KNOWN_TAGS = frozenset(
 )
 # Not "-": the slides in JupyterLab leave such a cell out instead of going on with the slide before.
 SLIDE_TYPES = frozenset({"slide", "subslide", "fragment", "skip", "notes"})
+LOCKED = {"deletable": False, "editable": False}
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -155,8 +156,14 @@ def edition_notebook(chapter: Chapter, edition: str) -> NotebookNode:
         content = f"{cell.kind}\n{source}"
         cell_id = _digest(f"{seen[content]}\n{content}")
         seen[content] += 1
-        notebook.cells.append(make(source, id=cell_id, metadata=cell.metadata))
+        metadata = cell.metadata | (LOCKED if is_check(cell.metadata) else {})
+        notebook.cells.append(make(source, id=cell_id, metadata=dict(sorted(metadata.items()))))
     return notebook
+
+
+def is_check(metadata: Mapping[str, Any]) -> bool:
+    """Say whether a cell judges an answer: a learner may run it, and neither edit nor delete it."""
+    return "check" in metadata.get("tags", [])
 
 
 def _prose(cell: Cell) -> str:
