@@ -134,7 +134,9 @@ def test_kernels_compute_on_one_thread_unless_the_user_says_otherwise(course):
 
 
 def test_a_lecture_keeps_its_settings_to_itself(course):
-    _, env = launch.compose("lecture", course, "02_chain_rule.ipynb", None, True, {})
+    command, env = launch.compose("lecture", course, "02_chain_rule.ipynb", None, True, {})
+    extensions = course / "jupyter" / "lecture" / "labextensions"
+    assert f"--LabApp.extra_labextensions_path={extensions}" in command
     assert env["JUPYTERLAB_SETTINGS_DIR"].startswith(str(course / ".jupyter"))
     assert env["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0] == str(course / "jupyter" / "lecture")
 

@@ -106,6 +106,9 @@ def compose(
         "--ServerApp.answer_yes=True",  # the first Ctrl-C ends it
         "--allow-root",  # in a container the user often is root
     ]
+    if action == "lecture":
+        extensions = root / "jupyter" / "lecture" / "labextensions"
+        command.append(f"--LabApp.extra_labextensions_path={extensions}")
     if port is not None:
         command.append(f"--ServerApp.port={port}")
     if not browser:

@@ -456,6 +456,47 @@ class LabPage:
             self.page.screenshot(path=Path(folder) / f"{name}.png")
 
 
+class LecturePage(LabPage):
+    """The page of a lecture."""
+
+    slide = ".jp-Cell.jp-deck-mod-visible"
+
+    def start(self) -> None:
+        self.js("nb.activeCellIndex = 0")  # a cell that is on no slide would leave the deck empty
+        self.command("deck:start")
+        self.page.locator(self.slide).first.wait_for()
+
+    def stop(self) -> None:
+        self.command("deck:stop")
+        self.page.locator(self.slide).first.wait_for(state="detached")
+
+    def steps(self) -> list[int]:
+        """Return the cells with which something new comes onto the screen."""
+        kinds = self.js("nb.widgets.map(c => c.model.getMetadata('slideshow')?.slide_type)")
+        return [i for i, kind in enumerate(kinds) if kind in ("slide", "subslide", "fragment")]
+
+    def press(self, *keys: str) -> list[int]:
+        """Press keys one after the other; return the active cell after each."""
+        places = []
+        for key in keys:
+            self.page.keyboard.press(key)
+            places.append(self.js("nb.activeCellIndex"))
+        return places
+
+    def says(self) -> str:
+        """Return the line at the foot of the slide."""
+        return "".join(self.page.locator(".vglib-bar:not([hidden])").all_inner_texts())
+
+    def presents(self) -> bool:
+        return self.page.locator("body[data-jp-deck-mode='presenting']").count() == 1
+
+    def wait_until_ready(self) -> None:
+        """Wait until a chapter has run, its labs live and it is saved."""
+        living = self.page.locator(".vglib-lab:not(.jupyter-widgets-disconnected)")
+        wait_for(lambda: living.count() and not self.says(), 90, "the labs to live")
+        self.wait_js("!nb.model.dirty", 20)
+
+
 class PageLab:
     """A lab on the page, and its twin: the same lab in this process."""
 

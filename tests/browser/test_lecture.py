@@ -7,9 +7,8 @@ visit costs half of two.
 import pytest
 
 from tests.browser import test_chapters
-from tests.browser.conftest import one_page, open_page
-from tests.browser.driver import ROOT, LabPage, Server, project, wait_for
-from tools import launch
+from tests.browser.conftest import lecturers_page
+from tests.browser.driver import ROOT, wait_for
 
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ON_SCREEN = ".jp-Cell.jp-deck-mod-onscreen"
@@ -33,63 +32,30 @@ async ([selector, frames]) => {
   return last;
 }
 """
-# The next slide: down where the deck goes down from here, else forward; which cell it shows.
-NEXT = """
-async () => {
-  const notebook = jupyterapp.shell.currentWidget.content;
-  const before = notebook.activeCellIndex;
-  for (const way of ['deck:down', 'deck:forward']) {
-    await jupyterapp.commands.execute(way);
-    for (let frame = 0; frame < 2 && notebook.activeCellIndex == before; frame++)
-      await new Promise(requestAnimationFrame);
-    if (notebook.activeCellIndex != before) break;
-  }
-  return notebook.activeCellIndex;
+# How high the least of a lab's ticks is written, as a share of the screen's height.
+TICKS = """
+(box) => {
+  const figure = box.querySelector('.vglib-figure');
+  const sizes = [...box.querySelectorAll('.xtick text, .ytick text')]
+    .map((text) => parseFloat(getComputedStyle(text).fontSize));
+  const enlarged = figure.getBoundingClientRect().width / figure.clientWidth;
+  return Math.min(...sizes) * enlarged / innerHeight;
 }
 """
+# All of these lead on from a slide; the first is the one of a clicker.
+ON = ["PageDown", "ArrowRight", "ArrowDown", "Space"]
 
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-@pytest.fixture(scope="module")
-def lecture(tmp_path_factory, browser):
-    server = Server(project(tmp_path_factory.mktemp("lecture"), *CHAPTERS), "lecture")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def kept_deck():
-    """The lecturer's page, waiting for the next chapter."""
-    return []
 
 
 @pytest.fixture
 def deck(request, kept_deck, browser, lecture, source):
     """A chapter in the lecturer's JupyterLab, as a notebook."""
-
-    def open_first(name: str) -> LabPage:
-        launch.prepare_lecture(lecture.folder)
-        lecture.end_kernels()
-        deck = LabPage(open_page(browser, height=HEIGHT), lecture, name)
-        # What is opened by its address is a deck already.
-        deck.page.locator(ON_SCREEN).first.wait_for()
-        stop_deck(deck)
-        return deck
-
-    with one_page(request, kept_deck, open_first) as open_notebook:
-        yield open_notebook(source.name)
-
-
-def start_deck(deck):
-    deck.js("nb.activeCellIndex = 0")  # a cell that is on no slide would leave the deck empty
-    deck.command("deck:start")
-    deck.page.locator(ON_SCREEN).first.wait_for()
-
-
-def stop_deck(deck):
-    deck.command("deck:stop")
-    deck.page.locator(ON_SCREEN).first.wait_for(state="detached")
+    with lecturers_page(request, kept_deck, browser, lecture) as open_notebook:
+        deck = open_notebook(source.name)
+        if deck.presents():
+            deck.stop()
+        yield deck
 
 
 @pytest.mark.parametrize("source", CHAPTERS, ids=lambda p: p.stem)
@@ -99,7 +65,7 @@ def test_slides_fit_and_labs_move(deck, source):
     whole = source.stem[:2] in ("01", "02")
     if not tried_elsewhere:
         assert deck.pictures(lab.cell for lab in labs) >= len(labs)
-    start_deck(deck)
+    deck.start()
     if whole:
         deck.run_all()
     else:
@@ -107,7 +73,7 @@ def test_slides_fit_and_labs_move(deck, source):
         # nbval runs every chapter whole.
         deck.execute(deck.setup())
     go_through(deck, labs, source.stem, whole)
-    stop_deck(deck)
+    deck.stop()
     if not tried_elsewhere:
         for lab in labs:
             lab.show().move_every_control()
@@ -119,38 +85,44 @@ def test_slides_fit_and_labs_move(deck, source):
 
 
 def go_through(deck, labs, name, whole):
-    """Show every slide: each fits, each lab stands on one, and the first moves there."""
-    page, of_cell = deck.page, {lab.cell: lab for lab in labs}
-    deck.js("nb.activeCellIndex = 0")
-    too_high, seen, active = [], [], 0
-    while active not in seen:
-        seen.append(active)
+    """Go by key through every slide: each fits, each lab stands on one, the first moves there."""
+    page, steps, faults = deck.page, deck.steps(), []
+    # A lab may stand on a slide below its question.
+    of_step = {max(step for step in steps if step <= lab.cell): lab for lab in labs}
+    page.keyboard.press("Home")
+    for number, cell in enumerate(steps):
+        if number:
+            page.keyboard.press(ON[number % len(ON)])
+        assert deck.js("nb.activeCellIndex") == cell
         wait_for(lambda: page.locator(ON_SCREEN).count() > 0, 20, "a slide")
-        lab = of_cell.get(active)
+        lab = of_step.get(cell)
         if lab:
             if not whole:
-                deck.run(active)
+                deck.run(lab.cell)
             lab.within(page.locator(ON_SCREEN))
             if lab is labs[0]:
                 moves_on_its_slide(deck, lab)
         top, bottom = page.evaluate(SETTLED, [ON_SCREEN, 12 if lab else 4])
         if bottom - top > HEIGHT:
-            too_high.append((active, round(bottom - top), deck.sources()[active][:60]))
-        deck.screenshot(f"slide-{name}-{active:02}")
-        active = page.evaluate(NEXT)
-    assert len(seen) > 5
-    assert set(of_cell) <= set(seen)
-    assert too_high == []
+            faults.append((cell, f"{bottom - top:.0f} pixels high", deck.sources()[cell][:60]))
+        if lab and (share := lab.box.evaluate(TICKS)) < 0.022:
+            faults.append((cell, f"ticks of {share:.1%}", deck.sources()[cell][:60]))
+        deck.screenshot(f"slide-{name}-{cell:02}")
+    assert len(steps) > 5
+    assert len(of_step) == len(labs)
+    assert faults == []
 
 
 def moves_on_its_slide(deck, lab):
-    """Move a control by keyboard on the slide; Escape on it must not close the deck."""
+    """Move a control by keyboard on the slide; Escape leads back to the slide and no further."""
     lab.wait_until_it_agrees()
     name = next(iter(lab.twin.controls))
     before, active = lab.shown(name), deck.js("nb.activeCellIndex")
     lab.move_by_keyboard(name)
     wait_for(lambda: lab.shown(name) != before, 20, "the control to move")
     lab.wait_until_it_agrees()
-    deck.page.keyboard.press("Escape")
+    for _ in range(2):
+        deck.page.keyboard.press("Escape")
+        assert deck.js("nb.activeCell.node == document.activeElement")
     assert deck.js("nb.activeCellIndex") == active
     assert deck.page.locator(ON_SCREEN).count() > 0

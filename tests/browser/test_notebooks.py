@@ -117,7 +117,10 @@ def test_a_lab_says_that_its_kernel_has_ended(small):
     kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
     notebook.page.evaluate(f"() => {kernel}.restart()")
     said = wait_for(lambda: notebook.page.locator(gone).all_inner_texts(), 20, "the lab to say so")
-    assert "run this cell again" in said[0]
+    assert "run all cells again" in said[0]
+    depth = lab.shown("depth")
+    lab.box.query_selector(".noUi-base").click(force=True)
+    assert lab.shown("depth") == depth
     notebook.screenshot("kernel-ended")
     notebook.run_all()
     assert notebook.page.locator(gone).count() == 0

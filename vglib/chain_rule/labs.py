@@ -44,7 +44,7 @@ def _sizes(seen: chain.Chain) -> Panel:
     content: list[Any] = [bars, top, *lines]
     axes: dict[str, Any] = {"x_range": ends, "x_ticks": dict(zip(places, labels, strict=True))}
     # Where the panel is narrow, plotly would turn them on end.
-    axes["x_axis"] = {"tickangle": 0, "tickfont": {"size": 13}}
+    axes["x_axis"] = {"tickangle": 0}
     return Panel(title, content, x_title, "log", y_range=(FLOOR, 1.5), **axes)
 
 

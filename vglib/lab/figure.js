@@ -28,6 +28,7 @@ export class Figure {
     this.moved = new Set(); // traces that are written where plotly does not know of it yet
     this.extra = 0;
     this.width = 0;
+    this.zoom = 1;
     this.text = "";
     this.resize = new ResizeObserver(() => this.fit());
     this.resize.observe(element);
@@ -135,12 +136,14 @@ export class Figure {
     this.moved.clear();
     const width = this.element.clientWidth;
     this.width = width;
+    this.zoom = this.element.currentCSSZoom ?? 1;
     if (!width) {
       // Not on the page now. `fit` draws it once it is, but is not told of what is gone and back
       // within a frame, as when JupyterLab changes its theme.
       this.timer = setTimeout(() => this.fit(), 100);
       return;
     }
+    this.magnify();
     const data = this.data.map((trace, i) => ({ ...trace, uid: (trace.uid ??= `vg${i}`) }));
     await this.plotly.react(this.plot, data, this.arranged(width), CONFIG);
     this.drawn = true;
@@ -150,6 +153,16 @@ export class Figure {
       this.extra = extra;
       await this.plotly.react(this.plot, data, this.arranged(width), CONFIG);
     }
+  }
+
+  // Where a page is zoomed, as slides are, the drawing is scaled instead: plotly finds the pointer
+  // through a transform, through a zoom it does not.
+  magnify() {
+    const zoomed = this.zoom !== 1;
+    const style = zoomed
+      ? { zoom: 1 / this.zoom, transform: `scale(${this.zoom})` }
+      : { zoom: "", transform: "" };
+    Object.assign(this.plot.style, style, { transformOrigin: "0 0" });
   }
 
   // The layout for this width: side by side where the panels have room, else below one another.
@@ -167,6 +180,7 @@ export class Figure {
     const spread = this.spreadRows(layout, inner, lines.above + lines.below);
     layout.margin = { ...layout.margin, t: t + lines.above, b: b + lines.below + this.extra };
     const height = inner + spread + layout.margin.t + layout.margin.b;
+    this.element.style.height = this.zoom === 1 ? "" : `${height}px`;
     return { ...layout, width, height };
   }
 
@@ -234,7 +248,9 @@ export class Figure {
 
   // Draw again where the room has changed.
   fit() {
-    if (this.data.length && Math.abs(this.element.clientWidth - this.width) > 1) this.draw();
+    const zoomed = (this.element.currentCSSZoom ?? 1) !== this.zoom;
+    const wider = Math.abs(this.element.clientWidth - this.width) > 1;
+    if (this.data.length && (wider || zoomed)) this.draw();
   }
 
   // Take the theme of the page.

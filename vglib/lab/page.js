@@ -2,7 +2,7 @@
 // its kernel is gone.
 
 const GONE =
-  "The kernel that moved this lab has ended: run this cell again to bring the lab to life.";
+  "The kernel that moved this lab has ended: run all cells again to bring the lab to life.";
 
 // JupyterLab's shortcuts take arrow keys and Escape away unless the focused element says no.
 const claimKeys = (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true");
@@ -19,8 +19,10 @@ function nameSliders(lab) {
   }
 }
 
+// Without its kernel a control would move over a figure that no longer follows.
 function sayGone(lab) {
   const gone = lab.classList.contains("jupyter-widgets-disconnected");
+  for (const row of lab.querySelectorAll(".vglib-row")) row.inert = gone;
   let line = lab.querySelector(":scope > .vglib-gone");
   if (gone && !line) {
     line = document.createElement("div");
