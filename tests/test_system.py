@@ -104,16 +104,17 @@ def test_the_range_is_that_of_the_package():
 @pytest.mark.parametrize(
     ("platform", "torch", "gpu", "wanted"),
     [
-        ("linux", None, None, True),
-        ("linux", "there", None, False),
-        ("linux", None, "/usr/bin/nvidia-smi", False),
-        ("darwin", None, None, False),
-        ("win32", None, None, False),
+        ("linux", "", None, True),
+        ("linux", "2.4.0+cpu", None, True),
+        ("linux", "2.13.0", None, False),
+        ("linux", "", "/usr/bin/nvidia-smi", False),
+        ("darwin", "", None, False),
+        ("win32", "", None, False),
     ],
 )
 def test_the_small_torch_is_for_linux_without_a_gpu(monkeypatch, platform, torch, gpu, wanted):
     monkeypatch.setattr(cpu_torch.sys, "platform", platform)
-    monkeypatch.setattr(cpu_torch, "find_spec", lambda name: torch)
+    monkeypatch.setattr(cpu_torch, "installed", lambda: torch)
     monkeypatch.setattr(cpu_torch.shutil, "which", lambda name: gpu)
     assert cpu_torch.is_wanted() is wanted
 

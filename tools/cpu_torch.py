@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
@@ -17,9 +17,18 @@ INDEX = "https://download.pytorch.org/whl/cpu"
 ONCE = ["--retries", "0", "--timeout", "5", "--disable-pip-version-check"]
 
 
+def installed() -> str:
+    """Return the version of torch that is there already; empty without one."""
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return ""
+
+
 def is_wanted() -> bool:
-    """Whether the small build is the right one: on Linux without torch and without a GPU."""
-    return sys.platform == "linux" and not find_spec("torch") and not shutil.which("nvidia-smi")
+    """Whether the small build is the right one: on Linux without a GPU and without the large."""
+    large = installed() and not installed().endswith("+cpu")
+    return sys.platform == "linux" and not shutil.which("nvidia-smi") and not large
 
 
 def from_index(action: list[str], index: str = INDEX, lock: Path = LOCK) -> bool:

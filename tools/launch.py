@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 
 from vglib.course.copies import (
     FOLDER,
+    as_typed,
     copy_chapters,
     copy_new,
     require_writable,
@@ -182,7 +182,7 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
         return 2
     except OSError as error:
         reason = error.strerror or error
-        elsewhere = shlex.join([sys.executable, "-m", "vglib", "FOLDER"])
+        elsewhere = as_typed("-m", "vglib", "FOLDER")
         print(
             f"Your copies of the chapters belong into {root}, where nothing can be written "
             f"({reason}): take them elsewhere with {elsewhere}",

@@ -8,7 +8,8 @@ import platform
 import sys
 import sysconfig
 
-# What torch of requirements.lock has wheels for.
+# What this version of torch, that of requirements.lock, has wheels for.
+TORCH = "2.13.0"
 PYTHONS = ((3, 11), (3, 14))
 MACHINES = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64",), "Windows": ("amd64",)}
 OLDEST = {"Linux": (2, 28), "Darwin": (14,)}

@@ -82,9 +82,13 @@ def how_to_open(notebook: Path) -> str:
     """Say in words and a command how to open a notebook here."""
     if find_spec("jupyterlab") is None:
         return f"Open it with your Jupyter, {notebook.name} first."
-    command = [sys.executable, "-m", "jupyterlab", str(notebook)]
-    line = subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
-    return f"To open the first of them:\n  {line}"
+    return f"To open the first of them:\n  {as_typed('-m', 'jupyterlab', str(notebook))}"
+
+
+def as_typed(*arguments: str) -> str:
+    """Write a command of this Python as it is typed here."""
+    command = [sys.executable, *arguments]
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
 def main(argv: list[str] | None = None) -> int:
