@@ -117,7 +117,8 @@ def _lab(cell: NotebookNode, labs: ModuleType | None) -> Part:
         raise ValueError(f"`{cell.source}` names no lab of its chapter.")
     still = "".join(_picture(output) for output in cell.outputs if "data" in output)
     opening = f' data-preset="{escape(preset)}"' if preset else ""
-    return Part(f'<div class="lab" data-lab="{name}"{opening}>{still}</div>', name)
+    group = f'role="group" aria-label="{name.replace("_", " ")}"'
+    return Part(f'<div class="lab" {group} data-lab="{name}"{opening}>{still}</div>', name)
 
 
 def _outputs(cell: NotebookNode) -> str:

@@ -112,10 +112,12 @@ const keyOf = (setting) => setting.join();
 function nearest(frames, wanted, moved) {
   let best = null;
   for (const frame of frames) {
-    const [setting] = frame;
+    const [setting, , changed] = frame;
     if (moved !== null && setting[moved] !== wanted[moved]) continue;
     const away = setting.map((stop, i) => Math.abs(stop - wanted[i]));
-    const cost = [away.filter(Boolean).length, away.reduce((sum, n) => sum + n, 0)];
+    // What cannot be shown is near to nothing.
+    const others = changed ? away.filter(Boolean).length : away.length + 1;
+    const cost = [others, away.reduce((sum, n) => sum + n, 0)];
     if (!best || cost[0] < best.cost[0] || (cost[0] === best.cost[0] && cost[1] < best.cost[1])) {
       best = { frame, cost };
     }
