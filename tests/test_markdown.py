@@ -74,3 +74,9 @@ def test_what_browsers_draw_with_some_fonts_only_is_drawn_by_style():
     assert 'style="border: ' in markdown.formula(r"\boxed{x}")
     norm = markdown.formula(r"\lVert w\rVert |a|")
     assert norm.count('stretchy="false" lspace="0" rspace="0"') == 4
+
+
+def test_no_line_begins_with_the_full_stop_after_a_formula():
+    found = markdown.html("It is ($a$), so $b$.")
+    for formula in (f"({markdown.formula('a')}),", f"{markdown.formula('b')}."):
+        assert f'<span style="white-space: nowrap">{formula}</span>' in found

@@ -254,6 +254,12 @@ def test_headings_have_ids_of_their_own():
     assert '<h2 id="a-b">A <em>b</em></h2>' in text
 
 
+def test_a_wide_table_moves_in_a_box_of_its_own():
+    found = cells.with_room("<p>a</p><table><tr></tr></table><table>b</table>")
+    box = '<div class="scroll"><table>{}</table></div>'.format
+    assert found == f"<p>a</p>{box('<tr></tr>')}{box('b')}"
+
+
 def test_frames_are_made_once_while_their_code_is_the_same(tmp_path, monkeypatch):
     made = []
 

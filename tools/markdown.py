@@ -34,7 +34,7 @@ _MENDED = (
 )
 # Letters of Unicode's private area, which no text of the course has.
 _OPEN, _CLOSE = "\ue000", "\ue001"
-_PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_PLACE = re.compile(f"(\\(?){_OPEN}(\\d+){_CLOSE}([.,;:!?)]*)")
 
 
 def html(text: str) -> str:
@@ -51,9 +51,15 @@ def html(text: str) -> str:
         formulas.append(formula(found["display"] or found["inline"], bool(found["display"])))
         return f"{_OPEN}{len(formulas) - 1}{_CLOSE}"
 
+    def put_back(place: re.Match[str]) -> str:
+        before, number, after = place.groups()
+        whole = before + formulas[int(number)] + after
+        # No line begins with a full stop.
+        return f'<span style="white-space: nowrap">{whole}</span>' if before or after else whole
+
     # Put aside before markdown looks: to it `_`, `|` or a line that begins with `+` mean something.
     kept = _CODE_OR_FORMULA.sub(put_aside, text)
-    return _PLACE.sub(lambda place: formulas[int(place[1])], _renderer().render(kept))
+    return _PLACE.sub(put_back, _renderer().render(kept))
 
 
 def formula(latex: str, display: bool = False) -> str:

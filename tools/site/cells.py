@@ -17,6 +17,7 @@ from tools.site.answers import asked, form
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _HEADING = re.compile(r"<h([23])>(.*?)</h\1>", re.DOTALL)
+_TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _PREDICTION = '<label class="prediction">Your prediction <textarea rows="2"></textarea></label>'
 _SCRIPT = re.compile(r"<script|\son\w+=|javascript:", re.IGNORECASE)
@@ -73,6 +74,11 @@ def with_ids(html: str) -> tuple[str, list[tuple[int, str, str]]]:
         return f'<h{heading[1]} id="{slug}">{heading[2]}</h{heading[1]}>'
 
     return _HEADING.sub(name, html), found
+
+
+def with_room(html: str) -> str:
+    """Put each table into a box of its own that can be moved sideways where it is too wide."""
+    return _TABLE.sub(lambda table: f'<div class="scroll">{table[0]}</div>', html)
 
 
 def code(source: str) -> str:

@@ -14,7 +14,7 @@ import nbformat
 
 from tools import discover, markdown
 from tools.site import live
-from tools.site.cells import Part, parts, with_ids
+from tools.site.cells import Part, parts, with_ids, with_room
 from tools.source import ChapterInfo, chapter_info
 from vglib.claim import Claim, Fact
 from vglib.figures import template
@@ -70,7 +70,8 @@ def read(notebook: Path) -> Chapter:
 
 def chapter_page(chapter: Chapter, others: Sequence[Chapter], frames: Mapping[str, bytes]) -> str:
     """Return the page of a chapter, which stands among others, with the frames of its labs."""
-    body, headings = with_ids("\n".join(part.html for part in chapter.parts if part.html))
+    whole = "\n".join(part.html for part in chapter.parts if part.html)
+    body, headings = with_ids(with_room(whole))
     head, _, rest = body.partition("</h1>")
     links = "".join(
         f'<li><a href="#{place}">{text}</a></li>' for level, place, text in headings if level == 2
@@ -114,7 +115,7 @@ def index_page(chapters: Sequence[Chapter], frames: Mapping[str, bytes]) -> str:
         chapters="\n".join(rows),
         says=escape(example.says),
         where=escape(example.where),
-        ruling=markdown.html(ruling.replace("<details>", "<details open>", 1)),
+        ruling=with_room(markdown.html(ruling.replace("<details>", "<details open>", 1))),
     )
     return _page(
         title=COURSE,
