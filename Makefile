@@ -9,7 +9,8 @@ WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lecture fresh build site wheel bundle browser check test test-long floors tournament bench progress
+.PHONY: help setup lab lecture handout fresh progress build site wheel
+.PHONY: bundle browser check test test-long floors tournament bench
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' Makefile
@@ -29,6 +30,10 @@ lab: $(READY) ## open JupyterLab at your copy of chapter 00 (or of CHAPTER=02)
 
 lecture: $(READY) ## open CHAPTER=02 as slides
 	$(PY) -m tools.launch lecture $(CHAPTER_OPTION)
+
+handout: browser ## print CHAPTER=02 as a PDF, from its page in site/
+	$(PY) -m tools.site $(CHAPTER)
+	$(PY) -m tools.handout $(CHAPTER)
 
 fresh: $(READY) ## put a new copy of CHAPTER=02 beside your old one
 	$(PY) -m tools.launch fresh $(CHAPTER_OPTION)

@@ -208,7 +208,8 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // The pictures that a cell has before the lecture, as [[id, outputs]].
 function stillsOf(cell) {
-  const outputs = cell.model.outputs.toJSON().filter((output) => output.data?.[PICTURE]);
+  const pictured = ({ data }) => data?.[PICTURE] || `${data?.["text/html"]}`.includes("<img");
+  const outputs = cell.model.outputs.toJSON().filter(pictured);
   for (const { data } of outputs) delete data[VIEW];
   return outputs.length ? [[cell.model.id, outputs]] : [];
 }

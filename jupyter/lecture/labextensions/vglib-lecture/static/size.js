@@ -1,14 +1,18 @@
 // Type grows with the screen: a slide is laid out 680 pixels high and then enlarged, figures too.
 
 const HEIGHT = 680;
-// A slide that would be cut off is laid out larger, by such steps.
+// A slide that would be cut off is laid out larger, by such steps, but not without end. Figures take
+// a moment to find their place in a new room.
 const STEP = 1.04;
 const LOWEST = 0.5;
+const MOMENT = 120;
 
 export class Size {
   constructor() {
-    this.shrunk = 1;
     this.shown = [];
+    this.shrunk = 1;
+    this.found = new Map(); // by slide and screen, how far it had to be shrunk
+    this.timer = null;
     // A figure that is drawn, or a panel that goes below another, changes the height.
     this.changes = new ResizeObserver(() => this.fit());
     window.addEventListener("resize", () => this.begin());
@@ -21,30 +25,43 @@ export class Size {
     }
     this.changes.disconnect();
     this.shown = cells;
-    for (const cell of cells) this.changes.observe(cell.node);
     this.begin();
+    for (const cell of cells) this.changes.observe(cell.node);
     return true;
   }
 
+  get key() {
+    const cells = this.shown.map((cell) => cell.model.id);
+    return [window.innerWidth, window.innerHeight, ...cells].join();
+  }
+
   begin() {
-    this.shrunk = 1;
+    this.shrink(this.found.get(this.key) ?? 1);
     this.fit();
+  }
+
+  shrink(share) {
+    this.shrunk = share;
+    const zoom = (window.innerHeight / HEIGHT) * share;
+    document.body.style.setProperty("--vglib-zoom", zoom.toFixed(4));
   }
 
   // Within one slide the type only becomes smaller: panels that stand side by side as soon as there
   // is room, and below one another when there is not, would else go to and fro.
   fit() {
-    for (;;) {
-      const zoom = (window.innerHeight / HEIGHT) * this.shrunk;
-      document.body.style.setProperty("--vglib-zoom", zoom.toFixed(4));
-      if (this.height() <= window.innerHeight || this.shrunk < LOWEST) return;
-      this.shrunk /= STEP;
-    }
+    clearTimeout(this.timer);
+    const fits = () => this.height() <= window.innerHeight || this.shrunk < LOWEST;
+    if (fits()) return;
+    this.timer = setTimeout(() => {
+      if (fits()) return;
+      this.shrink(this.shrunk / STEP);
+      this.found.set(this.key, this.shrunk);
+      this.fit();
+    }, MOMENT);
   }
 
   height() {
     const boxes = this.shown.map((cell) => cell.node.getBoundingClientRect());
-    if (!boxes.length) return 0;
     return Math.max(...boxes.map((b) => b.bottom)) - Math.min(...boxes.map((b) => b.top));
   }
 }
