@@ -11,14 +11,24 @@
 #
 # **Time** 20 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **20 minutes**: `gradient_flow_lab` 6, *Predict* 3, *Two words* 1, *A game: a hundred layers* 2, `scale_game` 5,
+# *How to use the course* 1, *Summary* 2.
+#
+# **45 minutes**: `gradient_flow_lab` 10, *Predict* 5, *Two words* 3, *A game: a hundred layers* 4, `scale_game` 13,
+# *Why the sigmoid keeps wandering* 3, `wander_lab` 4, *Summary* 3.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 from vglib.start_here import check, labs
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which layer learns fastest here?** And what do more layers, or larger weights, change?
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.gradient_flow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Show the lab as it opens and ask: *which layer learns fastest here?* Then hold the right arrow key on
+# Show the lab as it opens and ask: *which layer learns fastest here?* Then hold the right arrow key on
 # **depth**, and step through the presets; before **explodes** ask which way the line will lean. The usual slip: reading
 # the horizontal axis as time. It is the layer.
 
@@ -73,7 +83,7 @@ my_guess = "C"
 check.guess(my_guess)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# One minute. A show of hands, then: ten halvings are a thousand, and there are nineteen.
+# A show of hands, then: ten halvings are a thousand, and there are nineteen.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: the share that arrives
@@ -140,11 +150,14 @@ relu_scale, tanh_scale, sigmoid_scale = 2**0.5, 1.0, 10.15
 print(check.relu_scale(relu_scale), check.tanh_scale(tanh_scale), sep="\n")
 print(check.sigmoid_scale(sigmoid_scale))
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **At which weight scale does each line stay level over a hundred layers?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.scale_game()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Write the class's three guesses on the board before this slide; hardly anybody goes as far as 10 for the
+# Write the class's three guesses on the board before this slide; hardly anybody goes as far as 10 for the
 # sigmoid. Then the presets in order. With the sigmoid the class will land near 10 and still see the curve wander: that is
 # the next slide.
 
@@ -159,11 +172,14 @@ labs.scale_game()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Ten networks, alike but for the seed. Make them wider and watch the bundle close in on the theory.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Does a wider net wander more, or less?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.wander_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Ask before the presets: *does a wider net wander more, or less?* Then **140 wide**, and **tanh**.
+# Ask before the presets: *does a wider net wander more, or less?* Then **140 wide**, and **tanh**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: find the flaw

@@ -11,16 +11,32 @@
 #
 # **Time** 70 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: `chain_lab` 4, *One neuron a layer* 4, *Predict: how many chains break the bound?* 3,
+# `random_chains_lab` 6, *Three tools for wide layers* 1, *Variance of a sum* 3, `sum_lab` 2, *Expectation: throw
+# dice, then integrate* 2, *Jacobian* 2, *From scalars to matrices* 4, *Predict: from which width on does it explode?*
+# 4, `width_lab` 8, *Summary* 2.
+#
+# **90 minutes**: `chain_lab` 6, *One neuron a layer* 6, *Predict: how many chains break the bound?* 4,
+# `random_chains_lab` 8, *When does one factor exceed 1?* 5, `window_lab` 4, *Three tools for wide layers* 1,
+# *Variance of a sum* 3, `sum_lab` 4, *Expectation: throw dice, then integrate* 4, `dice_lab` 4, *Jacobian* 3,
+# `jacobian_lab` 5, *From scalars to matrices* 7, *Predict: from which width on does it explode?* 5, `width_lab` 9,
+# *Derivations that do not survive* 3, *How exact is backpropagation, and what does it save?* 3, `difference_lab` 4,
+# *Summary* 2.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import torch
 
 from vglib.chain_rule import check, claims, labs
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What makes the product small?** Each bar is one term of the chain rule.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.chain_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Step through the presets. Ask before "all large": *will the product grow?* And then: *why is it still
+# Step through the presets. Ask before "all large": *will the product grow?* And then: *why is it still
 # small?* A large $w$ moves $z$ out to where $s'$ is small.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -122,11 +138,14 @@ typical = "B"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.typical(typical)
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How many chains break the bound?** Left, one factor; right, the product.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.random_chains_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Vote before the lab. Then the presets in order: from "the best scale" to "far too large" the typical
+# Vote before the lab. Then the presets in order: from "the best scale" to "far too large" the typical
 # product falls again. Ask why.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -179,11 +198,14 @@ claims.BY_ID["nearer-the-output-more-factors"].trial()
 prediction = "about 7"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **At which $|w|$ is the interval widest?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.window_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Let the class guess before. Then the presets in order; at "large, but badly placed" the window is there, and no
+# Let the class guess before. Then the presets in order; at "large, but badly placed" the window is there, and no
 # sigmoid's output, between 0 and 1, reaches it.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -240,11 +262,14 @@ for kind in (torch.float16, torch.float32, torch.float64):
 # with the mean of the $a_i^2$. The sum grows like $\sqrt n$. And its shape becomes a bell curve, whatever was thrown: try
 # one coin, five, a hundred.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How does a sum grow with its terms, and what shape does it take?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.sum_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes for those who have not seen it: one coin, five coins, a hundred.
+# For those who have not seen it: one coin, five coins, a hundred.
 
 # %% slideshow={"slide_type": "skip"}
 generator = torch.Generator().manual_seed(0)
@@ -264,11 +289,14 @@ assert abs(measured / (200 * (a**2).mean()) - 1) < 0.05
 #
 # Throw first, and see the running average walk to the line.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Where does the running average settle?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.dice_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. **ten throws**, and **Reseed** a few times; **many throws**. Ask before the last preset: *will a wider bell
+# **ten throws**, and **Reseed** a few times; **many throws**. Ask before the last preset: *will a wider bell
 # raise the mean squared slope, or lower it?*
 
 # %% slideshow={"slide_type": "skip"}
@@ -286,11 +314,14 @@ assert abs((thrown * (1 - thrown)).mean() - integral) < 1e-3
 # all these derivatives is the **Jacobian**. Near one point a layer acts like its Jacobian, which takes a circle of steps to
 # an ellipse. Make the circle smaller, and the two agree.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **When does a layer act like its Jacobian?** A circle of steps, and where it goes.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.jacobian_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. "Large circle", then "small circle". At five layers read the unit in the title: the ellipse is tiny and
+# "Large circle", then "small circle". At five layers read the unit in the title: the ellipse is tiny and
 # flat, nearly one direction.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -305,7 +336,7 @@ labs.jacobian_lab()
 # With one neuron a layer this is $w\,s'(z)$ again. The matrix brings the sum over paths.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Have the class check the shapes: why must $W$ be transposed on the way back?
+# Have the class check the shapes: why must $W$ be transposed on the way back?
 
 # %% slideshow={"slide_type": "skip"}
 def backward(weights, pres, delta):
@@ -375,11 +406,14 @@ width = 105
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.width(width)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **From which width on does it explode?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.width_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes, the heart of the chapter. Collect guesses on the slide before: this one gives the answer away. Start at
+# The heart of the chapter. Collect guesses on the slide before: this one gives the answer away. Start at
 # Nielsen's width 30, then 105, then 300: the same initialisation, the opposite failure. Then the last preset.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -438,7 +472,7 @@ check.flaw(flaw)
 # $$\frac{\partial (z-y)^2}{\partial z} = 2\,(z - y).$$
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# One minute. Ask: *where could an exponential come from, in a linear unit?*
+# Ask: *where could an exponential come from, in a linear unit?*
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
@@ -460,11 +494,14 @@ claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
 prediction = "about nine"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **To how many digits do differences and backpropagation agree?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.difference_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Presets in order. End with "a vanished gradient": the differences go blind long before backpropagation does.
+# Presets in order. End with "a vanished gradient": the differences go blind long before backpropagation does.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["backpropagation-approximates"].trial()

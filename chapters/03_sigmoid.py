@@ -11,6 +11,17 @@
 #
 # **Time** 70 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: *The accused* 2, *Predict* 2, `curves_lab` 5, *The curve and its slope* 2, *Flaw 1: outputs that are
+# not centred at 0* 3, `one_sign_lab` 6, *Does it zig-zag?* 2, `zigzag_lab` 6, *Twins: the mean and nothing else* 2,
+# `centring_lab` 5, *Flaw 2: saturation* 2, `forward_lab` 5, *Judgement* 2, *Summary* 1.
+#
+# **90 minutes**: *The accused* 3, *Predict* 3, `curves_lab` 8, *The curve and its slope* 4, *Flaw 1: outputs that are
+# not centred at 0* 5, `one_sign_lab` 8, *Does it zig-zag?* 3, `zigzag_lab` 8, *The true size of flaw 1* 5, *Twins:
+# the mean and nothing else* 3, `centring_lab` 8, *Flaw 2: saturation* 3, `forward_lab` 7, *Where saturation does
+# hurt: an output that is wrong* 3, `output_lab` 5, *Flaw 3: the cost of exp* 2, `cost_lab` 3, *The sentence: "cannot
+# be used in hidden layers"* 2, `hidden_lab` 4, *Judgement* 2, *Summary* 1.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import numpy as np
 import torch
@@ -39,11 +50,14 @@ from vglib.sigmoid import check, experiments, labs
 prediction = "about 40%"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How much is left of the steepest slope?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.curves_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. On the slide before, let everybody write a number down, then hands up for below 5%, below 20%, more: this one
+# On the slide before, let everybody write a number down, then hands up for below 5%, below 20%, more: this one
 # opens at 2. Then **steepest**; drag z outwards and let the
 # class call out "dead" when they think so. Then **the famous 2**, **10% of the slope**, **tanh at 2**: at the same z, tanh
 # is the one that is saturated.
@@ -153,11 +167,14 @@ my_signs = "B"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_signs(my_signs)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **In how many units do all weight gradients share one sign?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.one_sign_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Vote on the slide before: the left panel shows all batch sizes at once. Start at **one sample**: sigmoid and
+# Vote on the slide before: the left panel shows all batch sizes at once. Start at **one sample**: sigmoid and
 # ReLU both 100%. Ask: *who has ever heard this said of ReLU?* Then **ten samples**, **all data**, **all data, layer 2** and
 # **all data, after training**. The usual slip: taking 100% for one sample as a statement about training by batches.
 
@@ -216,11 +233,14 @@ check.one_sign(one_sign)
 prediction = "one: turning back and forth; all: without a turn, and slow"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which path, with one sample in each step, and with all of them?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.zigzag_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Presets in order. **Sample by sample**: the textbook zig-zag; with **sigmoid - 1/2** it gets no further. **All
+# Presets in order. **Sample by sample**: the textbook zig-zag; with **sigmoid - 1/2** it gets no further. **All
 # data**: no zig-zag, it creeps. **Step near the limit**: now it does zig-zag, across the valley. **sigmoid - 1/2, that
 # step**: straight and fast. Then ask: *what was the crime, the turns or the valley?*
 
@@ -318,11 +338,14 @@ assert torch.allclose(net(images), twin(images), atol=1e-12)
 seen, also = (trace(n, images, labels, cross_entropy) for n in (net, twin))
 assert np.allclose(seen.log_delta, also.log_delta, atol=1e-9)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Do the twins learn alike?** Only the inputs of one's layers are centred.
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.centring_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. At step 0 nothing differs: same function, same deltas. So vanishing cannot explain what follows. Show **four
+# At step 0 nothing differs: same function, same deltas. So vanishing cannot explain what follows. Show **four
 # layers**, then **two layers, small step** (no gain: the limit does not bind), then **six layers: not enough**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -367,11 +390,14 @@ check.flaw(flaw)
 prediction = "in all ten; it grows"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Where are the units saturated, and does the gradient shrink or grow?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.forward_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. As it opens: four units in five saturated in *every* layer, and yet the gradient **grows** towards the input.
+# As it opens: four units in five saturated in *every* layer, and yet the gradient **grows** towards the input.
 # Ask why. (The few units that are not saturated sit behind weights of size 1, and 500 units feed each.) Then **U(±1/√n)**:
 # nobody is saturated, and the gradient vanishes.
 
@@ -422,11 +448,14 @@ for loss, formula in zip(losses, deltas(z, y), strict=True):
     (gradient,) = torch.autograd.grad(loss.sum(), z, retain_graph=True)
     assert torch.allclose(gradient, formula, rtol=1e-12)
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **The output is 0.998 and should be 0: which loss moves it?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.output_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Ask before the lab: *the output is 0.998 and should be 0; which loss moves it?* Drag **start z** down until the
+# Ask before the lab: *the output is 0.998 and should be 0; which loss moves it?* Drag **start z** down until the
 # two learn alike. **Nielsen 2015** is the start of his chapter 3. Ask: *why can no loss do this for a hidden layer?* (It
 # divides by one slope, the last.)
 
@@ -457,11 +486,14 @@ claims.SIGMOID_AS_A_LOSS.trial()
 prediction = "some 30% and 2%, on one machine"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What share of its layer's time does the sigmoid take?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.cost_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. The numbers are of the machine in front of you, and **Reseed** takes them again: show how much they scatter
+# The numbers are of the machine in front of you, and **Reseed** takes them again: show how much they scatter
 # before anybody quotes a digit. Point at tanh. The usual slip: timing a function on its own and calling a factor of three
 # "three times slower training".
 
@@ -501,11 +533,14 @@ claims.EXP_IS_COSTLY.trial()
 prediction = "batch norm and residual, not the plain net"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the three learn: plain, with batch norm, with skips?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.hidden_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Vote first. **Plain, 20 layers**, then **batch norm** and **residual**. Look at the right panel: what differs
+# Vote first. **Plain, 20 layers**, then **batch norm** and **residual**. Look at the right panel: what differs
 # is the gradient at the start, level instead of falling by twelve powers of ten. Then ask for the sentence that *is* true.
 
 # %% [markdown] slideshow={"slide_type": "skip"}

@@ -11,6 +11,18 @@
 #
 # **Time** 80 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: *Three pictures of an activation* 3, `portrait_lab` 5, *The family* 2, *Predict* 3, `slope_lab` 6,
+# *Why the slope is 1 and the factor is 1/2* 4, *So the weights decide* 2, *What does the usual gauge show?* 2,
+# `gauges_lab` 7, *Dying ReLU* 2, `dying_lab` 6, *Why layer 2 dies and layer 1 does not* 2, *Summary* 1.
+#
+# **90 minutes**: *Three pictures of an activation* 4, `portrait_lab` 6, *The family* 4, *What each does to a bell of
+# spread 1* 3, *Noise as a regulariser: RReLU* 2, `noise_lab` 4, *Predict* 3, `slope_lab` 7, *Why the slope is 1 and
+# the factor is 1/2* 5, *So the weights decide* 3, *What does the usual gauge show?* 2, `gauges_lab` 8, *Why it lies*
+# 4, *Decisive: train them* 4, *Dying ReLU* 3, `dying_lab` 7, *Why layer 2 dies and layer 1 does not* 2, *Can they
+# come back?* 1, `knock_lab` 4, *"Half of the ReLUs are dead, change the activation"* 3, *Born dead* 1,
+# `born_dead_lab` 3, *The race* 2, `race_lab` 4, *Summary* 1.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 from vglib.relu_family import check, labs
 
@@ -25,11 +37,14 @@ from vglib.relu_family import check, labs
 #
 # $\chi = 1$ keeps the gradient. Look: whose $\chi$ is 1, however wide the bell?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Whose $\chi$ is 1, however wide the bell?** Left $\phi$, middle $\phi'$, right $\chi$.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.portrait_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Start at ReLU and drag **spread of z**: the right panel stays flat at 1. Then **sigmoid, the rival**,
+# Start at ReLU and drag **spread of z**: the right panel stays flat at 1. Then **sigmoid, the rival**,
 # **tanh, large z** and **GELU**. Ask: *whose curve is flat, and why just theirs?* (The kinked lines look the same at
 # every magnification.) The grey bell is where $z$ lies, scaled to height 1.
 
@@ -91,7 +106,8 @@ from vglib.relu_family.experiments import face
 print("            mean  var  sigma_w  chi")
 for name in FAMILY:
     f = face(name)
-    print(f"{name:<10} {abs(f.mean):5.2f} {f.variance:5.2f} {f.he_sigma_w:6.2f} {f.chi:6.3f}")
+    moments = f"{abs(f.mean):5.2f} {f.variance:5.2f}"
+    print(f"{name:<10} {moments} {f.he_sigma_w:6.2f} {f.chi:6.3f}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Three groups. The sigmoid and softplus lose the gradient even where they keep the signal: most of that signal is their
@@ -121,11 +137,14 @@ for name in ("relu", "leaky_relu", "elu", "sigmoid", "gelu", "mish", "matmul"):
 #
 # On average the noise changes no output. Look at what it does to the squared error.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What does the noise do to the squared error?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.noise_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. **No range**, then **Xu 2015**, then **wide**: twice the range costs four times as much. Ask: *where
+# **No range**, then **Xu 2015**, then **wide**: twice the range costs four times as much. Ask: *where
 # does the noise not act?* (At positive $z$.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -171,11 +190,14 @@ my_guess = "B"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess(my_guess)
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What share of layer 20's gradient arrives at layer 1?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.slope_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Vote first; most say A. Step through the presets and read the right panel: $1/n$ halves, $2/n$ holds,
+# Vote first; most say A. Step through the presets and read the right panel: $1/n$ halves, $2/n$ holds,
 # $3/n$ explodes, torch's default divides by six. Then `gelu` or `leaky_relu`: not the kink matters, the scale does.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -261,11 +283,14 @@ check.leaky_gain(leaky_gain)
 prediction = "no: it is nearly the same in all layers"
 # END SOLUTION
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the three gauges shows the trouble?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.gauges_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes, the heart of the chapter. Ask which of the three panels they would have plotted. The middle one is
+# The heart of the chapter. Ask which of the three panels they would have plotted. The middle one is
 # flat: healthy? The left one falls by seven decades. **He, no biases**: the left one is flat now, the middle one
 # slopes a little more than before. **torch's default, with biases**: the right panel breaks, and the middle one tells
 # the truth. Usual objection: "but dW is tiny everywhere". Yes, but the *ratio* does not show it.
@@ -276,10 +301,12 @@ labs.gauges_lab()
 # ReLU is a straight line on either side of 0, so $\phi'(z)\,z = \phi(z)$. Take $\langle W, \partial L/\partial W\rangle$, the sum of the
 # products entry by entry. Without biases, for one image,
 #
-# $$\langle W_l, \tfrac{\partial L}{\partial W_l}\rangle = \delta_l \cdot z_l
-# = (\phi'(z_l) \odot W_{l+1}^\top\delta_{l+1}) \cdot z_l
-# = (W_{l+1}^\top\delta_{l+1}) \cdot h_l
-# = \langle W_{l+1}, \tfrac{\partial L}{\partial W_{l+1}}\rangle .$$
+# $$\begin{aligned}
+# \langle W_l, \tfrac{\partial L}{\partial W_l}\rangle &= \delta_l \cdot z_l
+# = (\phi'(z_l) \odot W_{l+1}^\top\delta_{l+1}) \cdot z_l \\
+# &= (W_{l+1}^\top\delta_{l+1}) \cdot h_l
+# = \langle W_{l+1}, \tfrac{\partial L}{\partial W_{l+1}}\rangle .
+# \end{aligned}$$
 #
 # **The same number in every layer**, however sick the network is.
 
@@ -335,8 +362,9 @@ from vglib.relu_family.experiments import train_deep
 
 reached = {}
 for init, biases in (("torch", False), ("torch", True), ("he", False)):
-    reached[init, biases] = train_deep(init, biases).test_accuracy[-1]
-    print(f"{init:<5}  {'with' if biases else 'no':<4} biases  {reached[init, biases]:.0%}")
+    share = train_deep(init, biases).test_accuracy[-1]
+    reached[init, biases] = share
+    print(f"{init:<5} biases {'yes' if biases else 'no':<3}  {share:.0%}")
 assert reached["torch", False] < 0.2 < 0.5 < reached["he", False]
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
@@ -404,11 +432,14 @@ check.flaw(flaw)
 prediction = "most of layer 2 at 1, none at 0.1"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Does the net lose units, and in which layer first?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.dying_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Presets in order. At **SGD 0.1** nobody dies. At **SGD 1** press Reseed: anything from a fifth of layer
+# Presets in order. At **SGD 0.1** nobody dies. At **SGD 1** press Reseed: anything from a fifth of layer
 # 2 to all of it. **Adam 0.03** is the surprise: about half are dead, and the accuracy is still over 90%. **Adam 0.1**
 # ruins it, **leaky** with the same steps does not. Ask why it is always layer 2.
 
@@ -478,11 +509,14 @@ check.dead(dead)
 prediction = "ReLU: none; leaky ReLU: some; ELU: most"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How many of the units come back?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.knock_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. **ReLU**: nothing, at any learning rate; the layers below get no gradient either. **Leaky**: a
+# **ReLU**: nothing, at any learning rate; the layers below get no gradient either. **Leaky**: a
 # hundredth of the gradient is enough, though about half of the units stay negative: they work at slope 0.01. **ELU,
 # far**: smoothness does not save; at -10 its slope is 0.00005.
 
@@ -507,7 +541,8 @@ from vglib.relu_family.experiments import off_at_start
 
 for init in ("torch", "he"):
     shares = [off_at_start(init, 10, seed) for seed in range(5)]
-    print(f"layer 10, fresh, {init:<5}  dead {np.mean(shares):4.0%} ± {np.std(shares):.0%}")
+    dead = f"{np.mean(shares):4.0%} ± {np.std(shares):.0%}"
+    print(f"layer 10, fresh, {init:<5}  dead {dead}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # At torch's scale the signal has faded by layer 10. What is left of $z$ is the bias, the same for all images, and half
@@ -524,11 +559,14 @@ claims.ARTEFACT.trial()
 #
 # Look: of nets with nine layers of three units, how many are born dead?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How many nets are born dead?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.born_dead_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Width 2, 3, 5 by preset, then **width 10, depth 100**: depth kills, width protects. Ask: *why is the
+# Width 2, 3, 5 by preset, then **width 10, depth 100**: depth kills, width protects. Ask: *why is the
 # green line lower?* (One silent input is not yet a dead net.) Drag **weight scale**: nothing moves. The usual slip:
 # taking this for the dying of the slides before; here nobody has taken a step.
 
@@ -584,11 +622,14 @@ claims.BORN_DEAD.trial()
 prediction = "ReLU: about 2 at each depth; sigmoid: 4 and later, with four layers not at all"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which epoch first sees 95%?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.race_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. **One layer**: the sigmoid is two epochs behind. **Two**, then **four layers**: ReLU hardly notices,
+# **One layer**: the sigmoid is two epochs behind. **Two**, then **four layers**: ReLU hardly notices,
 # the sigmoid does not start. Ask: *is that the activation or its weight scale?* Then **four layers, larger weights**:
 # the sigmoid starts.
 
@@ -601,10 +642,13 @@ labs.race_lab()
 # %% slideshow={"slide_type": "fragment"}
 from vglib.relu_family.experiments import race
 
+racers = (("relu", 1, 0.1), ("sigmoid", 1, 0.1), ("sigmoid", 3, 0.3))
+options = {"epochs": 10, "data": data}
 for widths in ([100], [100] * 2, [100] * 4):
-    for name, scale, lr in (("relu", 1, 0.1), ("sigmoid", 1, 0.1), ("sigmoid", 3, 0.3)):
-        run = race(widths, [name], epochs=10, lr=lr, scales={name: scale}, data=data)
-        (mean, spread), first = run.final(name), np.median(run.epochs_to(0.95, name))
+    for name, scale, lr in racers:
+        run = race(widths, [name], lr=lr, scales={name: scale}, **options)
+        mean, spread = run.final(name)
+        first = np.median(run.epochs_to(0.95, name))
         end = f"{mean:6.1%} ± {spread:.1%}, 95% at epoch {first:g}"
         print(f"{len(widths)} x 100, {scale} x {name:<7} {end}")
 
@@ -630,11 +674,14 @@ claims.FASTER.trial()
 # with the standard deviation $\sqrt{p(1-p)/n}$: its **standard error**. Look: how large is it for our 360 images at
 # 97.5%?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How far apart must two nets be for a test set to rank them?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.ranking_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Collect guesses first; most are far too small. **Digits, half a point**: the better net loses one
+# Collect guesses first; most are far too small. **Digits, half a point**: the better net loses one
 # comparison in three. **MNIST, one row of the table**: still nearly one in three. **ReLU against sigmoid**: never.
 # Ask: *which sentence of the tutorial survives?*
 

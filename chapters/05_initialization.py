@@ -13,6 +13,17 @@
 #
 # **Time** 100 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: *One neuron* 3, `neuron_lab` 2, *Predict: fifty layers as torch makes them* 3, `depth_lab` 6, *Two
+# conditions* 3, *Glorot's compromise and He's factor* 3, *From one rule to a theory* 3, `q_map_lab` 5, *The c map:
+# two inputs* 3, *The same χ going back* 2, `phase_lab` 10, *Summary* 2.
+#
+# **90 minutes**: *One neuron* 4, `neuron_lab` 3, *Predict: fifty layers as torch makes them* 4, `depth_lab` 7, *Two
+# conditions* 4, *Glorot's compromise and He's factor* 4, `speed_lab` 4, *From one rule to a theory* 4, `q_map_lab` 6,
+# *The c map: two inputs* 5, `c_map_lab` 6, *The same χ going back* 3, `phase_lab` 10, *How deep can it be?* 2,
+# `trainability_lab` 5, *1 · Isometry* 3, `spectrum_lab` 7, `fluctuation_lab` 4, *3 · Overflow, and then NaN* 2,
+# `overflow_lab` 2, *Summary* 1.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import itertools
 from math import log, sqrt
@@ -47,11 +58,14 @@ coins = torch.tensor(list(itertools.product([-s, s], repeat=10)), dtype=torch.fl
 z = coins @ h  # all 1024 values that z can have
 assert abs(z.var(correction=0) - variance_of_z(10, s**2, float((h**2).mean()))) < 1e-12
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Does it matter whether the weights are uniform or normal?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.neuron_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. One input: the uniform distribution shows its box. Three already hide it. Ask: *does it matter whether
+# One input: the uniform distribution shows its box. Three already hide it. Ask: *does it matter whether
 # I draw uniform or normal?* In wide layers only the variance survives.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -73,11 +87,14 @@ my_guess = "C"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess(my_guess)
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How much of the gradient is left after fifty layers?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.depth_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Vote first. **torch's default with ReLU**: the left panel settles; is the signal healthy? **The same
+# Vote first. **torch's default with ReLU**: the left panel settles; is the signal healthy? **The same
 # without biases** tells: what settled were the biases, the same numbers for every image. Then **Glorot with ReLU**,
 # **He with ReLU**, **Glorot with tanh**. The slip to expect: "the forward signal is fine, so the gradient is".
 
@@ -242,11 +259,14 @@ check.dropout_gain(dropout_gain)
 # A Medium article says that Glorot's initialisation "can speed training up considerably". The same net, the same images in
 # the same order, four starts.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the four starts learns first?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.speed_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten. **ReLU**: He leads. **sigmoid**:
+# **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten. **ReLU**: He leads. **sigmoid**:
 # none of them helps; all four are far from its critical scale (the phase diagram). **One layer forgives**: the scale
 # hardly matters.
 
@@ -303,11 +323,14 @@ assert abs(theory.q_map(q_star, tanh.phi, 1.5, 0.3) - q_star) < 1e-12
 # In the left panel each layer is a step of the staircase: up or down to the curve gives the next $q$, and across to the
 # diagonal makes it the layer's own. Where curve and diagonal meet, the staircase ends.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Where does the staircase end?** The variance $q$, layer by layer.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.q_map_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Explain the staircase. Drag **q of layer 1**: the end does not move. Then **tanh dies out**, **ReLU
+# Explain the staircase. Drag **q of layer 1**: the end does not move. Then **tanh dies out**, **ReLU
 # with He keeps what it got** (curve and diagonal coincide: nothing pulls back), **ReLU runs away**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -342,11 +365,14 @@ for c in (0.0, 0.5, 1.0):
     assert abs(c_next(c, q_star, 1.5, 0.3) - experiments.c_map(c, q_star, tanh.phi, 1.5, 0.3)) < 1e-9
 assert abs(c_next(1.0, q_star, 1.5, 0.3) - 1) < 1e-9
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Do two inputs become alike, or do they part?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.c_map_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. **Ordered**: two different images end as one. **Chaotic**: two almost equal images part (*chaos tells
+# **Ordered**: two different images end as one. **Chaotic**: two almost equal images part (*chaos tells
 # 0.999 from 1*). **Critical**: neither, for as long as possible. Ask before the next slide: *a small difference of
 # inputs grows by χ per layer; what does that say about the gradient?*
 
@@ -381,11 +407,14 @@ assert abs(chi(5.0, relu.dphi, sqrt(2)) - 1) < 1e-12
 #
 # tanh and the sigmoid always have a finite $q^*$. ReLU has none above $\sigma_w = \sqrt2$: its inputs become alike all the same.
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Where does a gradient vanish, where does it explode?** On the edge $\chi = 1$.
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.phase_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ten minutes; the heart of the chapter. Left: move the marker with the sliders; blue vanishes, orange explodes, the
+# The heart of the chapter. Left: move the marker with the sliders; blue vanishes, orange explodes, the
 # dashed edge is criticality. Right: a real network of width 400 and the line of Schoenholz and others. Only the
 # height of the dashed line is taken from the points. Presets: **ordered**, **critical**, **chaotic**; then **tanh at
 # torch's gain 5/3** (chaotic!), **ReLU, 3/n** (it explodes without chaos), **sigmoid with Glorot**. Let the class hit
@@ -442,11 +471,14 @@ for q in (0.01, 0.1, 0.5, 1.0):
 prediction = "near the edge, and the deeper the nearer"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Where are the nets that learn?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.trainability_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes; each move trains 36 nets. The bright wedge narrows with depth and points at the edge. The dashed line
+# Each move trains 36 nets. The bright wedge narrows with depth and points at the edge. The dashed line
 # at 6 ξ is the paper's guide; the 6 is no law, it moves with steps and learning rate. Theory predicts the order: the
 # deepest nets that learn have the largest ξ.
 
@@ -480,11 +512,14 @@ check.xi(xi)
 #
 # $\chi = 1$ says that the *mean* of $s^2$ is 1. What about a typical $s$?
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **$\chi = 1$ is the mean of $s^2$: where is a typical $s$?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.spectrum_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. **One layer** first: a Gaussian matrix has all s between 0 and 2, an orthogonal one exactly 1. Drag the
+# **One layer** first: a Gaussian matrix has all s between 0 and 2, an orthogonal one exactly 1. Drag the
 # depth up: the blue histogram walks off to the left while its mean square stays near 1. (The heap at the left end:
 # float64 cannot resolve it.) **ReLU, 10**: orthogonal weights do not save it.
 
@@ -541,11 +576,14 @@ assert abs(point - 1) < 1e-6
 # 2014 that from an orthogonal start the number of steps does not grow with the depth, if the learning rate is in proportion
 # to $1/L$.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Gaussian or orthogonal: which start stays quick in deeper linear nets?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.linear_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. **3**, **10**, **20** layers: the green curve hardly moves, the blue one falls behind. Both run at
+# **3**, **10**, **20** layers: the green curve hardly moves, the blue one falls behind. Both run at
 # the best of three learning rates.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -586,11 +624,14 @@ def relative_variance(phi) -> float:
 assert abs(relative_variance(relu.phi) - 5) < 1e-12
 assert abs(relative_variance(lambda z: z) - 2) < 1e-12
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How far apart are the luckiest net and the unluckiest?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.fluctuation_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. All have He's scale. At width 50 and depth 20 the luckiest tenth differs from the unluckiest by a
+# All have He's scale. At width 50 and depth 20 the luckiest tenth differs from the unluckiest by a
 # factor near fifty. **Depth as large as width**: a scale is not enough. Note the shift to the left: a few lucky nets
 # keep the mean.
 
@@ -604,11 +645,14 @@ labs.fluctuation_lab()
 #
 # Then comes an infinity; in the next layer $\infty - \infty$ makes it NaN.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **In which layer does each number format overflow?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.overflow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Guess first where bfloat16 gives up: most say "with float16". It has float32's exponent and lasts as
+# Guess first where bfloat16 gives up: most say "with float16". It has float32's exponent and lasts as
 # long. In brackets stands theory's layer, finite width included.
 
 # %% [markdown] slideshow={"slide_type": "skip"}

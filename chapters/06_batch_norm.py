@@ -13,6 +13,17 @@
 #
 # **Time** 90 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: *What is said* 2, `unit_lab` 4, *Forward* 2, *Backward, in three steps* 4, *It does not see the size
+# of W* 3, *Who rescues twenty sigmoid layers?* 2, `rescue_lab` 6, *Predict: fifty ReLU layers* 3, `explosion_lab` 9,
+# *Predict: one bold step* 2, `steps_lab` 5, *When it breaks* 1, *Judgement* 1, *Summary* 1.
+#
+# **90 minutes**: *What is said* 3, `unit_lab` 6, *Forward* 4, *Backward, in three steps* 6, *It does not see the size
+# of W* 4, *Training and evaluation* 3, `running_lab` 4, `places_lab` 6, *Does it make predictions slower?* 3, *Who
+# rescues twenty sigmoid layers?* 3, `rescue_lab` 7, *Predict: fifty ReLU layers* 3, `explosion_lab` 10, *Where
+# $\pi/(\pi-1)$ comes from* 6, *Predict: one bold step* 3, `steps_lab` 6, *When it breaks* 2, `breaking_lab` 5,
+# `norms_lab` 4, *Judgement* 1, *Summary* 1.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 from math import exp, log, pi, sqrt
 
@@ -34,11 +45,14 @@ from vglib.batch_norm import check, experiments, labs
 #
 # Each of these will stand trial. First, look at one unit, its mean and its **spread**, the standard deviation.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What will two heaps look like afterwards?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.unit_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Ask first: *what will two heaps look like afterwards?* Many expect a bell. Then **one outlier**: a
+# Ask first: *what will two heaps look like afterwards?* Many expect a bell. Then **one outlier**: a
 # single sample squeezes all the others. **γ and β undo it**: they can put everything back. **A batch of 8**: the
 # measured mean is not the true one; Reseed.
 
@@ -198,11 +212,14 @@ claims.NORMALISES_WEIGHTS.trial()
 #
 # Look: what does a small momentum cost, and what a large one?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What does a small momentum cost, and what a large one?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.running_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. **Slow**: 150 steps and not there yet. **No memory**: the last batch alone. **The layer before
+# **Slow**: 150 steps and not there yet. **No memory**: the last batch alone. **The layer before
 # learns**: the average lags behind. The usual slip: Keras counts the other way round, its momentum 0.99 is torch's
 # 0.01.
 
@@ -255,11 +272,14 @@ check.settle(steps)
 #
 # Look: which of the four curves is on top? And at ten times the learning rate?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the four curves is on top, and which at ten times the learning rate?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.places_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. At **lr 0.1** the three places lie together, above the net without. At **lr 0.01** after is ahead by
+# At **lr 0.1** the three places lie together, above the net without. At **lr 0.01** after is ahead by
 # several points, at **lr 1**, where both are best, they are level; the net without falls far behind there, and at
 # **lr 3** it is lost. So before or after is the smaller question. Reseed before anybody reads one point.
 
@@ -364,11 +384,14 @@ claims.SLOWER.trial()
 prediction = "batch norm alone"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the two norms makes the net learn?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.rescue_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. It opens stuck, without a norm. Then **batch norm**: the right panel shows why it learns. **Layer
+# It opens stuck, without a norm. Then **batch norm**: the right panel shows why it learns. **Layer
 # norm** does not help at all; *Five norms* tells why. The two ReLU presets are a teaser: the *larger* step is the
 # better one.
 
@@ -394,11 +417,14 @@ my_guess = "C"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_explosion(my_guess)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How long is layer 1's gradient, compared with layer 50's?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.explosion_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Eight minutes, the heart of the chapter. Vote first. Grey: the same weights without batch norm, nearly level. Blue:
+# The heart of the chapter. Vote first. Grey: the same weights without batch norm, nearly level. Blue:
 # with it. Drag the **batch size** down: the blue line gets steeper and the point climbs the dashed curve. **Weights 5
 # times too large**: the grey curve leaps up by many powers of ten, the blue one sinks to a fifth and keeps its slope.
 # **Sigmoid, 20 layers**: nearly flat, that was the rescue. Only the dashed line's height is taken from the points.
@@ -554,11 +580,14 @@ my_step = "C"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_step(my_step)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **One bold step: what becomes of the largest gradient over the smallest?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.steps_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Vote; A wins. Then **lr 0.01**, **lr 0.1**, **lr 1**: the larger the step, the flatter. Point at the
+# Vote; A wins. Then **lr 0.01**, **lr 0.1**, **lr 1**: the larger the step, the flatter. Point at the
 # right panel: layer 1's weights have become tens of times longer, as the right angle says. Ask: *why does that not
 # blow up the output?* (Batch norm does not see it.) **lr 10**: flat as well, but the loss has jumped; the last layer
 # has no norm.
@@ -641,11 +670,14 @@ except ValueError as error:
 prediction = "about 90% at 16, less at 4, at 2 not far from guessing"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What is the accuracy with batches of 16, of 4, and of 2?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.breaking_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. **Batch of 16**, **4**, **2**, then **2 with layer norm**. Orange is the net with the test batch's own
+# **Batch of 16**, **4**, **2**, then **2 with layer norm**. Orange is the net with the test batch's own
 # statistics; blue is what you ship. Right panel: shift all test images. Blue falls, orange does not move by a single
 # image: ask why. (A shift moves each unit by a constant, and its mean is taken out.)
 
@@ -671,11 +703,14 @@ claims.ANY_BATCH.trial()
 prediction = "ReLU: batch and weight norm explode; sigmoid: the three over the units vanish"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which norms explode with ReLU, and which vanish with the sigmoid?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.norms_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. **ReLU**: batch norm and weight norm explode together, the norms over the units stay level.
+# **ReLU**: batch norm and weight norm explode together, the norms over the units stay level.
 # **Sigmoid**: the reverse. Ask for one sentence that explains both pictures: *who takes out what all samples share?*
 # **tanh** has no mean to take out, and all lie together.
 
@@ -719,11 +754,14 @@ claims.LAYER_NORM.trial()
 prediction = "no: it stays straight"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Does a net without an activation bend its border?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.circles_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. **Batch norm alone**, then **4 layers**: the border stays straight. Then **ReLU**: it closes. Ask where
+# **Batch norm alone**, then **4 layers**: the border stays straight. Then **ReLU**: it closes. Ask where
 # the division went.
 
 # %% [markdown] slideshow={"slide_type": "skip"}

@@ -12,6 +12,18 @@
 #
 # **Time** 90 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: *The patient: twenty plain layers* 1, `flow_lab` 7, *Predict* 2, *One block* 3, *Is the 1 always
+# there?* 3, *What a block does to the length* 3, *"Not so unlucky as to be all −1"* 2, `luck_lab` 4, *It breaks:
+# twenty blocks* 2, `cure_lab` 8, *Which cures, and why* 3, *A thousand layers, in seconds* 4, *Judgement* 1,
+# *Summary* 2.
+#
+# **90 minutes**: *The patient: twenty plain layers* 1, `flow_lab` 9, *Predict* 2, *One block* 5, *Is the 1 always
+# there?* 5, *What a block does to the length* 5, *All the paths* 4, `paths_lab` 6, *"Not so unlucky as to be all −1"*
+# 3, `luck_lab` 6, *It breaks: twenty blocks* 3, `cure_lab` 9, *Which cures, and why* 4, *A thousand layers, in
+# seconds* 4, *Three laws of growth* 2, `growth_lab` 3, *Two things called a "short connection"* 2, `shortcuts_lab` 4,
+# *Degradation* 2, `degradation_lab` 4, `shattering_lab` 4, *Judgement* 2, *Summary* 1.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import itertools
 from math import exp, log, pi, sqrt
@@ -26,7 +38,10 @@ from vglib.residuals import check, claims, experiments, labs
 #
 # Twenty sigmoid layers, weights $N(0, 1/n)$, no skips. Left, the gradient: by how much does it shrink on its way back? Drag the depth.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **By how much does the gradient shrink on its way back?** Drag the depth.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.flow_lab().preset("20 plain sigmoid layers")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -52,11 +67,14 @@ my_growth = "C"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_growth(my_growth)
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **With skips: how long is the gradient in front of block 1?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.flow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Vote first; most choose A, "because of the 1". Drag the depth to 100 and read both axes: signal and gradient grow alike.
+# Vote first; most choose A, "because of the 1". Drag the depth to 100 and read both axes: signal and gradient grow alike.
 # Then **20 plain sigmoid layers**, **Hold**, **the same with skips**: twelve powers of ten are mended.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -125,7 +143,7 @@ check.skip_back(skip_back)
 # The first has a ReLU *behind* the sum. Its slopes $D'$, zeros and ones, multiply all of it, the 1 included.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Cover the table and ask: *where may a ReLU stand, so that the 1 survives?*
+# Cover the table and ask: *where may a ReLU stand, so that the 1 survives?*
 
 # %% slideshow={"slide_type": "skip"}
 def block_2015(h: torch.Tensor) -> torch.Tensor:
@@ -244,11 +262,14 @@ assert torch.allclose(sum_over_paths(Js, delta), block_by_block, rtol=1e-10)
 prediction = "27 branches; 4 to 5; 5 to 6"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How long are the paths that count?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.paths_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. At α = 1 count and weight agree: half of the depth, nothing shallow. **54 blocks, α = 0.3**: the two curves part.
+# At α = 1 count and weight agree: half of the depth, nothing shallow. **54 blocks, α = 0.3**: the two curves part.
 # **54 blocks with batch norm**: as far, at α = 1. **200 blocks, α = 1/√L**: paths with about one branch. Ask: *is that net deep?*
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -300,11 +321,14 @@ erased = h - torch.relu(h)
 (gradient,) = torch.autograd.grad(erased.sum(), h)
 print(f"h - relu(h) at h > 0: output {erased.tolist()}, gradient {gradient.tolist()}")
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How often does a random block lose half, and what of its worst direction?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.luck_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. **One unit**: a quarter of the draws lose more than half. **A hundred units**: none, and the factor is nearly fixed, $\sqrt2$.
+# **One unit**: a quarter of the draws lose more than half. **A hundred units**: none, and the factor is nearly fixed, $\sqrt2$.
 # But on the right the worst direction keeps next to nothing. **A hundred units, α = 0.1** lifts it to nearly nine tenths. The usual
 # slip: to read "unlikely at random" as "cannot be learnt".
 
@@ -386,11 +410,14 @@ my_cure = "A"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_cure(my_cure)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the three reads hardly more digits than guessing does?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.cure_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Eight minutes, the heart of the chapter. **none**: NaN at step 3; ask where the number came from, and point at the right panel: it was
+# The heart of the chapter. **none**: NaN at step 3; ask where the number came from, and point at the right panel: it was
 # there before the first step. Let the class try the step size. **clip at 1**: alive; read the loss. Then **batch norm** and
 # **α = 1/√L**: ask why batch norm helps *here* when it makes plain nets explode. The next slide answers.
 
@@ -448,16 +475,23 @@ claims.CLIPPING.trial()
 deep = experiments.train_deep(1000)
 plain = experiments.train_deep(1000, "plain", steps=5)
 relu_last = experiments.train_deep(1000, "residual", steps=5)
-print(f"W relu(h): loss {deep.losses[0]:.2f} to {deep.train_loss:.2f}, test {deep.test_accuracy:.0%}")
+print(f"W relu(h): loss {deep.losses[0]:.2f} to {deep.train_loss:.2f}, "
+      f"test {deep.test_accuracy:.0%}")
 print(f"plain:     loss {plain.losses[0]:.2f} to {plain.train_loss:.2f}, "
       f"first gradient {plain.gradient_norms[0]:.0e}")
-print(f"relu(W h): first loss {relu_last.losses[0]:.0e}, NaN at step {relu_last.broke_at}")
+print(f"relu(W h): first loss {relu_last.losses[0]:.0e}, "
+      f"NaN at step {relu_last.broke_at}")
 assert deep.test_accuracy > 0.7 and plain.gradient_norms[0] < 1e-6
 assert relu_last.broke_at is not None
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. The surprise is in the last line. Go back to the first lab,
-# presets **1000 blocks, α = 1/√L** and **1000 blocks, the branch ends in ReLU**, and ask what differs.
+# The surprise is in the last line. Then the lab: the next preset, **1000 blocks, the branch ends in ReLU**; ask what differs.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **A thousand blocks: what differs when the branch ends in a ReLU?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.flow_lab().preset("1000 blocks, α = 1/√L")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Why the order matters
@@ -512,11 +546,14 @@ claims.ROOT_RELU.trial()
 prediction = "about 10^120, 10^9 and 10^4"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Three laws of growth: how many powers of ten are they at $L = 400$?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.growth_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Read the three vertical axes: a hundred powers of ten, ten, four. Then α down to 0.05: all three are tame.
+# Read the three vertical axes: a hundred powers of ten, ten, four. Then α down to 0.05: all three are tame.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The lab's orange line multiplies the factors block by block; the grey one is the law alone.
@@ -566,11 +603,14 @@ claims.BN_POWER.trial()
 #
 # Twenty sigmoid layers. What does layer 1 hear, and from whom?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What does layer 1 hear, and from whom?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.shortcuts_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Left panel: both cure the number. Right panel: who is speaking. **Heads almost off** (here α weighs the heads' losses): the gradient of layer 1 shrinks with them.
+# Left panel: both cure the number. Right panel: who is speaking. **Heads almost off** (here α weighs the heads' losses): the gradient of layer 1 shrinks with them.
 
 # %% slideshow={"slide_type": "skip"}
 accuracies = np.median([experiments.head_accuracies(s, steps=150) for s in range(3)], axis=0)
@@ -648,11 +688,14 @@ check.carried(left)
 prediction = "residual below 0.5; plain low with 2, above 1 with 20, near 2.3 with 50"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the two nets trains, as both get deeper?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.degradation_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Presets **2 layers** to **50 layers**. Ask: *does the plain gradient vanish?* In the first lab, block *plain*, it does not.
+# Presets **2 layers** to **50 layers**. Ask: *does the plain gradient vanish?* In the first lab, block *plain*, it does not.
 # At 50 layers the lab trains fewer steps, to stay quick.
 
 # %% slideshow={"slide_type": "skip"}
@@ -687,11 +730,14 @@ assert plain > 5 * skips
 prediction = "about 0: noise"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How well does the gradient at one point foretell that at the next?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.shattering_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. **one layer**, then drag the depth up: the curve turns into noise. **residual, 50 layers** keeps half, **residual, α = 0.1** most.
+# **one layer**, then drag the depth up: the curve turns into noise. **residual, 50 layers** keeps half, **residual, α = 0.1** most.
 # Then **without batch norm**: no shattering at all! Ask why. (Nothing is centred, all inputs become alike, and so do their gradients: a
 # collapse.) Untick *subtract the mean* to see how a mean can pass for correlation.
 

@@ -11,6 +11,18 @@
 #
 # **Time** 100 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: *Depth in time* 3, *Predict: a little below 1* 2, `recurrence_lab` 7, *Backpropagation through time*
+# 3, *What vanishes: the distant past* 3, *The LSTM: add instead of replace* 4, *Predict* 2, `forget_lab` 10, *Two
+# paths* 3, *Does it learn? Two numbers, far apart* 2, `lag_lab` 4, *Judgement* 1, *Summary* 1.
+#
+# **90 minutes**: *Depth in time* 4, *Predict: a little below 1* 3, `recurrence_lab` 8, *Backpropagation through time*
+# 5, *The linear case: eigenvalues, in the end* 5, *What vanishes: the distant past* 4, *The LSTM: add instead of
+# replace* 5, *Predict* 3, `forget_lab` 11, *Two paths* 4, *A theory for the sum of the paths* 4, *"LSTMs do not
+# explode", "LSTMs remember training"* 4, *The GRU: the same addition with one state* 2, `cells_lab` 5, *Does it
+# learn? Two numbers, far apart* 3, `lag_lab` 6, *Truncated backpropagation* 3, `truncation_lab` 4, `character_lab` 5,
+# *Judgement* 1, *Summary* 1.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import numpy as np
 import torch
@@ -30,7 +42,10 @@ from vglib.lstm import check, claims, experiments, labs
 # turns and does not stretch, in a linear net ($\phi(z) = z$). Right, its $\lambda$: all have modulus 1. Left, the share of the gradient at
 # step $T$ that reaches step $t$.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How much of the gradient at step $T$ reaches step $t$?** Right, the $\lambda$.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.recurrence_lab().preset("orthogonal, ρ = 1")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -51,11 +66,14 @@ my_share = "B"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_rho(my_share)
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **The largest $|\lambda|$ is 0.9: what is left after 100 steps?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.recurrence_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Drag **weight scale**: the pink cloud grows through the grey circle and the line on the left tips over. **ρ = 0.9 and yet**
+# Drag **weight scale**: the pink cloud grows through the grey circle and the line on the left tips over. **ρ = 0.9 and yet**
 # is the surprise: vote first. Last the two tanh presets.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -175,11 +193,12 @@ claims.LARGE_RHO.trial()
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
 parts = experiments.weight_gradient(length=50)
 recent = np.linalg.norm(parts.norms[-10:]) / np.linalg.norm(parts.norms)
-print(f"‖δ_1‖ / ‖δ_50‖ is below 1e-15: {parts.first / parts.last < 1e-15}")
+small = parts.first / parts.last < 1e-15
+print(f"‖δ_1‖ / ‖δ_50‖ is below 1e-15: {small}")
 print(f"share of the last 10 terms in ‖∂L/∂W‖: {recent:.1%}")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Ask before the cell is shown. Most say yes. Then ask what such a net still learns. (All that is recent.)
+# Ask before the cell is shown. Most say yes. Then ask what such a net still learns. (All that is recent.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # In a feed-forward net a vanished gradient stops the first layers. Here the weights, shared by all steps, do get a gradient: from the last
@@ -221,7 +240,8 @@ check.flaw(flaw)
 
 # %% slideshow={"slide_type": "subslide"}
 def lstm_step(x, h, c, net):
-    z = x @ net.weight_ih_l0.T + net.bias_ih_l0 + h @ net.weight_hh_l0.T + net.bias_hh_l0
+    z = x @ net.weight_ih_l0.T + net.bias_ih_l0
+    z = z + h @ net.weight_hh_l0.T + net.bias_hh_l0
     i, f, g, o = z.chunk(4, dim=-1)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
@@ -275,11 +295,14 @@ my_gradient = "C"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_cell(my_gradient)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How large is $\lVert\partial c_T / \partial c_0\rVert$ after 100 steps?** Drag the forget bias.
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.forget_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ten minutes, the heart of the chapter. Vote first; most say A, for "LSTMs do not vanish". As it opens 22 powers of ten are gone.
+# The heart of the chapter. Vote first; most say A, for "LSTMs do not vanish". As it opens 22 powers of ten are gone.
 # Now hold the right arrow on **forget bias**, up to **b = 5**. Ask there: *the gates alone cannot exceed 1, so where does
 # the rest come from?* Then **gates, no memory**, **1997: f = 1**, and **an LSTM explodes**.
 
@@ -335,8 +358,8 @@ assert torch.allclose(found, torch.autograd.functional.jacobian(step, c0), rtol=
 # $$\text{a step multiplies by about } f + \kappa, \quad \text{not by } f$$
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. Go back to the lab at **b = 1**: the orange line is this theory, the pink one is $f$ alone. Ask: *at which bias does
-# $f + \kappa$ pass 1?* (About 3.)
+# Two slides back stands the lab; at **b = 1** the orange line is this theory, the pink one is $f$ alone. Ask: *at which bias
+# does $f + \kappa$ pass 1?* (About 3.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # *The next two cells may be skipped; they need complex numbers.* For the root mean square over all directions: the
@@ -405,12 +428,14 @@ claims.EXPLODES.trial()
 claims.REMEMBERS.trial()
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
-print(f"what was read, state set to 0: {experiments.carry_over(after=1, carried=False):.0%} left")
+left = experiments.carry_over(after=1, carried=False)
+print(f"what was read, state set to 0: {left:.0%} left")
 for after in (1, 2, 3):
-    print(f"carried on, {after} more sequences of ten steps: {experiments.carry_over(after):.0%} left")
+    left = experiments.carry_over(after)
+    print(f"after {after} more sequences of ten steps: {left:.0%} left")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Three minutes. For the first, the preset **an LSTM explodes**. For the second, ask what a training leaves behind (the weights).
+# For the first, the preset **an LSTM explodes**. For the second, ask what a training leaves behind (the weights).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: the direct path
@@ -467,11 +492,14 @@ def gru_step(x, h, c, net):
 
 assert same_as_torch(gru_step, torch.nn.GRU(3, 7, dtype=torch.float64))
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the three cells carries a gradient over a hundred steps?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.cells_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. **as torch makes them**: all three vanish, the gated ones more slowly. **b = 5**: LSTM and GRU carry a hundred steps.
+# **as torch makes them**: all three vanish, the gated ones more slowly. **b = 5**: LSTM and GRU carry a hundred steps.
 # Then **larger weights**: the tanh net gains, and the two gated ones leave their theory.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -494,11 +522,14 @@ labs.cells_lab()
 prediction = "T = 10: all but tanh; T = 20: the GRU in the lab, then IRNN and LSTM, not tanh"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Who learns the task, and at which lag no longer?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.lag_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. **tanh, T = 5** learns; at 10 it waits on the dashed line, at 20 it stays there. In the right panel compare the slopes at the
+# **tanh, T = 5** learns; at 10 it waits on the dashed line, at 20 it stays there. In the right panel compare the slopes at the
 # start. The usual slip: "has not learned" is not "cannot learn".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -543,11 +574,14 @@ for claim in (claims.LONG_LAG_TANH, claims.LONG_LAG_LSTM, claims.LONG_LAG_IRNN, 
 prediction = "not learned: the error stays at 1"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **No window holds an output with its answer: is it learned?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.truncation_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. **window 6**: it learns. **window 5, lag 4** too. So a window cannot teach what does not
+# **window 6**: it learns. **window 5, lag 4** too. So a window cannot teach what does not
 # fit in it? Then the last preset, **tanh, input × 8**: learned. Ask what has changed. (The state held the answer already.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -586,13 +620,17 @@ check.shortest_window(window)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
 letters, pairs = experiments.entropies()
-print(f"{len(experiments.coded())} characters: {letters:.1f} bits by letters, {pairs:.1f} by pairs")
+bits = f"{letters:.1f} bits by letters, {pairs:.1f} by pairs"
+print(f"{len(experiments.coded())} characters: {bits}")
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What becomes of a step that is too large, and what of one that is clipped?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.character_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. It opens without clipping at a large step: spikes on the right, and the bits jump with them. **clipped at 0.25**: the same step
+# It opens without clipping at a large step: spikes on the right, and the bits jump with them. **clipped at 0.25**: the same step
 # now works. **no clipping, small step** is the other cure, and slow.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}

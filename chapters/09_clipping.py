@@ -12,6 +12,18 @@
 #
 # **Time** 90 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: *One unit that feeds itself* 2, *Predict: down to the cliff* 2, `cliff_lab` 9, *Why there is a wall*
+# 3, *Clipping by norm* 2, *By value: another direction* 1, `angle_lab` 4, *What shares one norm?* 2, *What clipping
+# cannot do* 2, *A net that diverges* 2, *Predict* 2, `rescue_lab` 6, *How to choose the threshold* 2, `norms_lab` 4,
+# *Summary* 2.
+#
+# **90 minutes**: *One unit that feeds itself* 3, *Predict: down to the cliff* 3, `cliff_lab` 10, *Why there is a
+# wall* 5, *Clipping by norm* 3, *By value: another direction* 2, `angle_lab` 5, *What shares one norm?* 3,
+# `scopes_lab` 6, *What clipping cannot do* 3, *A net that diverges* 4, *Predict* 2, `rescue_lab` 8, *How to choose
+# the threshold* 3, `norms_lab` 5, *Where it goes in a program* 3, `overflow_lab` 6, *Penalties and limits on the
+# weights* 3, `penalty_lab` 4, *WGAN: limits of a third kind* 3, `critic_lab` 5, *Summary* 1.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import numpy as np
 import torch
@@ -26,7 +38,10 @@ from vglib.clipping import check, claims, labs
 # A **recurrent** net ($s$ is the sigmoid): the output goes back in, $T$ times, with the *same* $w$ and $b$. Two parameters, so its loss is a
 # landscape, and where $w > 4$ it has a cliff. Below that, descent does what it did in chapter 01:
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Below $w = 4$: where does descent go?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.cliff_lab().preset("w below 4: no cliff")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -47,11 +62,14 @@ my_cliff = "C"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_cliff(my_cliff)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What happens at the cliff?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.cliff_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Seven minutes. At **off the cliff** the orange path walks down the plain, touches the wall and is gone;
+# At **off the cliff** the orange path walks down the plain, touches the wall and is gone;
 # the blue one takes the same steps until the threshold cuts in. The pink line is theory's wall, of the next slide. Then drag **start b**: sometimes the plain
 # descent hops across the wall unharmed. **Threshold too large** is none; **too small** is safe and creeps.
 # Last, **w below 4**: no wall. The usual slip: "clipping finds the minimum".
@@ -159,11 +177,14 @@ for rule, of_torch in ((by_norm, "clip_grad_norm_"), (by_value, "clip_grad_value
 #
 # The gradient is $(0.9,\ 100)$ and the threshold 1. What is left of its direction?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What is left of the gradient's direction?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.angle_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Drag the threshold and follow the
+# Drag the threshold and follow the
 # pink point. **On the diagonal** both rules agree. The usual slip: clipping by value at 1 allows the length
 # $\sqrt n$, not 1.
 
@@ -217,11 +238,14 @@ claims.SIGNS.trial()
 prediction = "both: only the whole norm; groups keep them within a group"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Who keeps the direction, and who the ratio between the layers?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.scopes_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Presets in order. **Each layer** flattens the curve and gives up the direction.
+# Presets in order. **Each layer** flattens the curve and gives up the direction.
 # **Sigmoid, vanishing**: nothing is above the threshold. With **tiny c** the last layers are cut and the ratio
 # improves, by slowing those that learn. The usual slip: calling per-layer clipping "the same, only finer".
 
@@ -276,7 +300,7 @@ check.clip_whole(clip_whole)
 # neither too large nor too small".
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Ask for a rule that *would* lengthen a short gradient: dividing by the norm. Then ask what it does to the ratio between the layers
+# Ask for a rule that *would* lengthen a short gradient: dividing by the norm. Then ask what it does to the ratio between the layers
 # (nothing: it is one factor for all).
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
@@ -341,11 +365,14 @@ my_decay = "C"
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.guess_decay(my_decay)
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **With which decay does it survive?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.rescue_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. The orange and the pink run lie on each other. Drag the decay up until pink parts from orange; at 10 it holds. Ask who of the two that live has learnt (neither: both answer 1).
+# The orange and the pink run lie on each other. Drag the decay up until pink parts from orange; at 10 it holds. Ask who of the two that live has learnt (neither: both answer 1).
 # Then **ten steps: nothing to save**, where clipping costs nothing, and **ten steps, large step size**. "Dies": one huge step switched every ReLU off for good; the loss
 # looks harmless, the gradient is exactly 0 in the recurrent weights. The usual slip: looking for NaN only.
 
@@ -401,11 +428,14 @@ claims.PREVENTS.trial()
 prediction = "nine in ten: the median norm is far above 1"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What share of the steps is clipped?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.norms_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. **Clip nearly all**: it lives, and is descent with a fixed step length. **Clip the tail only**: the usual advice. **Too late**: the
+# **Clip nearly all**: it lives, and is descent with a fixed step length. **Clip the tail only**: the usual advice. **Too late**: the
 # threshold lies above the norms of a healthy run, and the first outlier kills. The usual slip: reading the norm *after* clipping, which is $c$ and says nothing.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -429,7 +459,7 @@ labs.norms_lab()
 # Weight decay inside the optimiser comes in 4, so it is not clipped. Momentum and Adam see clipped gradients only, and their step has a length of its own.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two minutes. Ask what happens when 2 and 3 change places. (The norm is thousands of times too large, and every step is clipped.)
+# Ask what happens when 2 and 3 change places. (The norm is thousands of times too large, and every step is clipped.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: find the flaw
@@ -464,11 +494,14 @@ check.flaw(flaw)
 prediction = "after a handful of steps, in a layer in the middle"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **After how many steps comes the first `inf`, and in which layer?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.overflow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Read the left panel upwards: three steps before, two, one, gone. The exponent itself grows exponentially: a product of ten grown matrices makes a gradient that makes them
+# Read the left panel upwards: three steps before, two, one, gone. The exponent itself grows exponentially: a product of ten grown matrices makes a gradient that makes them
 # grow again. **He, twenty layers**, then **the same in float64**: eight times the exponent buys one step more. The usual slip: blaming the loss, which is only the first to be printed.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -501,11 +534,14 @@ claims.NAN.trial()
 #
 # Max-norm is clipping by norm, of weights ($w$: usually those that enter one unit) instead of the gradient.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which penalty makes a weight exactly 0?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.penalty_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. Drag **size of the goal**: only one line goes flat. Then **L1 makes a zero**; ask why L2 never does (its force dies with the weight).
+# Drag **size of the goal**: only one line goes flat. Then **L1 makes a zero**; ask why L2 never does (its force dies with the weight).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The loss here is $\sum_i \frac{a_i}{2} (w_i - g_i)^2$: unpenalised, each weight goes to its goal $g_i$. With L2, set the slope to 0: $a (w - g) + \alpha w = 0$, so
@@ -578,11 +614,14 @@ claims.L2_THRESHOLD.trial()
 prediction = "the first bounds it, the second holds it near 1, the third does not"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the three holds the slope?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.critic_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Set ±0.1 and move the depth: a product of layers again. **Gradient penalty**: near 1, whatever the weights do. **Gradient clipping**: the slope runs away;
+# Set ±0.1 and move the depth: a product of layers again. **Gradient penalty**: near 1, whatever the weights do. **Gradient clipping**: the slope runs away;
 # it limits the speed of the journey and not where it goes. The usual slip: taking the penalty's gradient for one by the weights.
 
 # %% [markdown] slideshow={"slide_type": "skip"}

@@ -14,6 +14,18 @@
 #
 # **Time** 120 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: *2006: one layer at a time* 2, *Predict: with a start of another kind* 2, `pretraining_lab` 8, *The
+# control* 2, *So what did pretraining give?* 2, *What replaced it, and why* 2, *The step* 3, *Predict* 2, `step_lab`
+# 6, `reach_lab` 5, *What each of these changes* 1, *Nine measures, three sick nets* 3, `tournament_lab` 4, *What acts
+# on what* 2, *Summary* 1.
+#
+# **90 minutes**: *2006: one layer at a time* 2, *Predict: with a start of another kind* 3, `pretraining_lab` 12, *A
+# layer that copies* 4, *The control* 4, *So what did pretraining give?* 3, *What replaced it, and why* 3, *The step*
+# 3, *Predict* 3, `step_lab` 8, *Adam's first step* 4, `reach_lab` 7, *What a vanished signal does to the gradient, at
+# first* 4, *How large may a step be?* 3, *Schedules* 2, `schedule_lab` 5, *What each of these changes* 2, *Nine
+# measures, three sick nets* 6, `tournament_lab` 7, *What acts on what* 3, *Summary* 2.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import numpy as np
 import torch
@@ -25,7 +37,10 @@ from vglib.other_remedies import check, claims, labs
 #
 # Four hidden layers of 60 sigmoids on digits, weights $N(0, 1/n)$, quadratic loss, step 0.5: after 20 epochs it still guesses.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **As drawn, after 20 epochs: does it learn?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.pretraining_lab()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -55,11 +70,14 @@ check.guess_pretraining(my_pretraining)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Step through the presets, from **one layer** to **all four layers**.
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **After pretraining: what do the same 20 epochs reach?** One layer first.
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.pretraining_lab().preset("one layer")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Eight minutes. The first lab shows the patient. Step through **one layer** ... **all four layers** here, and stay at each: the orange line, the spread of h, comes up one layer at a time, the pictures
+# The first lab shows the patient. Step through **one layer** ... **all four layers** here, and stay at each: the orange line, the spread of h, comes up one layer at a time, the pictures
 # on the right with it, and the accuracy goes from 10 to 10, 43, 83, 95. **One layer** disappoints: the gradient still has three layers to cross. Then **eight layers**.
 # The usual slip: "it learns the digits without labels". It learns to copy; at epoch 0 it still guesses.
 
@@ -124,7 +142,7 @@ check.rebuild(rebuild)
 # %% slideshow={"slide_type": "fragment"}
 from copy import deepcopy
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from vglib.networks import mlp
 from vglib.other_remedies import pretraining
@@ -132,9 +150,10 @@ from vglib.other_remedies import pretraining
 data = pretraining.lab_data()
 net = mlp(4, 100, init="1/fan_in", output="sigmoid")
 drawn = pretraining.measure(net, data)
+ratio = pretraining.last_over_first(drawn)
 stuck = pretraining.descend(deepcopy(net), data, epochs=40, progress=True)
-print(f"layer 4 / layer 1: {pretraining.last_over_first(drawn):.0f}, accuracy {stuck[-1]:.0%}")
-assert pretraining.last_over_first(drawn) > 50 and stuck[-1] < 0.3
+print(f"layer 4 / layer 1: {ratio:.0f}, accuracy {stuck[-1]:.0%}")
+assert ratio > 50 and stuck[-1] < 0.3
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Now each layer copies what the layer below gives it:
@@ -145,7 +164,8 @@ for index in tqdm(range(4), unit="layer", leave=False):
     layer = pretraining.layer_of(net, index, h, linear=index == 0)
     errors = pretraining.learn_to_copy(layer, h, epochs=10)
     h = layer.encode(h)
-    print(f"layer {index + 1} copies with an error of {errors[-1]:.0%}, not {errors[0]:.0%}")
+    end = f"{errors[-1]:.0%}, not {errors[0]:.0%}"
+    print(f"layer {index + 1} copies with an error of {end}")
 assert errors[-1] < 0.1
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -153,10 +173,12 @@ assert errors[-1] < 0.1
 
 # %% slideshow={"slide_type": "fragment"}
 copied = pretraining.measure(net, data)
+ratio = pretraining.last_over_first(copied)
+spreads = drawn.spread[3], copied.spread[3]
 tuned = pretraining.descend(net, data, epochs=40, progress=True)
-print(f"layer 4 / layer 1: {pretraining.last_over_first(copied):.1f}, accuracy {tuned[-1]:.0%}")
-print(f"spread of h4: {drawn.spread[3]:.4f} as drawn, {copied.spread[3]:.4f} pretrained")
-assert pretraining.last_over_first(copied) < 4 and copied.spread[3] > 50 * drawn.spread[3]
+print(f"layer 4 / layer 1: {ratio:.1f}, accuracy {tuned[-1]:.0%}")
+print("spread of h4: {:.4f} as drawn, {:.4f} pretrained".format(*spreads))
+assert ratio < 4 and spreads[1] > 50 * spreads[0]
 assert tuned[-1] > 0.9
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
@@ -173,7 +195,8 @@ claims.EVENS_OUT.trial()
 control = mlp(4, 100, init="glorot", weight_scale=4.0, output="sigmoid")
 ratio = pretraining.last_over_first(pretraining.measure(control, data))
 plain = pretraining.descend(control, data, epochs=40, progress=True)
-print(f"layer 4 / layer 1: {ratio:.1f}, accuracy {plain[-1]:.0%}, pretrained {tuned[-1]:.0%}")
+end = f"accuracy {plain[-1]:.0%}, pretrained {tuned[-1]:.0%}"
+print(f"layer 4 / layer 1: {ratio:.1f}, {end}")
 assert ratio < 10 and plain[-1] > 0.7
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -200,11 +223,14 @@ check.guess_shuffle(my_shuffle)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The lab opens on the pretrained net, as it is. Press *Hold*, so that its curves stay as a ghost; then choose **pretrained, shuffled, centred**.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Size or directions: what did pretraining give?** Hold, then shuffle.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.pretraining_lab().preset("pretrained, 40 epochs")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. *Hold*, then **pretrained, shuffled, centred**: the ghost is the net with its directions. Over 40 epochs they meet; at epoch 5 the ghost is far ahead. **Pretrained, then shuffled** leaves the biases as they were, and the units
+# *Hold*, then **pretrained, shuffled, centred**: the ghost is the net with its directions. Over 40 epochs they meet; at epoch 5 the ghost is far ahead. **Pretrained, then shuffled** leaves the biases as they were, and the units
 # saturate: slower still. The pictures are gone, and the net learns anyway. Then **4x Glorot, no pretraining**. Scale decides *whether*, directions *how soon*.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -330,11 +356,14 @@ check.terms(terms)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # In the lab an RBM with 9 visible and 6 hidden units learns 14 pictures of bars and stripes, 3 × 3 pixels. All $2^9$ images are counted out, so the *mean* of CD-$k$ stands beside the true gradient.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How near to the truth is one step of sampling?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.rbm_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Left: CD-1 climbs along with the truth and falls behind. Middle: at the start one step of sampling is
+# Left: CD-1 climbs along with the truth and falls behind. Middle: at the start one step of sampling is
 # nearly the truth, at the end it is not. Ask why (large weights: the sampling hardly leaves the image it came from), then **large weights**. **CD-10** closes the gap. The usual slip: "biased, so useless".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -358,7 +387,7 @@ for index in tqdm(range(4), unit="layer", leave=False):
     h = layer.encode(h)
 guess = pretraining.accuracy(dbn, pixels)
 revived = pretraining.descend(dbn, pixels, epochs=20, progress=True)
-print(f"before the labels {guess:.0%}, after 20 epochs on them {revived[-1]:.0%}")
+print(f"before the labels {guess:.0%}, 20 epochs later {revived[-1]:.0%}")
 assert guess < 0.3 and revived[-1] > 0.8
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -457,11 +486,14 @@ check.guess_adam(my_adam)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # First look at one step, in layers of 50. Left, the gradient of each layer (grey) and what the optimiser makes of it (blue). Go from SGD to Adam. The right panel is for later.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What does the optimiser make of a gradient that is gone?** Left panel first.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.step_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Left panel only, at first. **SGD**: two parallel lines. **Adam, ten layers**: the blue one is flat, and the class will say "cured". **Twenty layers**: where does the blue line leave the dashed
+# Left panel only, at first. **SGD**: two parallel lines. **Adam, ten layers**: the blue one is flat, and the class will say "cured". **Twenty layers**: where does the blue line leave the dashed
 # one? (Where an entry of the gradient is about $10^{-8}$.) Then the right panel: what should shuffling the labels do to a gradient? **ReLU at torch's scale** is as blind as the sigmoid
 # net, **He's scale** is not. The usual slip: "Adam fixes the gradient". That is grey, and stays where it was.
 
@@ -498,11 +530,14 @@ claims.ADAM_SIZE.trial()
 #
 # The net of the prediction, 300 steps with SGD (step size 0.5) and with Adam (0.01). Presets change its depth.
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Every layer moves: does the net learn?**
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.reach_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Presets in order: **four layers**, where SGD is lost (ten times its step size would give it some 60%) and Adam is not. **Six**: slowly. **Ten**: every layer moves, and it names two digits of ten.
+# Presets in order: **four layers**, where SGD is lost (ten times its step size would give it some 60%) and Adam is not. **Six**: slowly. **Ten**: every layer moves, and it names two digits of ten.
 # **ε = 10⁻³⁰**: ε is not to blame; 20% again. **Four times the scale**: the same Adam, other weights. Right panel: Adam does widen the
 # spread, but in one direction. The usual slip: "Adam cannot do it". Start the next cell, and talk over its seconds.
 
@@ -648,11 +683,14 @@ check.flaw_adam(flaw_adam)
 #
 # Six ReLU layers, He's weights times 1.5, **plain SGD**, peak 0.25. Is warm-up of any use without Adam?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Is warm-up of any use without Adam?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.schedule_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Middle panel first: orange starts eighty times above the pink limit, blue starts near it. By the end of the warm-up the limit has come up more than twentyfold. **Two steps of it**: at half of the seeds too few. **Cosine alone** falls too late. **He's scale**: no warm-up needed. **A smaller constant step**, a third of the peak, trains as well, to 87 to 91% where warm-up reaches 91 to 95 (seeds 0 to 4): that is what warm-up
+# Middle panel first: orange starts eighty times above the pink limit, blue starts near it. By the end of the warm-up the limit has come up more than twentyfold. **Two steps of it**: at half of the seeds too few. **Cosine alone** falls too late. **He's scale**: no warm-up needed. **A smaller constant step**, a third of the peak, trains as well, to 87 to 91% where warm-up reaches 91 to 95 (seeds 0 to 4): that is what warm-up
 # buys. The usual slip: reading the limit as a law.
 
 # %% slideshow={"slide_type": "skip"}
@@ -709,11 +747,14 @@ claims.NO_WARM_UP.trial()
 # - at that step the flat direction takes some $\lambda_{\max} / \lambda_{\min}$ times as many steps as the steep one: the **condition number**;
 # - $\mu = 10$, $\sigma = 1$: 10,402. Standardised, $(x - \mu)/\sigma$: 1.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How large may a step be, and what has the inputs' mean to do with it?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.bowl_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. **Mean 3**: the ellipse is tilted, the path zig-zags across it and hardly goes along it. **A little too large a step**: 0.093 against the limit 0.0917. **Mean 10**: two thirds of the loss are left. Then tick **standardise** at a step of 0.4.
+# **Mean 3**: the ellipse is tilted, the path zig-zags across it and hardly goes along it. **A little too large a step**: 0.093 against the limit 0.0917. **Mean 10**: two thirds of the loss are left. Then tick **standardise** at a step of 0.4.
 # The mean does worse harm than the scale: about the fourth power. The usual slip: "the bias takes care of the mean".
 
 # %% slideshow={"slide_type": "skip"}
@@ -762,11 +803,14 @@ claims.CONDITION.trial()
 # - inputs $c$ times as large: the gradient of $W_1$ too, and $z_1$: a sigmoid or tanh **saturates**, and $\delta_1$ vanishes;
 # - labels $c$ times as large: once they are large, every $\delta$ is $c$ times as large, and the first step **explodes**.
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Inputs or labels of another size: what vanishes, and what explodes?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.scaling_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. **Pixels of 0 … 255**: layer 1 is 99% saturated and its gradient a fourteenth. It trains all the same, if worse: layer 1 serves as a set of fixed features. **The same, ReLU**: it explodes. **Mean 5** is the worst: all units
+# **Pixels of 0 … 255**: layer 1 is 99% saturated and its gradient a fourteenth. It trains all the same, if worse: layer 1 serves as a set of fixed features. **The same, ReLU**: it explodes. **Mean 5** is the worst: all units
 # of layer 1 say the same for every image. **A hundred times smaller**: nothing is learnt in 100 steps. **Labels of size 1000**; then ReLU with a step of 0.0001: tuned, it trains. The usual slip: looking at
 # the size of the loss, which is in units of the labels squared.
 
@@ -872,12 +916,13 @@ Markdown("\n".join(rows))
 # (0.2, 0.05 and 0.03): **no row is tuned**.
 
 # %% tags=["decisive"] slideshow={"slide_type": "subslide"}
-runs = starters(pairs=False, seeds=1)
-rows = list(tqdm(quick_rows(steps=150), total=len(runs), unit="run", leave=False))
+runs = len(starters(pairs=False, seeds=1))
+bar = tqdm(quick_rows(steps=150), total=runs, unit="run", leave=False)
+rows = list(bar)
 labs.measures_table(table(rows))
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. Ask for a measure that helps all three (batch norm; the right start does too, but in the full table one of its five starts ends in NaN, with the ReLU net and with the recurrent one). Then the middle panel: *which rows
+# Ask for a measure that helps all three (batch norm; the right start does too, but in the full table one of its five starts ends in NaN, with the ReLU net and with the recurrent one). Then the middle panel: *which rows
 # have the numbers of "nothing"?* Clipping, stopping, both step sizes, L2: before training they cannot differ. The recurrent net explodes, and there clipping is worth something: it lives, at about 20%
 # here and 52% (median of five starts) in the full table, four times as long. The usual slip: ranking two light cells; it is one
 # start, and the test set has 360 images.
@@ -896,13 +941,13 @@ for net in ("deep sigmoid", "deep ReLU"):
     assert of[net, "batch norm"].accuracy > 0.5
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## Choose a cell
+# ## Choose a cell: which measures cure which net?
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.tournament_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. One cell of the table, with two measures, any depth and any step. **deep ReLU, initialisation**: flat from the start, and slow; add batch norm. **recurrent, clipping** stays
+# One cell of the table, with two measures, any depth and any step. **deep ReLU, initialisation**: flat from the start, and slow; add batch norm. **recurrent, clipping** stays
 # alive and learns little; drag **step size ×** to 10 and it gets 59% right, not 21; without clipping this start breaks at every step size of the slider. Then **recurrent, initialisation**. Drag the depth down for any of the sick nets: at three layers
 # the recurrent one is well, the ReLU net learns, the sigmoid net hardly. The usual slip: "two remedies are better than one". Residual with initialisation: each block doubles (chapter 07).
 

@@ -11,6 +11,18 @@
 #
 # **Time** 110 minutes
 
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **45 minutes**: *The first patient* 2, `ward_lab` 7, *Your own net in five minutes* 6, *How to read a report* 2,
+# *How it thinks, 1: a list of norms* 2, *Where is the limit?* 2, *One threshold for all* 2, `thresholds_lab` 6,
+# *Rounds* 1, `rounds_lab` 10, *What the doctor cannot see* 3, *Summary* 2.
+#
+# **90 minutes**: *The first patient* 3, `ward_lab` 8, *Your own net in five minutes* 8, *How to read a report* 3,
+# *How it thinks, 1: a list of norms* 4, *Where is the limit?* 3, *One threshold for all* 3, `thresholds_lab` 7, *What
+# the field reaches* 2, *How it thinks, 2: a hook, and a ratio* 3, *How it thinks, 3: look again* 3, *How it thinks,
+# 5: try the cure* 3, *Rounds* 2, `rounds_lab` 11, *Is the gradient right at all?* 4, *What a check cannot find* 3,
+# *The loss is NaN* 4, *Watch a training* 2, `monitor_lab` 7, *The update ratio* 2, `ratio_lab` 3, *What the doctor
+# cannot see* 1, *Summary* 1.
+
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import copy
 
@@ -34,11 +46,14 @@ from vglib.doctor import check_gradients, examine, watch
 prediction = "about 10^-10: sqrt(chi) is 1/4 a layer; no, better, and still ill"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What ails the patient?** Say it before you read the sentence.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.ward_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Seven minutes. Begin with **guess first**: the pictures without the sentence; let the class name the illness. **sigmoid tower**, **two sigmoids**: the same activation, and nothing to find.
+# Begin with **guess first**: the pictures without the sentence; let the class name the illness. **sigmoid tower**, **two sigmoids**: the same activation, and nothing to find.
 # **sigmoids, weights x 5** is better and still ill. **ReLU at torch's default** against **torch's default x 2**: one factor a layer, and it is well. **healthy**: a suspicion may come up, and the
 # short training takes it back. Drag **depth** there: it stays silent. The usual slip: reading one layer; it is the slope over the layers that tells.
 
@@ -90,7 +105,7 @@ print(report.findings[0])
 report
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. Let somebody paste a net of their own. Read the report aloud in the order of the next slide. The usual slip: stopping at the first line.
+# Let somebody paste a net of their own. Read the report aloud in the order of the next slide. The usual slip: stopping at the first line.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How to read a report
@@ -131,8 +146,8 @@ print("With step=:", told.findings[0].name)
 
 # %% slideshow={"slide_type": "fragment"}
 def sizes(net: nn.Module) -> list[float]:
-    matrices = [p for p in net.parameters() if p.dim() > 1 and p.grad is not None]
-    return [p.grad.abs().mean().item() for p in matrices]
+    learned = [p for p in net.parameters() if p.grad is not None]
+    return [p.grad.abs().mean().item() for p in learned if p.dim() > 1]
 
 
 x, y = patients.examples()
@@ -191,11 +206,14 @@ assert torch.equal(trained(1.0), trained(2.0**-20))
 prediction = "three accused, nine missed; no threshold is much better"
 # END SOLUTION
 
-# %% tags=["lab", "decisive"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Is there a better threshold?** Healthy nets accused, sick nets missed.
+
+# %% tags=["lab", "decisive"] jupyter={"source_hidden": true}
 labs.thresholds_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. From **1e-7** to **1e-4** and **1e-2**: each sick net that is won costs a healthy one. Point at a healthy net at the very bottom: its readout starts at 0, so its gradient is exactly 0, for one step.
+# From **1e-7** to **1e-4** and **1e-2**: each sick net that is won costs a healthy one. Point at a healthy net at the very bottom: its readout starts at 0, so its gradient is exactly 0, for one step.
 # **healthy nets of 20 layers**: depth moves the healthy ones too. On the right the published rules on the same bank, with their own thresholds. The usual slip: tuning the threshold on one's own nets.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
@@ -245,7 +263,7 @@ def look(net: nn.Module, loss_fn, batch) -> list[torch.Tensor]:
         z.retain_grad()
         seen.append(z)
 
-    linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+    linear = [m for m in net.modules() if isinstance(m, nn.Linear)]
     handles = [layer.register_forward_hook(hook) for layer in linear]
     loss_fn(net(batch[0]), batch[1]).backward()
     for handle in handles:
@@ -309,7 +327,7 @@ def signs(net: nn.Module, loss_fn, batch) -> tuple[float, float]:
     if any(z.grad is None for z in zs):
         return float("nan"), float("nan")
     dead = max((z <= 0).all(0).double().mean().item() for z in zs)
-    has_relu = any(isinstance(layer, nn.ReLU) for layer in net.modules())
+    has_relu = any(isinstance(m, nn.ReLU) for m in net.modules())
     norms = [z.grad.norm().item() for z in zs]
     return norms[0] / max(norms[-1], 1e-300), dead if has_relu else 0.0
 
@@ -322,13 +340,16 @@ def signs(net: nn.Module, loss_fn, batch) -> tuple[float, float]:
 
 # %% slideshow={"slide_type": "fragment"}
 def gain_of_cure(net: nn.Module, loss_fn, batch, lr: float) -> float:
-    new = [nn.ReLU() if isinstance(layer, nn.Sigmoid) else copy.deepcopy(layer) for layer in net]
-    for layer in new:
+    cured = copy.deepcopy(net)
+    for at, layer in enumerate(cured):
+        if isinstance(layer, nn.Sigmoid):
+            cured[at] = nn.ReLU()
+    for layer in cured:
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
     rates = (lr, lr / 10)
-    return max(train(nn.Sequential(*new), loss_fn, batch, rate)[1] for rate in rates)
+    return max(train(cured, loss_fn, batch, rate)[1] for rate in rates)
 
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -348,13 +369,14 @@ def diagnose(net: nn.Module, loss_fn, batch, lr: float) -> str:
     after, still_dead = signs(after_training, loss_fn, batch)
     if min(dead, still_dead) > 0.5:
         return "dead-units"
-    if max(before, after) < 1e-2 and gain_of_cure(net, loss_fn, batch, lr) > 2 * fall:
+    gain = gain_of_cure(net, loss_fn, batch, lr)
+    if max(before, after) < 1e-2 and gain > 2 * fall:
         return "vanishing"
     return "healthy"
 
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ten minutes for the six slides; type `look` and `diagnose` live if you can. About forty lines that work, each for a reason that the class has seen. Ask at each step: which healthy net would be accused without it?
+# Type `look` and `diagnose` live if you can. About forty lines that work, each for a reason that the class has seen. Ask at each step: which healthy net would be accused without it?
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Rounds
@@ -369,11 +391,14 @@ def diagnose(net: nn.Module, loss_fn, batch, lr: float) -> str:
 prediction = "the forty lines five: they never look at what the loss is fed"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What is your diagnosis?** Register it, and only then show the doctor's.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.rounds_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ten minutes; the presets are the six patients, in the order of the door. One student a patient; vote, register, then show. **the worried one** is the best: most of the class says *vanishing*, and so does a published rule. The
+# The presets are the six patients, in the order of the door. One student a patient; vote, register, then show. **the worried one** is the best: most of the class says *vanishing*, and so does a published rule. The
 # usual slip: believing the owner's own diagnosis (**the hasty one** speaks of exploding gradients).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -493,12 +518,14 @@ my_slip = "D"
 check.guess_slip(my_slip)
 
 # %% slideshow={"slide_type": "fragment"}
+errors = {}
 for slip in gradcheck.SLIPS:
-    print(f"{slip:16} error {gradcheck.error_of_slip(slip, seed=0):.0e}")
-assert gradcheck.error_of_slip("none", seed=0) < 1e-6 < gradcheck.error_of_slip("one weight", 0)
+    errors[slip] = gradcheck.error_of_slip(slip, seed=0)
+    print(f"{slip:16} error {errors[slip]:.0e}")
+assert errors["none"] < 1e-6 < errors["one weight"]
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. The last line: a single wrong derivative of 6400, and one direction shows it. Ask how one would find out *which* (a direction for each parameter, then for half of it, and so on).
+# The last line: a single wrong derivative of 6400, and one direction shows it. Ask how one would find out *which* (a direction for each parameter, then for half of it, and so on).
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.SLOPE.trial()
@@ -689,7 +716,7 @@ for kind in ("sigmoids", "ReLUs x 3"):
 # And dropout in each of ten layers takes from the healthy net most of what it learns in a hundred steps.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Four minutes. One seed, one rate: the table illustrates, the claims judge (chapters 09 and 10 try the measures over grids). Ask what a *detection* would have saved: the first column is known before the first step.
+# One seed, one rate: the table illustrates, the claims judge (chapters 09 and 10 try the measures over grids). Ask what a *detection* would have saved: the first column is known before the first step.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CLIPPING.trial()
@@ -722,7 +749,8 @@ class Distance(nn.Module):
         self.f, self.eps = nn.Linear(64, 8), eps
 
     def forward(self, pair):
-        return ((self.f(pair[0]) - self.f(pair[1])).square().sum(1) + self.eps).sqrt()
+        apart = self.f(pair[0]) - self.f(pair[1])
+        return (apart.square().sum(1) + self.eps).sqrt()
 
 
 pairs = batch[0].clone(), batch[0].flip(0).clone()
@@ -730,8 +758,10 @@ pairs[1][0] = pairs[0][0]
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
 for eps in (0.0, 1e-6):
-    report = examine(Distance(eps), nn.MSELoss(), (pairs, torch.ones(64)), budget=60)
-    print(eps, [(one.name, one.layer) for one in report.findings if one.certainty == "broken"])
+    pair = (pairs, torch.ones(64))
+    report = examine(Distance(eps), nn.MSELoss(), pair, budget=60)
+    broken = [one for one in report.findings if one.certainty == "broken"]
+    print(eps, [(one.name, one.layer) for one in broken])
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # $$\frac{\partial \sqrt u}{\partial u} = \frac{1}{2\sqrt u}, \qquad u = \lVert v \rVert^2, \quad \frac{\partial u}{\partial v} = 2v$$
@@ -770,11 +800,14 @@ claims.NOT_A_NUMBER.trial()
 prediction = "rate: the ratio; NaN: all at once; frozen: never the loss; labels: only the loss"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which of the four numbers shows the break first?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.monitor_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Six minutes. **nothing** first: what a sound run looks like. **rate x 100**: the ratio jumps at once, the loss a step later. **layer 1 frozen**: the loss shows nothing, ever; only the layer's own numbers do. **labels shuffled** is the
+# **nothing** first: what a sound run looks like. **rate x 100**: the ratio jumps at once, the loss a step later. **layer 1 frozen**: the loss shows nothing, ever; only the layer's own numbers do. **labels shuffled** is the
 # other way round: the loss jumps and the flow is sound, for what is wrong is outside the net. **12 layers, weights x 3**: it breaks by itself. The usual slip: watching the loss alone.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -812,11 +845,14 @@ claims.WRONG_START.trial()
 prediction = "from 1e-3 to 2e-2, in this small net and with so few steps"
 # END SOLUTION
 
-# %% tags=["lab"] jupyter={"source_hidden": true} slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **At which update ratios does the training work?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
 labs.ratio_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Five minutes. **SGD**, **momentum**, **Adam** in order: three curves over one axis lie nearer to one another than over the rate. **Adam at 1e-3**: the famous rate is too low for so few steps. **weights x 0.2** and **weights x 3** move the good range: the weights in the
+# **SGD**, **momentum**, **Adam** in order: three curves over one axis lie nearer to one another than over the rate. **Adam at 1e-3**: the famous rate is too low for so few steps. **weights x 0.2** and **weights x 3** move the good range: the weights in the
 # denominator matter. **12 layers**. The usual slip: taking $10^{-3}$ for a law.
 
 # %% [markdown] slideshow={"slide_type": "skip"}

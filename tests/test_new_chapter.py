@@ -184,8 +184,9 @@ def test_the_text_is_one_that_the_builder_takes(copy, seen, edition):
             output = nbformat.v4.new_output("stream", name="stdout", text=next(said))
             cell.outputs = [output]
     assert lint(notebook, "it") == []
-    kinds = {cell.metadata.slideshow.slide_type for cell in notebook.cells}
-    assert kinds == {"slide", "subslide", "skip", "notes"}
+    slideshows = [cell.metadata.get("slideshow", {}) for cell in notebook.cells]
+    kinds = {slideshow.get("slide_type") for slideshow in slideshows}
+    assert kinds == {"slide", "subslide", "skip", "notes", None}
 
 
 @pytest.mark.parametrize("page", new_chapter.TABLES)

@@ -30,7 +30,8 @@ KNOWN_TAGS = frozenset(
         "hide-input",
     }
 )
-# Not "-": the slides in JupyterLab leave such a cell out instead of going on with the slide before.
+# Not "-": the slides in JupyterLab leave such a cell out. One without a type, as a lab is, goes on
+# with the slide before.
 SLIDE_TYPES = frozenset({"slide", "subslide", "fragment", "skip", "notes"})
 LOCKED = {"deletable": False, "editable": False}
 NOTEBOOK_METADATA = {
