@@ -91,3 +91,12 @@ def test_no_preset_leaves_behind_what_another_set(make):
     for name, preset in lab.presets.items():
         lab.set(activation="tanh", depth=7, weight_scale=0.3, batch=4)
         assert lab.preset(name).values == lab.start | preset
+
+
+@pytest.mark.parametrize("scale", [0.05, 1.0, 20.0])
+def test_what_is_without_a_norm_does_not_make_the_subject_flat(scale):
+    lab = labs.explosion_lab().set(weight_scale=scale)
+    low, high = lab.figure.layout.yaxis.range
+    grown = np.ptp(lab.result.normed.log_weight_grad) / np.log(10)
+    assert grown > 3
+    assert high - low < 5 * grown

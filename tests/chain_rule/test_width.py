@@ -64,3 +64,9 @@ def test_another_width_of_the_same_draw_is_among_widths_known_already():
     known = list(width_flow(30, 6, seed=8))
     (at_once,) = width_flow(50, 6, seed=8)
     np.testing.assert_array_equal(at_once.ratios, known[-1].ratios)
+
+
+@pytest.mark.parametrize(("scale", "ends"), [(1.0, False), (20.0, True)])
+def test_the_verdict_says_where_theory_ends(scale, ends):
+    *_, flow = width_flow(width=30, weight_scale=scale)
+    assert flow.verdict.endswith("here theory no longer holds.") == ends

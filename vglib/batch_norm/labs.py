@@ -99,6 +99,22 @@ def running_lab() -> Lab:
     )
 
 
+def _ends(subject: Sequence[Array], beside: Array) -> tuple[float, float] | None:
+    """Return an axis' ends in powers of ten: round its subject, and as far beside it as is near.
+
+    At small weights a net without a norm loses eighty powers of ten, beside which four look flat.
+    """
+    own, other = (values[np.isfinite(values)] for values in (np.concatenate(subject), beside))
+    if not len(own):
+        return None
+    low, high = np.floor(own.min() / np.log(10)), np.ceil(own.max() / np.log(10))
+    near = max(6.0, high - low)
+    if len(other):
+        low = min(low, max(low - near, np.floor(other.min() / np.log(10))))
+        high = max(high, min(high + near, np.ceil(other.max() / np.log(10))))
+    return float(low), float(high) if high > low else float(low) + 1
+
+
 def draw_explosion(one: fresh_nets.Explosion) -> Drawing:
     """Draw ||dL/dW|| over the layers with theory's slope, and the factor over the batch size."""
     layers = np.arange(1, one.depth + 1)
@@ -112,7 +128,8 @@ def draw_explosion(one: fresh_nets.Explosion) -> Drawing:
     factors = [here, theory("theory", fresh_nets.BATCHES, one.factors)]
     # At 2 exactly plotly would leave the point of a batch of 2 out.
     sizes: dict[str, Any] = {"x_log": True, "x_range": (1.9, 300), "x_ticks": 2 ** np.arange(1, 9)}
-    left = Panel(figures.WEIGHT_GRADIENT, gradients, scale="ln")
+    ends = _ends([one.normed.log_weight_grad, one.theory], plain)
+    left = Panel(figures.WEIGHT_GRADIENT, gradients, scale="ln", y_range=ends)
     right = Panel("factor of ‖δ‖² per layer", factors, "batch size", y_range=(1.0, TOP), **sizes)
     return figures.panels([left, right])
 
@@ -179,7 +196,8 @@ def draw_norms(one: fresh_nets.Norms) -> Drawing:
     for over, kind in (("batch", "batch"), ("units", "layer")):
         line = measured[kind][-1] + 0.5 * np.log(one.theory[over]) * (one.depth - layers)
         curves.append(theory(f"theory, over the {over}", layers, line, COLORS[kind]))
-    return figures.panels([Panel(figures.DELTA, curves, scale="ln")], height=430)
+    ends = _ends([values for kind, values in measured.items() if kind != "none"], measured["none"])
+    return figures.panels([Panel(figures.DELTA, curves, scale="ln", y_range=ends)], height=430)
 
 
 def norms_lab() -> Lab:

@@ -81,9 +81,12 @@ class WidthFlow:
             return f"too shallow: a ratio needs at least two hidden layers; {where}."
         # A hundred layers would turn 3% a layer into a factor of 20: nearer is neither.
         word = "vanishes" if ratio < 0.97 else "explodes" if ratio > 1.03 else "holds"
+        chi = _chi(self.width, self.weight_scale)
+        # In a net so narrow or so saturated few units carry what theory takes for an average.
+        off = "" if 0.5 < ratio / chi < 2 else "; here theory no longer holds"
         return (
             f"{word}: at width {self.width} each layer on the way back multiplies ‖∂L/∂z‖² by "
-            f"{ratio:.3g} (chi = {_chi(self.width, self.weight_scale):.3g}); {where}."
+            f"{ratio:.3g} (chi = {chi:.3g}); {where}{off}."
         )
 
 

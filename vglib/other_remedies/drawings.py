@@ -198,13 +198,17 @@ def draw_scaled(result: Rescaled) -> Drawing:
 # The tournament
 
 
+# Not the colours of the accuracy beside it, where the same yellow means that all is well.
+_LOST = ((0.0, figures.DIVERGING[1][1]), (1.0, ORANGE))
+
+
 def draw_table(table: Table) -> Drawing:
     """Draw accuracy, gradient ratio and share of NaN, measures by nets, each with its number."""
     ratio, share, full = np.round(table.ratio, 1) + 0.0, figures.SEQUENTIAL, (0, 100)
     blocks = [
         (RIGHT, 100 * table.accuracy, full, share, ".0f"),
         ("log₁₀ ‖∂L/∂z‖, last / first", ratio, (-8, 8), figures.DIVERGING, "+.1f"),
-        ("runs that end in NaN (%)", 100 * table.broken, full, share, ".0f"),
+        ("runs that end in NaN (%)", 100 * table.broken, full, _LOST, ".0f"),
     ]
     rows, columns = table.accuracy.shape
     above = {"y": 1, "yref": "y domain", "yanchor": "bottom", "yshift": 8, "font": {"size": 17}}

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from vglib import learn
 from vglib.backprop import Flat
