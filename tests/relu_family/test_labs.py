@@ -90,6 +90,11 @@ def test_dying():
     assert lab.set(lr=3.0, optimizer="SGD").verdict.startswith("overflows")
 
 
+def test_layers_stand_side_by_side_and_are_joined_by_no_line():
+    bars = labs.dying_lab().figure.data[2]
+    assert (bars.type, list(bars.x)) == ("bar", [1, 2])
+
+
 def test_knocked_out():
     lab = labs.knock_lab()
     assert "no unit is back" in lab.verdict

@@ -176,9 +176,13 @@ def draw_dying(seen: dead_units.Dying) -> Drawing:
         Curve(name, seen.steps, every, ORANGE),
     )
     left = _over_time("units off, worst layer (%)", seen, batch, dead)
-    by_layer = [Curve(name, np.arange(1, len(now) + 1), now, ORANGE)]
-    title = "off for all images, at the end (%)"
-    middle = Panel(title, by_layer, y_range=PERCENT, x_axis={"dtick": 1})
+    bars = {
+        **{"type": "bar", "x": np.arange(1, len(now) + 1), "y": now, "width": 0.6},
+        **{"name": name, "legendgroup": name, "showlegend": False, "marker": {"color": ORANGE}},
+        "hovertemplate": "%{y:.0f}%",
+    }
+    title, ends = "off for all images, at the end (%)", (0.4, len(now) + 0.6)
+    middle = Panel(title, [bars], x_range=ends, y_range=PERCENT, x_axis={"dtick": 1})
     return figures.panels([left, middle, _accuracy(seen)])
 
 
