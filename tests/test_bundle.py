@@ -27,7 +27,7 @@ def course(tmp_path):
 
 def fetched(wheel: Path, folder: Path, lock: Path) -> None:
     (folder / wheel.name).write_bytes(wheel.read_bytes())
-    (folder / offline.MADE_FOR).write_text(f"{offline.machine()}\n")
+    (folder / offline.MADE_FOR).write_text("Linux x86_64 3.11.2\n")
 
 
 def test_the_archive_holds_files_wheels_and_a_start(course, monkeypatch, capsys):
@@ -81,13 +81,29 @@ def test_the_start_runs_in_a_folder_with_spaces(course, tmp_path):
 
 def test_a_bundle_of_another_machine_is_refused_in_a_sentence(tmp_path, capsys):
     (tmp_path / "wheels").mkdir()
-    (tmp_path / "wheels" / offline.MADE_FOR).write_text("Windows amd64, Python 3.12\n")
+    (tmp_path / "wheels" / offline.MADE_FOR).write_text("Windows amd64 3.12.1\n")
     (tmp_path / "course").mkdir()
     assert offline.main(tmp_path / "course") == 1
     said = capsys.readouterr().err
-    assert said.startswith("This bundle is for Windows amd64, Python 3.12, and this is ")
+    assert said.startswith("This bundle is for Windows amd64 with Python 3.12.1 or a later 3.12, ")
     assert said.count("\n") == 1
     assert not (tmp_path / "course" / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("made_for", "fits"),
+    [
+        ("Linux x86_64 3.11.5", True),
+        ("Linux x86_64 3.11.0", True),
+        ("Linux x86_64 3.11.7", False),
+        ("Linux x86_64 3.12.0", False),
+        ("Linux x86_64 3.10.9", False),
+        ("Linux aarch64 3.11.5", False),
+    ],
+)
+def test_wheels_are_for_one_system_and_python_from_their_patch_on(monkeypatch, made_for, fits):
+    monkeypatch.setattr(offline, "machine", lambda: ("Linux x86_64", (3, 11, 5)))
+    assert (offline.unlike(made_for) == "") is fits
 
 
 def test_an_environment_that_is_ready_is_left_alone(tmp_path):

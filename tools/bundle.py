@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tools import cpu_torch
 from tools.offline import MADE_FOR, machine
+from tools.system import dotted
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "vanishing-gradients"
@@ -43,7 +44,7 @@ def newest_wheel(root: Path = ROOT) -> Path:
 
 
 def fetch(wheel: Path, folder: Path, lock: Path) -> None:
-    """Put the wheels of the lock that the labs and JupyterLab need into a folder.
+    """Put the wheels of the lock that the labs and JupyterLab need into a folder, and pip's own.
 
     Raises CannotPack where pip cannot get one.
     """
@@ -51,9 +52,10 @@ def fetch(wheel: Path, folder: Path, lock: Path) -> None:
         cpu_torch.from_index(["download", "--dest", str(folder)])
     asked = ["--only-binary", ":all:", "--constraint", str(lock), "--find-links", str(folder)]
     download = [sys.executable, "-m", "pip", "download", "--quiet", *asked, "--dest", str(folder)]
-    if subprocess.run([*download, f"{wheel}[lab]"]).returncode != 0:
+    if subprocess.run([*download, "pip", f"{wheel}[lab]"]).returncode != 0:
         raise CannotPack("pip could not get all wheels; its words stand above.")
-    (folder / MADE_FOR).write_text(f"{machine()}\n", encoding="utf-8")
+    place, python = machine()
+    (folder / MADE_FOR).write_text(f"{place} {dotted(python)}\n", encoding="utf-8")
 
 
 def pack(archive: Path, wheels: Iterable[Path], files: Iterable[Path], root: Path = ROOT) -> None:
@@ -75,8 +77,9 @@ def pack(archive: Path, wheels: Iterable[Path], files: Iterable[Path], root: Pat
 
 def main(root: Path = ROOT) -> int:
     """Make the archive and say how large it is; return the exit status."""
-    system, python = machine().lower().replace(" ", "-").split(",-python-")
-    archive = root / "dist" / f"{NAME}-{system}-python{python}.zip"
+    place, python = machine()
+    system = place.lower().replace(" ", "-")
+    archive = root / "dist" / f"{NAME}-{system}-python{dotted(python[:2])}.zip"
     try:
         with tempfile.TemporaryDirectory() as folder:
             fetch(newest_wheel(root), Path(folder), root / "requirements.lock")
@@ -85,7 +88,8 @@ def main(root: Path = ROOT) -> int:
         print(error, file=sys.stderr)
         return 1
     size = archive.stat().st_size / 1e6
-    print(f"{archive.relative_to(root)}: {size:.0f} MB, for {machine()} without network.")
+    said = f"{place} with Python {dotted(python)} or a later {dotted(python[:2])}"
+    print(f"{archive.relative_to(root)}: {size:.0f} MB, for {said}, without network.")
     return 0
 
 

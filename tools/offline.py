@@ -14,10 +14,27 @@ ROOT = Path(__file__).resolve().parents[1]
 MADE_FOR = "made_for.txt"
 
 
-def machine() -> str:
-    """Return what wheels depend on: "Linux x86_64, Python 3.11"."""
-    system, processor, _, python = this_system()
-    return f"{system} {processor}, Python {dotted(python)}"
+def machine() -> "tuple[str, tuple[int, ...]]":
+    """Return what wheels depend on: "Linux x86_64" and the version of Python."""
+    system, processor = this_system()[:2]
+    return f"{system} {processor}", sys.version_info[:3]
+
+
+def unlike(made_for: str) -> str:
+    """Say in one sentence why wheels made for another machine are not for this; else nothing.
+
+    A later patch of the same Python will do: some packages refuse an earlier one.
+    """
+    place, _, python = made_for.rpartition(" ")
+    here, version = machine()
+    oldest = tuple(map(int, python.split(".")))
+    if place == here and oldest[:2] == version[:2] and oldest <= version:
+        return ""
+    return (
+        f"This bundle is for {place} with Python {python} or a later {dotted(oldest[:2])}, and "
+        f"this is {here} with Python {dotted(version)}: name the right Python, as in "
+        "PYTHON=python3.12 sh start.sh, or make a bundle on a machine like this one."
+    )
 
 
 def main(root: Path = ROOT) -> int:
@@ -26,22 +43,20 @@ def main(root: Path = ROOT) -> int:
     ready = home / ".ready"
     if ready.exists():
         return 0
-    wanted = (wheels / MADE_FOR).read_text(encoding="utf-8").strip()
-    if wanted != machine():
-        print(
-            f"This bundle is for {wanted}, and this is {machine()}: name the right Python, as in "
-            "PYTHON=python3.12 sh start.sh, or make a bundle on such a machine.",
-            file=sys.stderr,
-        )
+    if said := unlike((wheels / MADE_FOR).read_text(encoding="utf-8").strip()):
+        print(said, file=sys.stderr)
         return 1
     print("Setting the course up, once: this takes a few minutes.", flush=True)
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     offline = ["--quiet", "--no-index", "--find-links", str(wheels)]
     try:
-        venv.create(home, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", *offline, "vglib[lab]"], check=True)
+        # Some Linux systems have a Python that can bring no pip of its own: the bundle has one.
+        venv.create(home, clear=True)
+        (pip,) = wheels.glob("pip-*.whl")
+        install = [python, f"{pip}/pip", "install", *offline, "pip", "vglib[lab]"]
+        subprocess.run(install, check=True)
         ready.touch()
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"The environment could not be made in {home}: {error}", file=sys.stderr)
         return 1
     return 0
