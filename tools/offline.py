@@ -30,10 +30,11 @@ def unlike(made_for: str) -> str:
     oldest = tuple(map(int, python.split(".")))
     if place == here and oldest[:2] == version[:2] and oldest <= version:
         return ""
+    minor = dotted(oldest[:2])
     return (
-        f"This bundle is for {place} with Python {python} or a later {dotted(oldest[:2])}, and "
-        f"this is {here} with Python {dotted(version)}: name the right Python, as in "
-        "PYTHON=python3.12 sh start.sh, or make a bundle on a machine like this one."
+        f"This bundle is for {place} with Python {python} or a later {minor}, and this is {here} "
+        f"with Python {dotted(version)}: name the right one, as in PYTHON=python{minor} "
+        "sh start.sh, or make a bundle on a machine like this."
     )
 
 
