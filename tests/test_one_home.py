@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ SIGNS = {
 }
 
 
+@cache
 def defined(text: str) -> set[str]:
     """The names that a file defines outside functions and classes."""
     found = set()

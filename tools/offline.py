@@ -49,12 +49,12 @@ def main(root: Path = ROOT) -> int:
         return 1
     print("Setting the course up, once: this takes a few minutes.", flush=True)
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    offline = ["--quiet", "--no-index", "--find-links", str(wheels)]
+    offline = ["--quiet", "--no-cache-dir", "--no-index", "--find-links", str(wheels)]
     try:
         # Some Linux systems have a Python that can bring no pip of its own: the bundle has one.
         venv.create(home, clear=True)
         (pip,) = wheels.glob("pip-*.whl")
-        install = [python, f"{pip}/pip", "install", *offline, "pip", "vglib[lab]"]
+        install = [str(python), f"{pip}/pip", "install", *offline, "pip", "vglib[lab]"]
         subprocess.run(install, check=True)
         ready.touch()
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
