@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.site.inputs import Input, inputs
+from tools.site.inputs import Input, inputs, thinned
 from vglib.figures import Drawing
 from vglib.lab import Lab
 from vglib.lab.live import Numbers, changes
@@ -19,8 +19,10 @@ from vglib.lab.live import Numbers, changes
 SWEPT, PLANE = 60, 30
 PLANE_OF = ("depth", "weight_scale")
 # A lab that takes longer for its frames, on one core, is swept with fewer stops.
-SECONDS, SECONDS_OF_A_PLANE = 10.0, 40.0
-FEWER = (30, 15, 8)
+SECONDS, SECONDS_OF_A_PLANE = 20.0, 60.0
+FEWER = (45, 30, 20, 12, 8)
+# So many settings, from all over, say how long a frame takes.
+TRIED = 10
 # More sweeps, from presets and by other choices, are made until so many numbers are drawn.
 NUMBERS = 100_000
 
@@ -70,10 +72,10 @@ def frames(lab: Lab, *, plane: bool = False, swept: int = SWEPT) -> bytes:
     """
     plane = plane and set(PLANE_OF) <= set(lab.controls)
     offered, settings = plan(lab, swept, plane)
-    each, numbers = _cost(lab, settings[: 1 + len(lab.presets)], offered)
+    each, numbers = _cost(lab, thinned(settings, TRIED), offered)
     most = SECONDS_OF_A_PLANE if plane else SECONDS
     for fewer in FEWER:
-        if each * len(settings) > most or (not lab.repeatable and fewer == FEWER[0]):
+        if each * len(settings) > most:
             offered, settings = plan(lab, min(fewer, swept), plane)
     if lab.repeatable:
         for sweep in _further(lab, offered):

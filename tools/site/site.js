@@ -24,7 +24,7 @@ const darkNow = () => (root.dataset.theme ? root.dataset.theme === "dark" : pref
 function wireTheme(labs) {
   const button = document.getElementById("theme");
   const show = () => {
-    button.textContent = darkNow() ? "Light" : "Dark";
+    button.textContent = darkNow() ? "Light page" : "Dark page";
     for (const lab of labs) lab.figure.repaint();
   };
   button.hidden = false;
