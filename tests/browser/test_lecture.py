@@ -18,21 +18,27 @@ ON_SCREEN = ".jp-Cell.jp-deck-mod-onscreen"
 SCREENS = [(1280, 720), (1024, 768), (1920, 1080)]
 # JupyterLab's own list of cells says this once when the slides take its place; nothing is missing.
 KNOWN = "page error: Cannot read properties of null (reading 'observe')"
-# Top and bottom of what a slide shows, once they have stood still for some frames.
+# Waits until what a slide shows has stood still for some frames.
 SETTLED = """
 async ([selector, frames]) => {
   const edges = () => {
     const boxes = [...document.querySelectorAll(selector)].map((c) => c.getBoundingClientRect());
-    return [Math.min(...boxes.map((b) => b.top)), Math.max(...boxes.map((b) => b.bottom))];
+    return String(boxes.flatMap(({ top, bottom }) => [top, bottom]));
   };
   let last = edges();
   for (let still = 0; still < frames; still++) {
     await new Promise(requestAnimationFrame);
     const now = edges();
-    if (String(now) != String(last)) still = -1;
+    if (now != last) still = -1;
     last = now;
   }
-  return last;
+}
+"""
+# How many pixels of a slide are below the screen; on a slide one has no time to scroll.
+CUT = """
+() => {
+  const room = document.querySelector('.jp-deck-mod-onscreen').closest('.jp-WindowedPanel-outer');
+  return Math.max(0, room.scrollHeight - room.clientHeight - 1);
 }
 """
 # How high the least of a lab's ticks is written, as a share of the screen's height.
@@ -109,10 +115,10 @@ def go_through(deck, labs, name, whole):
             page.set_viewport_size({"width": width, "height": height})
             # A slide that does not fit at once is shrunk step by step.
             frames = 12 if lab or width != SCREENS[0][0] else 4
-            top, bottom = page.evaluate(SETTLED, [ON_SCREEN, frames])
+            page.evaluate(SETTLED, [ON_SCREEN, frames])
             where = (cell, f"{width}x{height}", deck.sources()[cell][:60])
-            if bottom - top > height:
-                faults.append((*where, f"{bottom - top:.0f} pixels high"))
+            if cut := page.evaluate(CUT):
+                faults.append((*where, f"{cut} pixels cut off"))
             if lab and (share := lab.box.evaluate(TICKS)) < 0.022:
                 faults.append((*where, f"ticks of {share:.2%} of the height"))
             deck.screenshot(f"slide-{name}-{cell:03}-{width}")

@@ -60,8 +60,8 @@ export class Size {
     }, MOMENT);
   }
 
+  // That of the room round all cells; those that are on other slides have none.
   height() {
-    const boxes = this.shown.map((cell) => cell.node.getBoundingClientRect());
-    return Math.max(...boxes.map((b) => b.bottom)) - Math.min(...boxes.map((b) => b.top));
+    return this.shown[0]?.node.parentElement.getBoundingClientRect().height ?? 0;
   }
 }
