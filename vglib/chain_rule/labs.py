@@ -36,7 +36,7 @@ def _sizes(seen: chain.Chain) -> Panel:
         return level(name, y, ends, color, mode="lines+text", style=style)
 
     top = Curve("size", places, sizes, mode="markers")
-    names = [*(f"w{i} s′(z{i})" for i in ONE_TO_FOUR), "product"]
+    names = ["1", "2", "3", "4", "product"]
     # Under the axis no line runs through a number.
     labels = [f"{name}<br><b>{value:.3g}</b>" for name, value in zip(names, values, strict=True)]
     title, x_title = "|w s′(z)|: each factor, and their product", "neuron (1 is nearest the input)"
