@@ -34,7 +34,7 @@ from vglib.concept import check, experiments, labs
 # ## A loss is a landscape
 #
 # A network with two weights. Above each pair of weights stands the **loss**: how wrong that network is. Descent walks
-# downhill, step by step.
+# downhill, step by step. (The tops are flat as the picture ends there: the loss rises on. White diamonds: the minima.)
 #
 # Look: what happens if the steps are made larger, and larger still?
 

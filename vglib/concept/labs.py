@@ -33,8 +33,8 @@ def _landscape() -> tuple[dict[str, Any], dict[str, Any]]:
         "showscale": False,
         "hovertemplate": "w₁ %{x:.2f}, w₂ %{y:.2f}: loss %{z:.3g}<extra></extra>",
     }
-    minima = {"type": "scatter3d", "x": [1, -1], "y": [1.5, -1.5], "z": [0.08, 0.08]}
-    diamonds = {"color": "#ffffff", "size": 4, "symbol": "diamond"}
+    minima = {"type": "scatter3d", "x": [1, -1], "y": [1.5, -1.5], "z": [0.2, 0.2]}
+    diamonds = {"color": "#ffffff", "size": 6, "symbol": "diamond"}
     return surface, minima | {"mode": "markers", "marker": diamonds, "name": "the two minima"}
 
 
@@ -46,8 +46,9 @@ def draw_descent(walk: Descent) -> Drawing:
     x, y, z = np.where(inside, [*walk.path.T, height], np.nan)
     path = {
         **{"type": "scatter3d", "x": x, "y": y, "z": z, "name": "path of the weights"},
-        **{"mode": "lines+markers", "line": {"color": ORANGE, "width": 7}},
-        "marker": {"color": ORANGE, "size": 4},
+        **{"mode": "lines+markers+text", "line": {"color": ORANGE, "width": 6}},
+        "marker": {"color": ORANGE, "size": [8] + [2.5] * (len(x) - 1)},
+        **{"text": ["start"] + [""] * (len(x) - 1), "textposition": "bottom right"},
     }
     first, second = (space_axis(f"weight w{i}", -WINDOW, WINDOW, nticks=5) for i in "₁₂")
     camera = {"eye": {"x": 1.5, "y": 0.25, "z": 1.15}, "center": {"z": -0.15}}
