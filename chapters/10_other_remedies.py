@@ -941,7 +941,7 @@ for net in ("deep sigmoid", "deep ReLU"):
     assert of[net, "batch norm"].accuracy > 0.5
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## Choose a cell: which measures cure which net?
+# **Choose a cell: which measures cure which net?**
 
 # %% tags=["lab"] jupyter={"source_hidden": true}
 labs.tournament_lab()

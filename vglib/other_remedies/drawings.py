@@ -20,6 +20,8 @@ from vglib.other_remedies.trial import Trial
 RIGHT = "test images right (%)"
 BARE: dict[str, Any] = {"showgrid": False, "zeroline": False}
 EMPTY: dict[str, Any] = {**BARE, "showticklabels": False, "ticks": ""}
+# Of a figure under three rows of controls, which has to fit on a slide with them and its question.
+LOW = 400
 
 
 def _curves(
@@ -52,7 +54,7 @@ def draw_pretraining(result: Pretraining) -> Drawing:
     tuning = _accuracy(right, result.epochs[-1], "epoch on the labels")
     names = ["image", *map(str, layers)]
     rebuilt = _pictures("rebuilt from layer", result.pictures, "six training images", names)
-    return figures.panels([before, tuning, rebuilt], shares=(31, 24, 31))
+    return figures.panels([before, tuning, rebuilt], height=LOW, shares=(31, 24, 31))
 
 
 def _pictures(title: str, pictures: np.ndarray, x_title: str, names: Sequence[str] = ()) -> Panel:
@@ -192,7 +194,7 @@ def draw_scaled(result: Rescaled) -> Drawing:
         Panel("saturated (ReLU: off), %", saturated, "layer", y_range=(-3, 103)),
         Panel(relative, losses, STEP, "log", x_range=ends, y_range=(-2, 4)),
     ]
-    return figures.panels(panels)
+    return figures.panels(panels, height=LOW)
 
 
 # The tournament
@@ -239,4 +241,5 @@ def draw_trial(result: Trial) -> Drawing:
     x_title = "layer, or time step (1 is nearest the input)"
     right = Curve("accuracy", run.steps, 100 * run.accuracy, GREEN)
     accuracy = _accuracy(right, result.planned, STEP)
-    return figures.panels([Panel(figures.DELTA, gradients, x_title, "ln"), accuracy])
+    panels = [Panel(figures.DELTA, gradients, x_title, "ln"), accuracy]
+    return figures.panels(panels, height=LOW)
