@@ -197,7 +197,7 @@ def draw_norms(one: fresh_nets.Norms) -> Drawing:
         line = measured[kind][-1] + 0.5 * np.log(one.theory[over]) * (one.depth - layers)
         curves.append(theory(f"theory, over the {over}", layers, line, COLORS[kind]))
     ends = _ends([values for kind, values in measured.items() if kind != "none"], measured["none"])
-    return figures.panels([Panel(figures.DELTA, curves, scale="ln", y_range=ends)], height=430)
+    return figures.panels([Panel(figures.DELTA, curves, scale="ln", y_range=ends)], height=390)
 
 
 def norms_lab() -> Lab:

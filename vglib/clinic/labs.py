@@ -201,7 +201,7 @@ def draw_monitored(one: monitor.Monitored) -> Drawing:
         panel("‖Δw‖ / ‖w‖", both[1], *extremes(one.ratio), "log"),
         panel("share of dead units", dead, 0.0, 1.0, "linear"),
     ]
-    return figures.panels(content, columns=2, height=500)
+    return figures.panels(content, columns=2, height=460)
 
 
 def _nowhere(curve: Curve) -> Curve:
