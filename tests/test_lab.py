@@ -1,7 +1,10 @@
 """The widget glue: what a lab promises its user, on an experiment that can be made to fail."""
 
+import base64
+import re
 from dataclasses import dataclass
 
+import comm
 import numpy as np
 import pytest
 
@@ -340,11 +343,73 @@ def test_labs_share_one_copy_of_plotly(lab):
     assert one["plotly"] == two["plotly"]
 
 
-def test_mime_bundle_always_has_text(lab, monkeypatch):
-    bundle = lab._repr_mimebundle_()
-    assert "slope 1." in bundle["text/html"]
-    assert bundle["text/plain"] == repr(lab)
-    assert "application/vnd.jupyter.widget-view+json" in bundle
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+BY_PAGE = {"header": {"msg_id": "8c1d", "session": "a"}, "metadata": {"cellId": "c"}}
+BY_PROGRAM = {"header": {"msg_id": "ab_17_3", "session": "ab"}, "metadata": {}}
+BY_SOMEBODY = {"header": {"msg_id": "8c1d", "session": "a"}, "metadata": {}}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Let a kernel have been asked for what comes, and its comms be heard."""
+
+    class Shell:
+        config = {"IPKernelApp": {"connection_file": "/run/kernel-1f-2.json"}}  # noqa: RUF012
+
+    def ask(request):
+        Shell.get_parent = lambda self: request
+        monkeypatch.setattr("vglib.jupyter.kernel.get_ipython", Shell)
+
+    monkeypatch.setattr("comm.create_comm", type("Heard", (comm.base_comm.BaseComm,), {
+        "publish_msg": lambda self, *args, **options: None}))  # fmt: skip
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("request_", "server", "live"),
+    [
+        (BY_PAGE, "", True),
+        (BY_SOMEBODY, "", True),  # a page that is not known
+        (BY_PROGRAM, "", False),  # nbclient, papermill, nbval
+        (BY_PROGRAM, "voila/0.5", True),
+    ],
+)
+def test_only_a_page_gets_a_widget(asked, monkeypatch, request_, server, live):
+    monkeypatch.setenv("SERVER_SOFTWARE", server)
+    asked(request_)
+    lab = Lab(experiment, draw, depth=controls.depth(20), weight_scale=controls.weight_scale())
+    data, metadata = lab._repr_mimebundle_()
+    assert (WIDGET_VIEW in data) == live
+    assert metadata.get("vglib", {}).get("kernel") == ("1f-2" if live else None)
+    assert data["text/plain"] == repr(lab)
+    assert re.search(r"<img alt=\"slope 1\.\" .*svg\+xml", data["text/html"])
+
+
+def test_the_picture_is_of_the_present_setting(lab):
+    assert (
+        "The picture shows depth=20, weight_scale=1, kind=plain, bent=False, seed=0. Run"
+        in words_of(lab)
+    )
+    lab.set(depth=30).hold().set(weight_scale=7.0)
+    assert (
+        "The picture shows depth=30, weight_scale=7, kind=plain, bent=False, seed=0. Run"
+        in words_of(lab)
+    )
+    assert "<p>slope 7.</p>" in words_of(lab)
+    drawn = base64.b64decode(re.search(r"base64,([^\"]+)", words_of(lab))[1]).decode()
+    assert "held: depth=30" in drawn
+
+
+def words_of(lab):
+    return lab._repr_mimebundle_()[0]["text/html"]
+
+
+def test_a_stored_picture_has_its_words(lab, monkeypatch):
+    monkeypatch.setenv("VGLIB_STORE_PNG", "1")
+    monkeypatch.setattr("vglib.lab.png", lambda drawing, words: b"png")
+    data, metadata = lab._repr_mimebundle_()
+    assert data == {"text/plain": repr(lab), "image/png": b"png"}
+    assert metadata == {"image/png": {"alt": "slope 1."}}
 
 
 def test_every_control_has_a_tooltip(lab):
@@ -360,7 +425,7 @@ def test_both_themes_go_to_the_page(lab):
 def test_a_still_is_a_figure_without_controls():
     still = Still(draw(Line(1.0, 3, 0)), "three layers.")
     assert len(still.figure.data) == 2
-    assert "three layers." in still._repr_mimebundle_()["text/html"]
+    assert "three layers." in words_of(still)
     assert repr(still) == "Still: three layers."
 
 
@@ -380,7 +445,7 @@ class Shell:
 
 def test_a_cell_that_is_run_again_frees_what_it_made_before(monkeypatch):
     shell = Shell()
-    monkeypatch.setattr("vglib.lab.live.get_ipython", lambda: shell)
+    monkeypatch.setattr("vglib.jupyter.kernel.get_ipython", lambda: shell)
     first, second = shell.run("a", "run 1"), shell.run("a", "run 1")
     other = shell.run("b", "run 2")
     assert all(lab._view.comm for lab in (first, second, other))

@@ -7,7 +7,6 @@ import os
 import pytest
 
 from tools import launch
-from tools.contents import drop_views
 from vglib.course import copies
 
 
@@ -158,11 +157,3 @@ def test_jupyterlabs_defaults_ask_nothing_of_the_network():
     path = launch.ROOT / "jupyter" / "labconfig" / "default_setting_overrides.json"
     notification = json.loads(path.read_text())["@jupyterlab/apputils-extension:notification"]
     assert notification == {"fetchNews": "false", "checkForUpdates": False}
-
-
-def test_a_notebook_without_its_kernel_is_read_without_views():
-    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "gone"}}
-    outputs = [{"data": {**view, "text/html": "vanishes"}}, {"data": {"image/png": "..."}}, {}]
-    notebook = {"cells": [{"outputs": outputs}, {"source": "text"}]}
-    drop_views(notebook)
-    assert outputs == [{"data": {"text/html": "vanishes"}}, {"data": {"image/png": "..."}}, {}]

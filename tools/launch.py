@@ -87,7 +87,7 @@ def compose(
     configs = [root / "jupyter"]
     own = root / ".jupyter" / action
     env = {**ONE_THREAD, **environ, "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces")}
-    # The server imports tools.contents, wherever it is started from.
+    # The server imports vglib.jupyter.server, wherever it is started from.
     python_path = [str(ROOT), *filter(None, [environ.get("PYTHONPATH")])]
     env["PYTHONPATH"] = os.pathsep.join(python_path)
     if action == "lecture":
@@ -102,7 +102,6 @@ def compose(
         "jupyterlab",
         f"--ServerApp.root_dir={root / FOLDER}",
         f"--LabApp.default_url=/lab/tree/{notebook}",
-        "--ServerApp.contents_manager_class=tools.contents.CourseContents",
         "--ServerApp.answer_yes=True",  # the first Ctrl-C ends it
         "--allow-root",  # in a container the user often is root
     ]

@@ -14,12 +14,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.doctor.training import drawn
-from vglib import figures
 from vglib.doctor import Broken, Layer, Report, Seen, assert_healthy, examine
 from vglib.doctor.pictures import draw
 from vglib.doctor.rules import finding
-from vglib.doctor.svg import svg
-from vglib.figures import Curve, Heat, Panel
+from vglib.still import svg
 
 NAN = float("nan")
 BROKEN = finding("no-gradient", "h <b> got no gradient.", "body.2", number=2)
@@ -260,74 +258,6 @@ def test_time_is_shown_where_there_is_some():
 SPACE = "{http://www.w3.org/2000/svg}"
 
 
-def drawn_svg(*content, **options):
-    panel = Panel("the <title>", list(content), x_title="x & y", **options)
-    text = svg(figures.panels([panel], height=300), 'A "sentence".')
-    return text, ElementTree.fromstring(text)
-
-
-def test_an_svg_is_a_picture_with_a_sentence():
-    text, root = drawn_svg(Curve("one", [0, 1, 2], [0, 1, 4]))
-    assert root.tag == f"{SPACE}svg"
-    assert root.get("role") == "img"
-    assert root.get("aria-label") == 'A "sentence".'
-    assert root.get("viewBox") == "0 0 860 300"
-    assert "width:100%" in root.get("style")
-    assert "<script" not in text
-    words = ["".join(element.itertext()) for element in root.iter(f"{SPACE}text")]
-    assert "x & y" in words
-    assert "one" in words
-
-
-def test_ink_is_the_pages_and_letters_are_large_enough():
-    text, root = drawn_svg(Curve("one", [0, 1, 2], [1e-9, 1, 1e4]), scale="log")
-    assert root.get("fill") == "currentColor"
-    sizes = [float(e.get("font-size")) for e in root.iter() if e.get("font-size")]
-    assert min(sizes) >= 12
-    colors = set(re.findall(r"(?:stroke|fill)=\"([^\"]+)\"", text))
-    assert colors <= {"currentColor", "none", *figures.PALETTE}
-    raised = ["".join(e.itertext()) for e in root.iter(f"{SPACE}text")]
-    assert {"10-5", "100"} <= set(raised)
-
-
-def paths(root, color):
-    return [e for e in root.iter(f"{SPACE}path") if e.get("stroke") == color]
-
-
-def points(path) -> list[tuple[float, float]]:
-    return [tuple(map(float, p)) for p in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path.get("d"))]
-
-
-def test_points_stand_where_their_values_are():
-    _, root = drawn_svg(Curve("one", [0, 1, 2], [0.0, 5.0, 10.0]), x_range=(0, 2), y_range=(0, 10))
-    line = points(next(e for e in paths(root, figures.BLUE) if "L" in e.get("d")))
-    (x0, y0), (x1, y1), (x2, y2) = line
-    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.15)
-    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.15)
-    # Larger is higher, and the whole panel is used, but for plotly's 2% beside the points.
-    assert y0 == pytest.approx(300 - 84, abs=0.2)
-    assert y2 == pytest.approx(44, abs=0.2)
-    assert x0 == pytest.approx(60 + 790 * 0.04 / 2.08, abs=8)
-
-
-def test_a_gap_stays_a_gap_and_theory_is_dashed():
-    _, root = drawn_svg(
-        Curve("one", range(5), [1, 2, NAN, 3, 4]), figures.theory("law", [0, 4], [1, 4])
-    )
-    line = next(e for e in paths(root, figures.BLUE) if "L" in e.get("d"))
-    assert line.get("d").count("M") == 2
-    assert line.get("stroke-dasharray") is None
-    assert all(e.get("stroke-dasharray") for e in paths(root, figures.ORANGE))
-    tips = [e.text for e in root.iter(f"{SPACE}title")]
-    assert tips == ["one: 1", "one: 2", "one: 3", "one: 4"]
-
-
-def test_what_is_exactly_zero_is_a_cross():
-    _, root = drawn_svg(Curve("one", [1, 2], [0.0, 1.0]), scale="log")
-    assert "exactly 0" in ["".join(e.itertext()) for e in root.iter(f"{SPACE}text")]
-    assert len(paths(root, figures.ORANGE)) == 2
-
-
 def test_each_report_becomes_an_svg():
     for made in (report(), report(in_time=(("rnn", tuple(10.0**-k for k in range(90))),))):
         root = ElementTree.fromstring(svg(draw(made), "A sentence."))
@@ -337,10 +267,3 @@ def test_each_report_becomes_an_svg():
         assert {"root mean square", "χ, and shares"} <= set(words)
     flat = report(layers=(layer(signal=NAN, delta=NAN, gradient=NAN, ratio=NAN, chi=NAN),))
     ElementTree.fromstring(svg(draw(flat), "A sentence."))
-
-
-def test_what_cannot_be_drawn_is_refused():
-    with pytest.raises(ValueError, match=r"^An SVG is drawn of scatter traces .* heatmap; .*\.$"):
-        drawn_svg(Heat([[1.0]], 0, 1))
-    with pytest.raises(ValueError, match=r"a logarithmic x axis; .*\.$"):
-        drawn_svg(Curve("one", [1, 10], [1, 2]), x_log=True)

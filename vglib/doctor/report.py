@@ -1,6 +1,5 @@
 """What the doctor says: findings, what was seen, and what was not checked."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,7 +9,6 @@ from vglib.doctor.rules import Finding
 from vglib.words import count
 
 MOST = 3
-INK = "#767676"
 
 
 class Broken(AssertionError):
@@ -183,16 +181,11 @@ class Report:
 
     def _drawn(self) -> str:
         from vglib.doctor.pictures import draw
-        from vglib.doctor.svg import svg
+        from vglib.still import image
 
         shown = "root mean square of signal and gradients, chi and shares, and the first step"
         over = f" over {count(len(self.layers), 'operation')} in the order of the forward pass."
-        title = shown[0].upper() + shown[1:] + over
-        # As an image: JupyterLab takes a drawing out of a page that it does not trust. There it has
-        # no ink of the page's, so it has one that is read on white and on black.
-        drawn = svg(draw(self), title).replace("currentColor", INK).encode()
-        source = f"data:image/svg+xml;base64,{b64encode(drawn).decode()}"
-        return f'<img alt="{escape(title)}" style="width:100%;max-width:900px" src="{source}">'
+        return image(draw(self), shown[0].upper() + shown[1:] + over)
 
 
 def _lines(found: Finding) -> list[str]:

@@ -15,10 +15,11 @@ import plotly.graph_objects as go
 from vglib import figures
 from vglib.checks import one_of
 from vglib.figures import Drawing
+from vglib.jupyter import kernel
 from vglib.lab import controls, live
 from vglib.lab.controls import Control, seed
-from vglib.lab.picture import png
 from vglib.results import last
+from vglib.still import captioned, png
 from vglib.weather import fair_weather
 
 __all__ = ["Control", "Lab", "Still", "controls"]
@@ -39,15 +40,20 @@ class _OnPage:
         """The present figure, ghosts and all, as plotly's own."""
         return self._view.drawing.figure()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        verdict = self._view.words["verdict"]
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        verdict, drawing = self._view.words["verdict"], self._view.drawing
         if os.environ.get("VGLIB_STORE_PNG"):
-            return {"text/plain": repr(self), "image/png": png(self._view.drawing, verdict)}
+            stored = {"text/plain": repr(self), "image/png": png(drawing, verdict)}
+            return stored, {"image/png": {"alt": verdict}}
+        still = {"text/plain": repr(self), "text/html": captioned(drawing, verdict, self._said())}
+        if not live.heard(self._box):
+            return still, {}
         self._view.resend()
-        # A saved copy whose kernel is gone falls back to this line instead of to an error.
-        line = f"<p>{html.escape(verdict)} <em>Run this cell to bring the lab to life.</em></p>"
         shown = self._box._repr_mimebundle_(**kwargs) or {}
-        return {**shown, "text/plain": repr(self), "text/html": line}
+        return {**shown, **still}, {"vglib": kernel.this()}
+
+    def _said(self) -> str:
+        return "Run this cell to bring it to life."
 
 
 class Lab(_OnPage):
@@ -90,7 +96,7 @@ class Lab(_OnPage):
         self.values = dict(self.start)
         self._ghosts: list[dict[str, Any]] = []
         self._theory, self._resets, self._quiet = True, 1, False
-        with fair_weather():
+        with fair_weather(), live.on_page():
             found = experiment(**self.values)
             self.result = last(found) if isinstance(found, Iterator) else found
             self._drawn = draw(self.result)
@@ -156,6 +162,10 @@ class Lab(_OnPage):
             self._preset_box.value = _CUSTOM
             self._theory_box.value = True
         return self
+
+    def _said(self) -> str:
+        shown = self._label(name_all=True)
+        return f"The picture shows {shown}. Run this cell to bring the lab to life."
 
     def __repr__(self) -> str:
         return f"Lab({self._label(name_all=True)}): {self.verdict}"
@@ -295,7 +305,7 @@ class Still(_OnPage):
     """A drawing without controls, shown on the page as a lab's figure is, under one sentence."""
 
     def __init__(self, drawing: Drawing, words: str) -> None:
-        with fair_weather():
+        with fair_weather(), live.on_page():
             self._view = live.Figure(drawing, words)
             self._box = _box([self._view])
         live.replace_earlier(self._box)

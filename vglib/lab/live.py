@@ -1,19 +1,21 @@
 """The figure on the page: all that touches the insides of plotly, anywidget and ipywidgets."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import anywidget
+import comm
 import ipywidgets as widgets
 import numpy as np
 import traitlets
-from IPython.core.getipython import get_ipython
 from plotly.offline import get_plotlyjs
 
 from vglib.figures import Drawing, template
+from vglib.jupyter.kernel import page_asks, request
 
 HERE = Path(__file__).parent
 LAYOUT = -1
@@ -28,8 +30,8 @@ class Plotly(anywidget.AnyWidget):
     _esm = "export default {}"  # anywidget takes a widget's module and style from these two names
 
 
-@lru_cache(maxsize=1)
-def plotly() -> Plotly:
+@lru_cache(maxsize=2)
+def plotly(for_a_page: bool) -> Plotly:
     """Return the one widget that holds plotly."""
     return Plotly(source=get_plotlyjs())
 
@@ -57,7 +59,7 @@ class Figure(anywidget.AnyWidget):
         self.drawing, self.number = drawing, 0
         self.words: dict[str, Any] = {"verdict": verdict, "error": "", "busy": False}
         themes = {"light": template(), "dark": template(dark=True)}
-        super().__init__(plotly=plotly().model_id, templates=themes)
+        super().__init__(plotly=plotly(page_asks()).model_id, templates=themes)
         self.on_msg(self._answer)
 
     def whole(self) -> dict[str, Any]:
@@ -165,6 +167,23 @@ def close(box: widgets.Widget) -> None:
     box.close()
 
 
+@contextmanager
+def on_page() -> Iterator[None]:
+    """Make widgets of which the page hears that waits for them, and nobody where none does."""
+    usual = comm.create_comm
+    if not page_asks():
+        comm.create_comm = comm.DummyComm
+    try:
+        yield
+    finally:
+        comm.create_comm = usual
+
+
+def heard(widget: widgets.Widget) -> bool:
+    """Return whether a page knows the widget."""
+    return widget.comm is not None and not isinstance(widget.comm, comm.DummyComm)
+
+
 @lru_cache(maxsize=1)
 def _by_cell() -> dict[str, tuple[str, list[widgets.Widget]]]:
     return {}
@@ -172,10 +191,9 @@ def _by_cell() -> dict[str, tuple[str, list[widgets.Widget]]]:
 
 def replace_earlier(*made: widgets.Widget) -> None:
     """Close what the same cell made when it was run before; JupyterLab names the cell it runs."""
-    # Only a kernel's shell knows who has asked for what it does.
-    parent: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)()
-    cell = parent.get("metadata", {}).get("cellId")
-    run = parent.get("header", {}).get("msg_id", "")
+    asked = request()
+    cell = asked.get("metadata", {}).get("cellId")
+    run = asked.get("header", {}).get("msg_id", "")
     if cell is None:
         return
     kept = _by_cell()

@@ -1,0 +1,1 @@
+"""The package among Jupyter's processes: its kernels, its server, its export to HTML."""
