@@ -24,7 +24,8 @@ CONDA_NAMES = {
 }
 TARGETS = ["setup", "lab", "lecture", "fresh", "build", "check", "test", "test-long", "bench"]
 TARGETS += ["tournament", "floors", "site", "wheel", "bundle", "progress"]
-SHIPPED = {"vglib", "notebooks", "setup.py", "pyproject.toml", "README.md", "LICENSE"}
+SHIPPED = {"vglib", "notebooks", "jupyter", "setup.py"}
+SHIPPED |= {"pyproject.toml", "README.md", "LICENSE"}
 
 
 def wanted(*without: str) -> list[Requirement]:
@@ -135,15 +136,20 @@ def test_make_help_lists_every_target():
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The course's wheel, built from a copy of what it is made of."""
-    folder = tmp_path_factory.mktemp("wheel")
+def source(tmp_path_factory):
+    """A copy of what the course's wheel is made of."""
 
     def without(here: str, names: list[str]) -> set[str]:
         kept = SHIPPED if here == str(ROOT) else {n for n in names if n != "__pycache__"}
         return set(names) - kept
 
-    source = shutil.copytree(ROOT, folder / "source", ignore=without)
+    return shutil.copytree(ROOT, tmp_path_factory.mktemp("source") / "x", ignore=without)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory, source):
+    """The course's wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
     (source / "build" / "lib" / "vglib").mkdir(parents=True)
     (source / "build" / "lib" / "vglib" / "gone.py").write_text("# of an older build")
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "-w", str(folder), "."]
@@ -155,9 +161,23 @@ def wheel(tmp_path_factory):
 def test_the_wheel_brings_the_pages_files_and_the_chapters(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"vglib/lab/{name}" for name in ("figure.js", "page.js", "page.css")} <= names
+    assert "vglib/jupyter/templates/vglib/index.html.j2" in names
+    assert names >= EXTENSION
     chapters = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert {f"vglib/course/notebooks/{name}" for name in chapters} <= names
     assert "vglib/gone.py" not in names
+
+
+# pip puts it where every Jupyter server of the environment looks.
+EXTENSION = {"vglib-0.1.0.data/data/etc/jupyter/jupyter_server_config.d/vglib.json"}
+
+
+def test_an_editable_install_has_the_servers_extension_too(source, tmp_path):
+    build = "import sys; from setuptools import build_meta; build_meta.build_editable(sys.argv[1])"
+    command = [sys.executable, "-c", build, str(tmp_path)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    (built,) = tmp_path.glob("*.whl")
+    assert set(zipfile.ZipFile(built).namelist()) >= EXTENSION
 
 
 ALONE = """
@@ -166,7 +186,7 @@ assert vglib.__file__.startswith(sys.prefix), vglib.__file__
 from vglib.concept import labs
 from vglib.doctor import examine
 lab = labs.learning_speed_lab()
-print(type(lab._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]).__name__)
+print(lab._repr_mimebundle_()[0]["text/html"].count("<img"), "picture")
 layers = [part for _ in range(20) for part in (torch.nn.Linear(8, 8), torch.nn.Sigmoid())]
 net = torch.nn.Sequential(*layers, torch.nn.Linear(8, 2))
 print(examine(net, torch.nn.functional.cross_entropy, (torch.randn(16, 8), torch.arange(16) % 2)))
@@ -198,7 +218,7 @@ def test_the_wheel_works_alone_in_any_folder(wheel, tmp_path):
         return done.stdout
 
     said = run("-c", ALONE)
-    assert said.startswith("dict\n")
+    assert said.startswith("1 picture\n")
     assert "vanish" in said
     assert "-m jupyterlab" in run("-m", "vglib", "Kapitel")
     published = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
