@@ -245,14 +245,14 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30, what: str = "") 
 class Server:
     """A JupyterLab server over a folder of copies, started the way `make lab` starts it."""
 
+    base = "/"
+
     def __init__(self, folder: Path, action: str = "lab") -> None:
         self.folder = folder
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        if action == "lecture":
-            launch.prepare_lecture(folder)
-        command, env = launch.compose(action, folder, "x.ipynb", self.port, False, os.environ)
+        command, env = self.compose(action)
         command += ["--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"]
         command += ["--LabApp.expose_app_in_browser=True"]
         home = folder / "home"
@@ -265,9 +265,19 @@ class Server:
         )
         wait_for(self._answers, 60, "JupyterLab's server")
 
+    def compose(self, action: str) -> tuple[list[str], dict[str, str]]:
+        """Return the command that starts the server, and its environment."""
+        if action == "lecture":
+            launch.prepare_lecture(self.folder)
+        return launch.compose(action, self.folder, "x.ipynb", self.port, False, os.environ)
+
+    def at(self, path: str) -> str:
+        """Return the address of what the server has there."""
+        return f"http://127.0.0.1:{self.port}{self.base}{path}"
+
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api", timeout=2):
+            with urllib.request.urlopen(self.at("api"), timeout=2):
                 return True
         except OSError:
             assert self.process.poll() is None, "JupyterLab ended while it started"
@@ -275,15 +285,18 @@ class Server:
 
     def url(self, notebook: str) -> str:
         # Without `reset` the tabs of the test before would open too.
-        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?reset"
+        return self.at(f"lab/tree/{notebook}?reset")
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return the sessions that the server has, each with its notebook and its kernel."""
+        with urllib.request.urlopen(self.at("api/sessions"), timeout=10) as answer:
+            return json.load(answer)
 
     def end_kernels(self) -> None:
         """End all sessions, so that the next test starts from what is stored."""
-        base = f"http://127.0.0.1:{self.port}/api/sessions"
-        with urllib.request.urlopen(base, timeout=10) as answer:
-            sessions = json.load(answer)
-        for session in sessions:
-            request = urllib.request.Request(f"{base}/{session['id']}", method="DELETE")
+        for session in self.sessions():
+            address = self.at(f"api/sessions/{session['id']}")
+            request = urllib.request.Request(address, method="DELETE")
             urllib.request.urlopen(request, timeout=30).close()
 
     def stop(self) -> None:

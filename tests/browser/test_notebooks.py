@@ -209,7 +209,8 @@ def test_a_learners_answer_survives_a_build_and_a_restart(learner, running_serve
     stored = json.loads(copy.read_text(encoding="utf-8"))
     labs = [o["data"] for c in stored["cells"] for o in c.get("outputs", []) if is_lab(o)]
     assert labs
-    assert all("text/html" in data for data in labs)
+    assert all("<img alt=" in str(data["text/html"]) for data in labs)
+    assert not any("application/vnd.jupyter.widget-view+json" in data for data in labs)
     assert any("✓" in str(c.get("outputs")) for c in stored["cells"])
     assert not launch.copy_new(source, copy)
     server = Server(running_server.folder)
@@ -224,6 +225,7 @@ def test_a_learners_answer_survives_a_build_and_a_restart(learner, running_serve
                 f"cell {index} to fall back to its text",
             )
         assert "Run this cell to bring the lab to life" in notebook.show(2).inner_text()
+        assert notebook.show(2).locator("img[alt]").count() == 1
         notebook.screenshot("saved-copy")
     finally:
         server.stop()
@@ -234,4 +236,4 @@ def test_a_learners_answer_survives_a_build_and_a_restart(learner, running_serve
 
 
 def is_lab(output):
-    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+    return "vglib" in output.get("metadata", {})
