@@ -366,16 +366,18 @@ def asked(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("request_", "server", "live"),
+    ("request_", "environ", "live"),
     [
-        (BY_PAGE, "", True),
-        (BY_SOMEBODY, "", True),  # a page that is not known
-        (BY_PROGRAM, "", False),  # nbclient, papermill, nbval
-        (BY_PROGRAM, "voila/0.5", True),
+        (BY_PAGE, {}, True),
+        (BY_SOMEBODY, {}, True),  # a page that is not known
+        (BY_PROGRAM, {}, False),  # nbclient, papermill, nbval
+        (BY_PROGRAM, {"SERVER_SOFTWARE": "voila/0.5"}, True),
+        (BY_PROGRAM, {"VOILA_PREHEAT": "True"}, True),
     ],
 )
-def test_only_a_page_gets_a_widget(asked, monkeypatch, request_, server, live):
-    monkeypatch.setenv("SERVER_SOFTWARE", server)
+def test_only_a_page_gets_a_widget(asked, monkeypatch, request_, environ, live):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
     asked(request_)
     lab = Lab(experiment, draw, depth=controls.depth(20), weight_scale=controls.weight_scale())
     data, metadata = lab._repr_mimebundle_()

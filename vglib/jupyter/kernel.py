@@ -22,7 +22,9 @@ def page_asks() -> bool:
     """
     header, cell = request().get("header", {}), request().get("metadata", {}).get("cellId")
     by_program = header.get("msg_id", "").startswith(f"{header.get('session')}_")
-    return bool(cell or not by_program or "voila" in os.environ.get("SERVER_SOFTWARE", ""))
+    # The second name alone is there where Voila starts kernels before anybody asks for one.
+    by_voila = "voila" in os.environ.get("SERVER_SOFTWARE", "") or "VOILA_PREHEAT" in os.environ
+    return bool(cell or not by_program or by_voila)
 
 
 def this() -> dict[str, Any]:
