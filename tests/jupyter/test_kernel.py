@@ -1,8 +1,13 @@
 """A notebook that a program runs through has pictures, and nothing of a widget."""
 
+import os
+from pathlib import Path
+
 import nbclient
 import nbformat
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
 
 LAB = """
 from vglib import figures
@@ -23,7 +28,10 @@ Lab(lambda depth: Result(), draw, depth=controls.depth(1))
 def executed(tmp_path_factory):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LAB)])
     folder = str(tmp_path_factory.mktemp("executed"))
-    return nbclient.execute(notebook, resources={"metadata": {"path": folder}})
+    client = nbclient.NotebookClient(
+        notebook, kernel_name="python3", resources={"metadata": {"path": folder}}
+    )
+    return client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def test_a_program_that_runs_a_notebook_gets_a_picture_and_no_widget(executed):
