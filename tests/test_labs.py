@@ -1,8 +1,10 @@
 """Every lab of every chapter, driven through the corners of its controls without a browser."""
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.storm import forget, storm
 from tools import discover
 from vglib.lab import Lab
+from vglib.still import svg
 
 LABS = discover.labs()
 
@@ -81,6 +84,15 @@ def test_corners(lab, first):
             assert lab.values == before
             continue
         check(lab, first)
+
+
+def test_a_still_is_drawn_where_the_corners_end_and_at_the_start(lab):
+    for moved in (lab, lab.reset()):
+        drawn = svg(moved._view.drawing, moved.verdict)
+        root = ElementTree.fromstring(drawn)
+        assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) > 3
+        places = [v for e in root.iter() for k, v in e.items() if k != "aria-label"]
+        assert not [v for v in places if re.search(r"\bnan\b|\binf\b", v)]
 
 
 def check(lab: Lab, first: list[np.ndarray]) -> None:

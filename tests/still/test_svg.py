@@ -182,7 +182,13 @@ def test_a_space_is_seen_from_its_camera():
 
 def test_a_picture_says_in_words_what_it_shows():
     drawing = figures.panels([Panel("y", [Curve("one", [0, 1], [0, 1])])])
-    page = captioned(drawing, 'shrinks & "vanishes" < 1.', "Run it.")
+    page = captioned(drawing, 'shrinks & "vanishes" < 1.', "It shows a < 1.", "Run it.")
     assert page.startswith("<p>shrinks &amp; &quot;vanishes&quot; &lt; 1.</p><img alt=")
     assert 'alt="shrinks &amp; &quot;vanishes&quot; &lt; 1."' in page
-    assert page.endswith("<p><em>Run it.</em></p>")
+    assert page.endswith("<p><em>It shows a &lt; 1. Run it.</em></p>")
+
+
+def test_what_cannot_be_drawn_is_said_in_words_alone():
+    drawing = figures.panels([Panel("y", [{"type": "violin", "y": [1, 2]}])])
+    page = captioned(drawing, "two numbers.", "It shows two.", "Run it.")
+    assert page == "<p>two numbers.</p><p><em>Run it.</em></p>"

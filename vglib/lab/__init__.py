@@ -45,15 +45,15 @@ class _OnPage:
         if os.environ.get("VGLIB_STORE_PNG"):
             stored = {"text/plain": repr(self), "image/png": png(drawing, verdict)}
             return stored, {"image/png": {"alt": verdict}}
-        still = {"text/plain": repr(self), "text/html": captioned(drawing, verdict, self._said())}
+        still = {"text/plain": repr(self), "text/html": captioned(drawing, verdict, *self._said())}
         if not live.heard(self._box):
             return still, {}
         self._view.resend()
         shown = self._box._repr_mimebundle_(**kwargs) or {}
         return {**shown, **still}, {"vglib": kernel.this()}
 
-    def _said(self) -> str:
-        return "Run this cell to bring it to life."
+    def _said(self) -> tuple[str, str]:
+        return "", "Run this cell to bring it to life."
 
 
 class Lab(_OnPage):
@@ -163,9 +163,9 @@ class Lab(_OnPage):
             self._theory_box.value = True
         return self
 
-    def _said(self) -> str:
-        shown = self._label(name_all=True)
-        return f"The picture shows {shown}. Run this cell to bring the lab to life."
+    def _said(self) -> tuple[str, str]:
+        shows = f"The picture shows {self._label(name_all=True)}."
+        return shows, "Run this cell to bring the lab to life."
 
     def __repr__(self) -> str:
         return f"Lab({self._label(name_all=True)}): {self.verdict}"

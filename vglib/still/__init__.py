@@ -24,7 +24,14 @@ def image(drawing: Drawing, words: str) -> str:
     return f'<img alt="{escape(words)}" style="width:100%;max-width:900px" src="{source}">'
 
 
-def captioned(drawing: Drawing, words: str, note: str) -> str:
-    """Return a drawing as an HTML image between what it shows, in words, and a note."""
-    note = f"<p><em>{escape(note)}</em></p>"
-    return f"<p>{escape(words)}</p>{image(drawing, words)}{note}"
+def captioned(drawing: Drawing, words: str, shows: str, note: str) -> str:
+    """Return a drawing as an HTML image between its words and what it `shows`, and a note.
+
+    Where it cannot be drawn there are the words and the note alone.
+    """
+    try:
+        picture = image(drawing, words)
+    except Exception:  # of what somebody draws with plotly's own traces, and the lab is to live
+        picture = shows = ""
+    said = " ".join(part for part in (shows, note) if part)
+    return f"<p>{escape(words)}</p>{picture}<p><em>{escape(said)}</em></p>"
