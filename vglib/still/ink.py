@@ -5,6 +5,7 @@ import struct
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from html import escape, unescape
 from typing import Any
 
@@ -60,11 +61,12 @@ def color(trace: Mapping[str, Any], index: int = 0) -> str:
 def polyline(x: np.ndarray, y: np.ndarray) -> str:
     """Return the path through points; what is not finite leaves a gap."""
     path, pen = [], "M"
-    for a, b in zip(x, y, strict=True):
-        seen = np.isfinite(a) and np.isfinite(b)
-        if seen:
-            path.append(f"{pen}{np.clip(a, -1e5, 1e5):.1f} {np.clip(b, -1e5, 1e5):.1f}")
-        pen = "L" if seen else "M"
+    seen = np.isfinite(x) & np.isfinite(y)
+    places = np.clip([x, y], -1e5, 1e5).T.tolist()
+    for (a, b), shows in zip(places, seen.tolist(), strict=True):
+        if shows:
+            path.append(f"{pen}{a:.1f} {b:.1f}")
+        pen = "L" if shows else "M"
     return "".join(path)
 
 
@@ -95,6 +97,11 @@ def point(trace: Mapping[str, Any], x: float, y: float, index: int = 0) -> str:
 
 def shades(scale: Any) -> np.ndarray:
     """Return 256 colours, as rows of red, green and blue, from a colour scale of plotly's."""
+    return _shades(scale if isinstance(scale, str) else tuple(map(tuple, scale)))
+
+
+@lru_cache(maxsize=16)
+def _shades(scale: str | tuple[tuple[float, str], ...]) -> np.ndarray:
     stops = get_colorscale(scale) if isinstance(scale, str) else [list(stop) for stop in scale]
     names = sample_colorscale(stops, list(np.linspace(0, 1, 256)), colortype="rgb")
     return np.array([unlabel_rgb(name) for name in names]).round().astype(np.uint8)
@@ -112,7 +119,7 @@ def raster(z: np.ndarray, low: float, high: float, scale: Any) -> str:
     lines = b"".join(b"\0" + row.tobytes() for row in rows.astype(np.uint8))
     height, width = np.shape(z)
     head = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b""))
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
     made = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in chunks
