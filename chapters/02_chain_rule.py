@@ -512,7 +512,7 @@ claims.BY_ID["backpropagation-approximates"].trial()
 # What it saves is work. A backward pass costs about two forward passes, whatever the number of weights; two-sided
 # differences want two forward passes for *each* weight. Count, then time:
 
-# %% slideshow={"slide_type": "skip"}
+# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "skip"}
 from vglib.chain_rule.experiments import forward_passes, timed_gradients
 
 weights_count, by_backprop, by_differences = timed_gradients(width=30, depth=3)
