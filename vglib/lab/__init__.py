@@ -43,8 +43,7 @@ class _OnPage:
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         verdict, drawing = self._view.words["verdict"], self._view.drawing
         if os.environ.get("VGLIB_STORE_PNG"):
-            stored = {"text/plain": repr(self), "image/png": png(drawing, verdict)}
-            return stored, {"image/png": {"alt": verdict}}
+            return {"text/plain": repr(self), "image/png": png(drawing, verdict)}, {}
         still = {"text/plain": repr(self), "text/html": captioned(drawing, verdict, *self._said())}
         if not live.heard(self._box):
             return still, {}
