@@ -3,6 +3,8 @@
 import asyncio
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -125,3 +127,12 @@ def test_jupyter_finds_the_extension():
     config = json.loads((ROOT / "jupyter/jupyter_server_config.d/vglib.json").read_text())
     assert config["ServerApp"]["jpserver_extensions"] == {server.__name__: True}
     assert server._jupyter_server_extension_points() == [{"module": server.__name__}]
+
+
+def test_a_server_needs_nothing_of_the_package_but_this():
+    """On a hub the server's environment may have neither PyTorch nor plotly."""
+    code = "import sys, vglib.jupyter.server; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
+    assert "vglib.jupyter.server" in loaded, done.stderr
+    assert loaded & {"numpy", "torch", "plotly", "ipywidgets", "vglib.lab"} == set()
