@@ -16,9 +16,9 @@ def request() -> dict[str, Any]:
 def page_asks() -> bool:
     """Return whether a page waits for what is run now; a program that runs a notebook is none.
 
-    JupyterLab, Notebook and VS Code name the cell. Python's own client, which nbclient, papermill
-    and nbval use, begins a message's name with its session's; so does Voila, which then makes a
-    page of what it has run. Who is not known counts as a page.
+    JupyterLab and Notebook name the cell. Python's own client, which nbclient, papermill and nbval
+    use, begins a message's name with its session's; so does Voila, which then makes a page of what
+    it has run. Who is not known counts as a page.
     """
     header, cell = request().get("header", {}), request().get("metadata", {}).get("cellId")
     by_program = header.get("msg_id", "").startswith(f"{header.get('session')}_")
