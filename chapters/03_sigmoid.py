@@ -489,7 +489,7 @@ prediction = "some 30% and 2%, on one machine"
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **What share of its layer's time does the sigmoid take?**
 
-# %% tags=["lab"] jupyter={"source_hidden": true}
+# %% tags=["lab", "nbval-ignore-output"] jupyter={"source_hidden": true}
 labs.cost_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
@@ -500,14 +500,14 @@ labs.cost_lab()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The numbers are this machine's, so the sentence is computed as well:
 
-# %% slideshow={"slide_type": "skip"}
+# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "skip"}
 for width in (32, 1024):
     layer = experiments.time_layer(width, batch=128)
     low, share, high = np.quantile(layer.shares("sigmoid"), [0.25, 0.5, 0.75])
     word = "a large part" if share > 0.25 else "some" if share > 0.05 else "next to nothing"
     print(f"{width:4} units: the sigmoid is {word} of its layer's time: {share:.1%} ({low:.1%} to {high:.1%})")
 
-# %% slideshow={"slide_type": "skip"}
+# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "skip"}
 ratios = experiments.step_ratios(width=256, batch=128)
 low, ratio, high = np.quantile(ratios, [0.25, 0.5, 0.75])
 print(f"a training step with sigmoid takes {ratio:.2f} times that with ReLU ({low:.2f} to {high:.2f})")
@@ -516,7 +516,7 @@ print(f"a training step with sigmoid takes {ratio:.2f} times that with ReLU ({lo
 # The backward pass adds two more matrix products for each one forward, and no exponential: $s'(z) = a(1-a)$ uses the output that is
 # already there.
 
-# %% tags=["claims"] slideshow={"slide_type": "skip"}
+# %% tags=["claims", "nbval-ignore-output"] slideshow={"slide_type": "skip"}
 claims.EXP_IS_COSTLY.trial()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
