@@ -1,9 +1,9 @@
-"""The step of the build that pyproject.toml cannot say: the chapters travel in the wheel."""
+"""The steps of the build that pyproject.toml cannot say."""
 
 import shutil
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
 
 
@@ -22,4 +22,12 @@ class WithChapters(build_py):
                 self.copy_file(str(notebook), str(target / notebook.name))
 
 
-setup(cmdclass={"build_py": WithChapters})
+class WithData(Distribution):
+    """The course's distribution, whose editable install has its data files too."""
+
+    def has_data(self) -> bool:
+        """Return whether there are data files: setuptools asks by this name, and has another."""
+        return bool(self.has_data_files())
+
+
+setup(distclass=WithData, cmdclass={"build_py": WithChapters})
