@@ -464,7 +464,7 @@ function wireAnswers() {
 // What is wider than the page is moved by the arrow keys, once it has the focus.
 function wireScrolling() {
   const look = () => {
-    for (const part of document.querySelectorAll("pre, .scroll, math[display=block]")) {
+    for (const part of document.querySelectorAll("p, li, pre, .scroll, math[display=block]")) {
       if (part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
       else part.removeAttribute("tabindex");
     }
