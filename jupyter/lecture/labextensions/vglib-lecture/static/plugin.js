@@ -53,7 +53,7 @@ class Lecture {
     const chapter = await this.take(panel);
     await this.app.commands.execute("deck:start");
     const place = Number(sessionStorage.getItem(chapter.key));
-    if (place) chapter.show(place);
+    if (chapter.steps().includes(place)) chapter.show(place);
     await panel.sessionContext.ready;
     if (!(await chapter.revives(10))) await this.run();
   }
