@@ -537,7 +537,9 @@ class PageLab:
 
     def focus(self, name: str) -> None:
         """Give the keys to a control."""
-        assert self.box.evaluate(FOCUS, self.label(name)), f"{name} of {self.twin!r} takes no keys"
+        # JupyterLab makes the lab's cell active and gives it the keys first.
+        takes = f"{name} of {self.twin!r} to take keys"
+        wait_for(lambda: self.box.evaluate(FOCUS, self.label(name)), 5, takes)
 
     def click(self, name: str, share: float = 0.5) -> dict[str, float]:
         """Click on a control, at a share of its width; return the place."""

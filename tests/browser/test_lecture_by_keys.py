@@ -22,6 +22,8 @@ def talk(request, kept_deck, browser, lecture):
         talk = open_notebook(TALK)
         if not talk.presents():
             talk.start()
+        living = talk.page.locator(".vglib-lab:not(.jupyter-widgets-disconnected)")
+        wait_for(lambda: talk.says() or living.count(), 10, "the line at the foot")
         if "Run everything" in talk.says():
             talk.press("r")
         talk.wait_until_ready()

@@ -149,6 +149,9 @@ def test_bars_stand_on_their_base():
     foot = [float(r.get("y")) + float(r.get("height")) for r in (one, two)]
     assert foot == pytest.approx([300 - 84] * 2, abs=0.2)
     assert [one.get("fill"), two.get("fill")] == [figures.BLUE, figures.PINK]
+    del bars["base"]
+    _, root = drawn_svg(bars, Curve("range", [0, 3], [-4, 4]))
+    assert float(next(root.iter(f"{SPACE}rect")).get("height")) > 0
 
 
 def test_a_contour_runs_where_the_height_is_reached():

@@ -81,7 +81,7 @@ def draw_cliff(result: cliff.Cliff) -> Drawing:
     space = figures.Space(parts, (x_axis, y_axis, z_axis), camera, (1.3, 1.3, 0.75))
     title = "gradient norm ‖∂L/∂(w, b)‖, unclipped"
     panel = Panel(title, sizes, figures.STEP, scale="log", x_range=ends, y_range=(-4, 3))
-    return figures.panels([space, panel], height=480, shares=(0.6, 0.4))
+    return figures.panels([space, panel], height=455, shares=(0.6, 0.4))
 
 
 def cliff_lab() -> Lab:
@@ -245,6 +245,7 @@ def draw_rescue(result: recurrent.Rescue) -> Drawing:
     weights = curves(lambda run: run.weight_norms / run.weight_norms[0], 2.0)
     count = "step (1 is the start)"
     look: dict[str, Any] = {"x_title": count, "x_log": True, "x_range": (0.9, ends[1])}
+    look["x_axis"] = {"dtick": 1}  # plotly writes the 2 and the 5 between powers of ten small
     left = Panel(LOSS, losses, scale="log", y_range=(-2, 3), **look)
     middle = Panel(NORM, sizes, scale="log", y_range=(-2, 8), **look)
     right = Panel("‖W‖ over its start, cut at 2", weights, y_range=(0, 2), **look)

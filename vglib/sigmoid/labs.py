@@ -72,7 +72,9 @@ def draw_one_sign(seen: signs.OneSign) -> Drawing:
     chosen = 100 * np.array([*seen.chosen.values()])
     over_batches.append(mark("this batch size", [seen.batch] * len(chosen), chosen, size=7))
     title, sizes = "units with one sign, % of the layer", "batch size (samples)"
-    left = Panel(title, over_batches, sizes, x_log=True, x_range=(0.8, 1800), y_range=PERCENT)
+    ends: dict[str, Any] = {"x_range": (0.8, 1800), "y_range": PERCENT}
+    # plotly writes the 2 and the 5 between powers of ten small.
+    left = Panel(title, over_batches, sizes, x_log=True, x_axis={"dtick": 1}, **ends)
     title, ranks = "positive gradients of a unit, % of its weights", "units, sorted, % of the layer"
     right = Panel(title, by_unit, ranks, x_range=(0, 100), y_range=PERCENT)
     return figures.panels([left, right], height=400)

@@ -57,7 +57,8 @@ def _words(trace: Tree, x: float, y: float, index: int) -> str:
 
 
 def _bar(trace: Tree, x: Axis, y: Axis, _: Tree) -> tuple[str, str]:
-    places, width, base = np.asarray(trace["x"], float), trace.get("width", 0.8), trace["base"]
+    places, width = np.asarray(trace["x"], float), trace.get("width", 0.8)
+    base = trace.get("base", 0.0)
     left, right = x.pixels(places - width / 2), x.pixels(places + width / 2)
     low, high = y.pixels(np.full(len(places), base)), y.pixels(base + np.asarray(trace["y"]))
     faint = trace.get("marker", {}).get("opacity", 1)

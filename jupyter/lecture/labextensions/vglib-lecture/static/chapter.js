@@ -188,6 +188,19 @@ export class Chapter {
     return this.onScreen().flatMap((cell) => [...cell.node.querySelectorAll(found)])[0];
   }
 
+  // Give the keys to the first control. Its cell becomes the active one, and JupyterLab gives them to
+  // a cell that does, some time later.
+  async enter() {
+    const control = this.control();
+    const cell = this.onScreen().find(({ node }) => node.contains(control));
+    this.notebook.activeCellIndex = this.notebook.widgets.indexOf(cell);
+    for (let tries = 0; tries < 6; tries++) {
+      control.focus();
+      await pause(40);
+      if (document.activeElement === control) return;
+    }
+  }
+
   // Choose the next preset of the lab on the screen, or the one before. A slider that was moved in
   // between does not send the lecturer back to the first.
   preset(step) {

@@ -94,7 +94,7 @@ class Lecture {
   act(meant, chapter) {
     const acts = {
       slide: () => chapter.focus(),
-      control: () => chapter.control().focus(),
+      control: () => chapter.enter(),
       preset: () => chapter.preset(1),
       "preset back": () => chapter.preset(-1),
       notes: () => this.openNotes(chapter),
