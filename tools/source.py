@@ -33,6 +33,8 @@ KNOWN_TAGS = frozenset(
 # Not "-": the slides in JupyterLab leave such a cell out. One without a type, as a lab is, goes on
 # with the slide before.
 SLIDE_TYPES = frozenset({"slide", "subslide", "fragment", "skip", "notes"})
+# How a remark for the lecturer begins.
+REMARK = "**For the lecturer.** "
 LOCKED = {"deletable": False, "editable": False}
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -171,7 +173,7 @@ def _prose(cell: Cell) -> str:
     """Return a markdown cell; a lecturer's remark is set apart, as a learner sees it too."""
     if cell.metadata.get("slideshow") != {"slide_type": "notes"}:
         return cell.source
-    return "> **For the lecturer.** " + cell.source.replace("\n", "\n> ")
+    return f"> {REMARK}" + cell.source.replace("\n", "\n> ")
 
 
 def _percent_cells(text: str) -> list[NotebookNode]:

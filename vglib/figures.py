@@ -463,14 +463,15 @@ def _y_range(curves: Sequence[Curve], powers: bool) -> tuple[float, float]:
         return (-1.0, 1.0)
     low, high = float(values.min()), float(values.max())
     # A flat curve still needs an axis with two ends, which rounding must not make one.
-    step = _nice_step(max(high - low, 1e-6 * max(-low, high)) / 4)
+    step = nice_step(max(high - low, 1e-6 * max(-low, high)) / 4)
     if powers:
         step = max(step, 1.0)
     low, high = floor(low / step) * step, ceil(high / step) * step
     return (low, high) if high > low else (low - step, high + step)
 
 
-def _nice_step(size: float) -> float:
+def nice_step(size: float) -> float:
+    """Return the least of 1, 2, 5 and 10 times a power of ten that is at least `size`."""
     if size <= 0:
         return 1.0
     base = 10.0 ** floor(np.log10(size))
@@ -479,7 +480,7 @@ def _nice_step(size: float) -> float:
 
 def whole_step(low: float, high: float) -> int:
     """Return the distance between ticks at whole numbers, at most seven of them."""
-    return max(1, round(_nice_step((high - low) / 6)))
+    return max(1, round(nice_step((high - low) / 6)))
 
 
 def _title(text: str, suffix: str) -> Tree:

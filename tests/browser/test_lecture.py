@@ -113,7 +113,6 @@ def go_through(deck, labs, name, whole):
                 moves_on_its_slide(deck, lab)
         for width, height in SCREENS if os.environ.get("VGLIB_SCREENSHOTS") else SCREENS[:1]:
             page.set_viewport_size({"width": width, "height": height})
-            # A slide that does not fit at once is shrunk step by step.
             frames = 12 if lab or width != SCREENS[0][0] else 4
             page.evaluate(SETTLED, [ON_SCREEN, frames])
             where = (cell, f"{width}x{height}", deck.sources()[cell][:60])

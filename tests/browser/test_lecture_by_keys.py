@@ -21,15 +21,7 @@ def talk(request, kept_deck, browser, lecture):
     if kept_deck:
         kept_deck.pop().page.context.close()
     with lecturers_page(request, kept_deck, browser, lecture) as open_notebook:
-        talk = open_notebook(TALK)
-        if not talk.presents():
-            talk.start()
-        living = talk.page.locator(".vglib-lab:not(.jupyter-widgets-disconnected)")
-        wait_for(lambda: talk.says() or living.count(), 10, "the line at the foot")
-        if "Run everything" in talk.says():
-            talk.press("r")
-        talk.wait_until_ready()
-        yield talk
+        yield open_notebook(TALK)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pygments.lexers import PythonLexer
 
 from tools import markdown
 from tools.site.answers import asked, form
+from tools.source import REMARK, is_check
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _HEADING = re.compile(r"<h([23])>(.*?)</h\1>", re.DOTALL)
@@ -53,7 +54,7 @@ def parts(
             yield _lab(cell, labs)
         elif "exercise" in tags:
             yield Part(_exercise(cell, cells[number + 1 :][:1], check, solutions))
-        elif "check" in tags and (exercises := asked(cell.source, check)):
+        elif is_check(cell.metadata) and (exercises := asked(cell.source, check)):
             forms = (form(one, f"answer-{number}-{i}") for i, one in enumerate(exercises))
             yield Part("".join(forms))
         elif "setup" in tags:
@@ -91,7 +92,7 @@ def _folded(kind: str, summary: str, html: str) -> str:
 
 
 def _notes(source: str) -> str:
-    said = re.sub(r"^> ?", "", source, flags=re.MULTILINE).removeprefix("**For the lecturer.** ")
+    said = re.sub(r"^> ?", "", source, flags=re.MULTILINE).removeprefix(REMARK)
     return _folded("notes", "For the lecturer", markdown.html(said))
 
 
@@ -104,7 +105,7 @@ def _exercise(
     """
     if solutions:
         return _folded("solution", "Solution", code(cell.source))
-    judged = any("check" in checks.metadata.get("tags", []) for checks in after)
+    judged = any(is_check(checks.metadata) for checks in after)
     if not judged and "predict" in cell.metadata.get("tags", []):
         return _PREDICTION
     on_page = judged and any(asked(checks.source, check) for checks in after)

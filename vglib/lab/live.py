@@ -32,7 +32,7 @@ class Plotly(anywidget.AnyWidget):
 
 @lru_cache(maxsize=2)
 def plotly(for_a_page: bool) -> Plotly:
-    """Return the one widget that holds plotly."""
+    """Return the one widget that holds plotly, for pages, or for those who have none."""
     return Plotly(source=get_plotlyjs())
 
 

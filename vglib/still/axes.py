@@ -1,11 +1,13 @@
 """One axis of a still: from values to pixels, and where its ticks are."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import ceil, floor, log10
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from vglib.figures import nice_step
 
 
 class Axis:
@@ -60,7 +62,7 @@ class Axis:
         if spec.get("type") == "log":
             powers = range(ceil(first - 1e-9), floor(last + 1e-9) + 1)
             return [10.0**p for p in powers], [_power(p) for p in powers]
-        step = float(spec.get("dtick") or _step((last - first) / 5))
+        step = float(spec.get("dtick") or nice_step((last - first) / 5))
         zero = float(spec.get("tick0") or 0.0)
         numbers = range(ceil((first - zero) / step - 1e-9), floor((last - zero) / step + 1e-9) + 1)
         before, after = spec.get("tickprefix", ""), spec.get("ticksuffix", "")
@@ -71,8 +73,3 @@ class Axis:
 
 def _power(exponent: int) -> str:
     return f"{10.0**exponent:g}" if abs(exponent) <= 3 else f"10<sup>{exponent}</sup>"
-
-
-def _step(size: float) -> float:
-    base = 10.0 ** floor(log10(size))
-    return next(m * base for m in (1, 2, 5, 10) if m * base >= size * (1 - 1e-9))
