@@ -52,9 +52,21 @@ def test_each_key_goes_through_every_slide_and_back(talk, on, back):
     assert talk.press("End") == [STEPS[-1]]
 
 
+def test_who_leaves_a_control_at_once_is_not_brought_back(talk, lab):
+    """The keys' way into a lab takes some moments, in which a hurried lecturer may turn round."""
+    talk.press("Enter", "Escape")
+    talk.page.wait_for_timeout(400)
+    assert talk.js("nb.activeCell.node == document.activeElement")
+    assert talk.press("Enter", "PageDown") == [FIRST_LAB, NEXT]
+    talk.page.wait_for_timeout(400)
+    assert talk.js("nb.activeCell.node == document.activeElement")
+
+
 def test_a_control_keeps_its_own_keys_and_a_clicker_goes_on(talk, lab):
     before = lab.shown("depth")
-    assert talk.press("Enter", "ArrowRight") == [FIRST_LAB, FIRST_LAB]
+    assert talk.press("Enter") == [FIRST_LAB]
+    wait_for(lambda: talk.js("document.activeElement.matches(\"[role='slider']\")"), 5, "the keys")
+    assert talk.press("ArrowRight") == [FIRST_LAB]
     assert lab.shown("depth") > before
     before = lab.shown("depth")
     assert talk.press("PageDown", "PageUp") == [NEXT, FIRST_LAB]

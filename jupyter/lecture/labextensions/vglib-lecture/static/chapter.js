@@ -17,6 +17,7 @@ export class Chapter {
     this.lost = false; // whether a kernel was lost, and with it the labs
     this.last = null;
     this.presets = new WeakMap();
+    this.entered = null; // the control that the keys are on their way to
   }
 
   // Under which the page remembers the place, for a reload.
@@ -58,6 +59,7 @@ export class Chapter {
 
   // Give the keys to the slide; what was opened in an editor is text again.
   focus() {
+    this.entered = null;
     for (const cell of this.onScreen()) if (cell.model.type === "markdown") cell.rendered = true;
     this.notebook.mode = "command";
     this.notebook.activeCell?.node.focus({ preventScroll: true });
@@ -189,12 +191,13 @@ export class Chapter {
   }
 
   // Give the keys to the first control. Its cell becomes the active one, and JupyterLab gives them to
-  // a cell that does, some time later.
+  // a cell that does, some time later; meanwhile the lecturer may have gone on.
   async enter() {
     const control = this.control();
     const cell = this.onScreen().find(({ node }) => node.contains(control));
     this.notebook.activeCellIndex = this.notebook.widgets.indexOf(cell);
-    for (let tries = 0; tries < 6; tries++) {
+    this.entered = control;
+    for (let tries = 0; tries < 6 && this.entered === control; tries++) {
       control.focus();
       await pause(40);
       if (document.activeElement === control) return;
