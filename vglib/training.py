@@ -266,7 +266,9 @@ def _stepper(
         end = network.zero_grad
 
         def gradients(rows: Tensor) -> float:
-            network.zero_grad()
+            # `network.zero_grad` looks for the parameters anew at each step.
+            for parameter in parameters:
+                parameter.grad = None
             value = loss(network(x[rows]), y[rows])
             if isfinite(number := value.item()):
                 value.backward()

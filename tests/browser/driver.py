@@ -69,10 +69,13 @@ while time.monotonic() < end and not lab.error and any(
     lab.controls[name].clean(lab.widgets[name].value) != value for name, value in lab.values.items()
 ):
     time.sleep(0.005)
-print(json.dumps([lab.values, lab.verdict, lab.error, [
+told = json.dumps([lab.values, lab.verdict, lab.error])
+traces = json.dumps([
     {k: numpy.asarray(v).tolist() for k in "xyz" if (v := t.get(k)) is not None}
     for t in lab._view.drawing.data
-]]))
+])
+# JavaScript's JSON has neither of the two.
+print(told, traces.replace("NaN", "null").replace("Infinity", "1e999"), sep="\\n")
 """
 # A lab's controls by their labels; before a check box stands a space of no width.
 CONTROLS = """
@@ -95,14 +98,29 @@ const drawnApart = (figure) => {
     const share = (number - low) / (high - low);
     return axis._length * (up ? 1 - share : share);
   };
-  const toSegment = ([x, y], [ax, ay], [bx, by]) => {
+  const toSegment = (x, y, [ax, ay, bx, by]) => {
     const [dx, dy] = [bx - ax, by - ay];
-    const along = Math.min(1, Math.max(0, ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy)));
-    return Math.hypot(x - ax - (along || 0) * dx, y - ay - (along || 0) * dy);
+    const along = ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy);
+    const share = along > 0 ? Math.min(1, along) : 0;
+    return Math.hypot(x - ax - share * dx, y - ay - share * dy);
   };
-  const toLines = (point, runs) => Math.min(...runs.map((run) => run.length == 1
-    ? toSegment(point, run[0], run[0])
-    : Math.min(...run.slice(1).map((end, i) => toSegment(point, run[i], end)))));
+  // How far a point lies from lines; less than a pixel is as good as nothing. A point's neighbour
+  // lies on the same segment or the next one, so the search begins where the last one ended.
+  const toLines = (runs) => {
+    const segments = runs.flatMap((run) => run.length == 1
+      ? [[...run[0], ...run[0]]]
+      : run.slice(1).map((end, i) => [...run[i], ...end]));
+    let at = 0;
+    return ([x, y]) => {
+      let least = Infinity;
+      for (let tried = 0; tried < segments.length && least > 1; tried++) {
+        const away = toSegment(x, y, segments[at]);
+        if (away < least) least = away;
+        if (least > 1) at = (at + 1) % segments.length;
+      }
+      return least;
+    };
+  };
   let apart = 0;
   for (const trace of figure.data) {
     const straight = (trace.line?.shape ?? 'linear') == 'linear';
@@ -130,16 +148,15 @@ const drawnApart = (figure) => {
       apart = Math.max(apart, lines.length + points.length ? Infinity : 0);
       continue;
     }
+    const toRuns = toLines(runs);
     // What a line does outside its panel, where plotly cuts it, nobody sees.
     for (const corner of [...lines.flat(), ...points].filter(shows)) {
-      apart = Math.max(apart, toLines(corner, runs));
+      apart = Math.max(apart, toRuns(corner));
     }
-    const dots = points.map((point) => [point]);
+    const [toDots, toDrawn] = [toLines(points.map((point) => [point])), toLines(lines)];
     for (const [run, point] of runs.flatMap((r) => r.filter(shows).map((p) => [r, p]))) {
-      if (trace.mode.includes('markers')) apart = Math.max(apart, toLines(point, dots));
-      if (trace.mode.includes('lines') && run.length > 1) {
-        apart = Math.max(apart, toLines(point, lines));
-      }
+      if (trace.mode.includes('markers')) apart = Math.max(apart, toDots(point));
+      if (trace.mode.includes('lines') && run.length > 1) apart = Math.max(apart, toDrawn(point));
     }
   }
   return apart;
@@ -174,14 +191,37 @@ SHOWN = f"""
   return Object.fromEntries(wanted.map((part) => [part, parts[part]()]));
 }}
 """
-# Every question to the page passes through four programs, so a move asks few: this is what the
-# kernel has and the page shows, in one.
+# Whether two lists of traces hold the same numbers; nan comes as null.
+SAME = """
+const same = (mine, theirs) => {
+  if (Array.isArray(mine)) {
+    const length = theirs?.length ?? 0;
+    return mine.length == length && mine.every((one, i) => same(one, theirs[i]));
+  }
+  if (typeof mine == 'string') return mine == theirs;
+  if (mine == null) return theirs == null || Number.isNaN(theirs);
+  return mine == theirs || Math.abs(mine - theirs) <= 1e-9 + 1e-6 * Math.abs(mine);
+};
+const sameTraces = (mine, theirs) => mine.length == theirs.length && mine.every((trace, i) =>
+  Object.entries(trace).every(([key, numbers]) => same(numbers, theirs[i][key])));
+"""
+# Every question to the page passes through four programs, so a move asks few and is told little:
+# what the kernel has, the page's controls, and whether the page shows what the kernel has.
 COMPARED = f"""
-async (box, [cell, code]) => {{
+async (box, [cell, code]) => {{ {SAME}
   const count = window.jupyterapp.shell.currentWidget.content.widgets[cell].model.executionCount;
   const [status, printed] = await ({EXECUTE})(code.replace('COUNT', count));
+  if (status != 'ok') return [status];
   await new Promise(requestAnimationFrame);
-  return [status, printed, ({SHOWN})(box, ['controls', 'verdict', 'plotted', 'apart'])];
+  const [told, traces] = printed.trim().split('\\n').map((line) => JSON.parse(line));
+  const [values, verdict, error] = told;
+  const words = (text) => text.split(/\\s+/).filter(Boolean).join(' ');
+  const show = {SHOWN};
+  const shown = show(box, ['controls', 'verdict']);
+  const follows = !error && words(shown.verdict) == words(verdict)
+    && sameTraces(traces, box.querySelector('.vglib-figure').figure.data)
+    && show(box, ['apart']).apart < {APART};
+  return [status, values, shown.controls, follows];
 }}
 """
 SELECT = f"(box, label) => {{ {CONTROLS} return controls[label].querySelector('select') }}"
@@ -583,16 +623,10 @@ class PageLab:
 
     def agrees(self) -> bool:
         """Whether the page shows what the kernel has, for the values of the page's controls."""
-        status, printed, shown = self.box.evaluate(COMPARED, [self.cell, IN_KERNEL])
+        status, *told = self.box.evaluate(COMPARED, [self.cell, IN_KERNEL])
         assert status == "ok", f"the kernel has no lab of cell {self.cell}"
-        values, verdict, error, traces = json.loads(printed)
-        return (
-            not error
-            and values == self._values(shown["controls"])
-            and words(verdict) == words(shown["verdict"])
-            and shown["apart"] < APART
-            and same(traces, shown["plotted"])
-        )
+        values, shown, follows = told
+        return follows and values == self._values(shown)
 
     def wait_until_it_agrees(self) -> None:
         wait_for(self.agrees, 40, f"{self.twin!r} on the page to be what the kernel has")
