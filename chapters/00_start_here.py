@@ -229,7 +229,7 @@ check.flaw(flaw)
 # | 11 | The clinic | my own net does not learn: why? | 110 |
 # | 12 | Attention, and nets of today | what do means leave of the gradient, forty blocks deep? | 70 |
 #
-# Planned next: attention and nets of today, and all claims on one page.
+# Planned next: all claims on one page.
 #
 # ## Notation
 #

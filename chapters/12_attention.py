@@ -75,7 +75,7 @@ labs.collapse_lab()
 # | net | layer | what happens |
 # |---|---|---|
 # | attention alone | $F(x)$ | the tokens are one after two layers; no query or key hears of the loss any more |
-# | skip | $x + F(x)$ | alike after a dozen; and the stream doubles its square per layer, so that the scores explode, and the gradients with them |
+# | skip | $x + F(x)$ | alike after a dozen; and the stream grows, its square up to twice per layer: the scores explode, and the gradients with them |
 # | post-LN | $N(x + F(x))$ | as alike; the gradient vanishes towards the *output* |
 # | pre-LN | $x + F(N(x))$ | slower: each branch adds to a stream that has grown |
 # | skip, branch over $\sqrt L$ | $x + F(x)/\sqrt L$ | hardly at all, at any depth |
@@ -411,8 +411,8 @@ labs.placing_lab()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why the place matters
 #
-# - **post-LN**: behind each sum the norm divides by about $\sqrt2$, and the skip keeps $1/\sqrt2$ per sublayer. The last blocks hear all of the
-#   loss, at any depth; and a step moves all blocks at once.
+# - **post-LN**: skip and branch count alike in every sum. The last blocks hear all of the loss, at any depth; and what a step changes in one
+#   block is changed again by every block behind it.
 # - **pre-LN**: the stream's mean square grows by up to 1 per branch, so like $L$. The last norm divides by its root: the last gradients fall
 #   like $1/\sqrt L$.
 # - **DeepNorm**: a branch enters with $\beta^2$, $\beta = (8L)^{-1/4}$ (in $W_v$ and $W_o$, or $W_1$ and $W_2$), against a skip of $a$:
@@ -435,8 +435,11 @@ for depth in (6, 12, 48):
 # %% slideshow={"slide_type": "skip"}
 print("change of the output in a first step of 0.001, median of five seeds")
 for depth in (3, 12, 48):
-    nets = [experiments.placing(depth, seed=seed) for seed in range(5)]
-    moved = {n: np.median([net.moved(n, 1e-3) for net in nets]) for n in experiments.PLACINGS}
+    steps = {
+        name: [experiments.first_step(name, depth, 1e-3, seed) for seed in range(5)]
+        for name in experiments.PLACINGS
+    }
+    moved = {name: np.median(of) for name, of in steps.items()}
     print(f"{depth:2} blocks:", ", ".join(f"{name} {m:.2%}" for name, m in moved.items()))
 assert moved[experiments.POST] > 20 * moved[experiments.DEEP]
 
@@ -452,7 +455,7 @@ claims.BOUNDED.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The curse of depth
 #
-# Nearly half of the layers of today's language models can be taken out with little loss, say Sun and others (2025). Their suspect is pre-LN. If the
+# In today's language models nearly half of the layers are less effective than expected, say Sun and others (2025). Their suspect is pre-LN. If the
 # stream's mean square is $1 + c\,l$ behind block $l$, that block's share of its length is
 #
 # $$\boxed{\ \sqrt{\frac{c}{1 + c\,l}} \approx \frac{1}{\sqrt l}\ }$$
@@ -474,8 +477,8 @@ def share(block: int, c: float) -> float:
 
 # %% slideshow={"slide_type": "skip"}
 seeds = range(5)
-squares = [experiments.placing(48, seed=s).log_square[experiments.PRE][48] for s in seeds]
-c = (np.median(np.exp(squares)) - 1) / 48
+squares = [experiments.mean_squares(experiments.PRE, 48, seed)[-1] for seed in seeds]
+c = (np.median(squares) - 1) / 48
 seen = {
     name: np.median([experiments.shares(name, 48, seed) for seed in seeds], axis=0)
     for name in (experiments.PRE, experiments.SCALED)
@@ -583,7 +586,7 @@ claims.SATURATED.trial()
 #
 # $$\frac{\partial L}{\partial W}\bigg|_{cW} = \frac1c\, \frac{\partial L}{\partial W}\bigg|_{W}, \qquad \sum_{ij} W_{ij}\, \frac{\partial L}{\partial W_{ij}} = 0$$
 #
-# The gradient falls as the weights grow, and stands at a right angle to them.
+# The gradient falls as the weights grow, and stands at a right angle to them. (Nets in use multiply the normed queries and keys by a learnt gain again.)
 
 # %% slideshow={"slide_type": "skip"}
 def normed_attention(X, W_q, W_k, V):
@@ -639,5 +642,7 @@ check.flaw(flaw)
 # - Dong, Cordonnier and Loukas, *Attention is not all you need: pure attention loses rank doubly exponentially with depth*, 2021 (2103.03404). Noci and others, *Signal
 #   propagation in transformers*, 2022 (2206.03126).
 # - Wang and others, *DeepNet: scaling transformers to 1,000 layers*, 2022 (2203.00555). Sun and others, *The curse of depth in large language models*, 2025 (2502.05795).
+# - Giorlandino and Goldt, *Two failure modes of deep transformers and how to avoid them*, 2025 (2505.24333): rank collapse, entropy collapse, and the random energy model behind the dashed
+#   curve of the last lab.
 # - Henry and others, *Query-key normalization for transformers*, 2020 (2010.04245). Wortsman and others, *Small-scale proxies for large-scale transformer training instabilities*, 2023
 #   (2309.14322).

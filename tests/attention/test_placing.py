@@ -12,15 +12,17 @@ from vglib.attention.placing import (
     RATES,
     SCALED,
     build,
+    first_step,
     last_by_w2,
+    mean_squares,
     placing,
     placings,
     shares,
 )
 
 
-def at_48(of):
-    return np.median([of(placing(48, seed=seed)) for seed in range(5)])
+def median(of):
+    return np.median([of(seed) for seed in range(5)])
 
 
 def test_a_net_is_built_as_it_is_named():
@@ -45,21 +47,29 @@ def test_a_small_step_moves_the_output_in_proportion():
 
 
 def test_the_stream_of_pre_ln_grows_like_the_depth():
-    assert 55 < at_48(lambda one: exp(one.log_square[PRE][-1])) < 95
-    assert 5 < at_48(lambda one: exp(one.log_square[SCALED][-1])) < 9
+    assert 55 < median(lambda seed: mean_squares(PRE, 48, seed)[-1]) < 95
+    assert 5 < median(lambda seed: mean_squares(SCALED, 48, seed)[-1]) < 9
     for name in (POST, DEEP):
-        np.testing.assert_allclose(placing(12).log_square[name][1:], 0, atol=1e-3)
+        np.testing.assert_allclose(mean_squares(name, 12)[1:], 1, atol=1e-3)
 
 
 def test_deepnorm_bounds_the_first_step_and_post_ln_does_not():
-    few = {
-        name: np.median([placing(3, seed=s).moved(name, 1e-3) for s in range(5)])
-        for name in PLACINGS
+    grown = {
+        name: median(lambda seed, n=name: first_step(n, 48, 1e-3, seed))
+        / median(lambda seed, n=name: first_step(n, 3, 1e-3, seed))
+        for name in (POST, PRE, DEEP)
     }
-    grown = {name: at_48(lambda one, name=name: one.moved(name, 1e-3)) / few[name] for name in few}
     assert grown[DEEP] == pytest.approx(1, abs=0.2)
     assert grown[PRE] > 3
     assert grown[POST] > 10
+
+
+def test_a_lab_shows_what_the_claims_measure():
+    seen = placing(6, seed=3)
+    for name in PLACINGS:
+        assert seen.moved(name, 1e-3) == pytest.approx(first_step(name, 6, 1e-3, 3))
+        np.testing.assert_allclose(np.exp(seen.log_square[name]), mean_squares(name, 6, 3))
+    assert exp(placing(2).log_by_w2[PRE][-1]) == pytest.approx(last_by_w2(PRE, 2, width=32))
 
 
 def test_the_last_gradient_falls_with_depth_in_pre_ln_alone():

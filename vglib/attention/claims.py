@@ -3,7 +3,16 @@
 from math import log
 
 from vglib.attention.collapse import collapse, powers
-from vglib.attention.placing import DEEP, POST, PRE, SCALED, last_by_w2, placing, shares
+from vglib.attention.placing import (
+    DEEP,
+    POST,
+    PRE,
+    SCALED,
+    first_step,
+    last_by_w2,
+    mean_squares,
+    shares,
+)
 from vglib.attention.saturation import grown, unscaled
 from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 
@@ -24,8 +33,8 @@ BLOCKS = (
 
 def _growth(seed: int) -> float:
     """Return k of l^k, the pre-LN stream's mean square from block 12 to block 48."""
-    square = placing(48, seed=seed).log_square[PRE]
-    return float(square[48] - square[12]) / log(4)
+    square = mean_squares(PRE, 48, seed)
+    return log(square[48] / square[12]) / log(4)
 
 
 DOUBLY = Claim(
@@ -95,7 +104,7 @@ QUERIES = Claim(
 PRE_LAST = Claim(
     id="pre-ln-last-gradient-falls-with-depth",
     source=XIONG,
-    place="section 3, theorem 1",
+    place="theorem 1",
     says="In the pre-LN transformer the gradient of the last layer's W_2 is at most of the order "
     "1/sqrt(L), at initialization.",
     setup=f"{BLOCKS}, width 64, a last norm; ||dL/dW_2|| of the last block, of 48 blocks over "
@@ -138,9 +147,7 @@ BOUNDED = Claim(
     setup=f"{BLOCKS}, width 32; relative change of the output in one step of plain descent of "
     "0.001, of 48 blocks over that of 3",
     prediction=1.0,
-    measure=lambda seed: (
-        placing(48, seed=seed).moved(DEEP, 1e-3) / placing(3, seed=seed).moved(DEEP, 1e-3)
-    ),
+    measure=lambda seed: first_step(DEEP, 48, 1e-3, seed) / first_step(DEEP, 3, 1e-3, seed),
     tolerance=Tolerance.relative(0.2),
     rival=10.0,
     rival_says="less than post-LN's, which grows some twenty times",

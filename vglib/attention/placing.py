@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from math import log, nan, sqrt
 from typing import NamedTuple, Self
 
@@ -143,12 +142,18 @@ def placings(
         yield Placing(depth, dict(square), dict(by_w2), dict(moved), number)
 
 
-placing = lru_cache(maxsize=64)(at_its_end(placings))
+placing = at_its_end(placings)
 
 
 def last_by_w2(name: str, depth: int, seed: int = 0, width: int = 64) -> float:
     """Return ||dL/dW_2|| of the last block of a net at its start."""
     return float(np.linalg.norm(Start.of(name, depth, 1.0, seed, width).gradients[-1]["w_2"]))
+
+
+def first_step(name: str, depth: int, rate: float, seed: int = 0, width: int = 32) -> float:
+    """Return the relative change of a net's output in one step of descent from its start."""
+    start = Start.of(name, depth, 1.0, seed, width)
+    return float(np.linalg.norm(start.after(rate) - start.output) / np.linalg.norm(start.output))
 
 
 def stepped(net: Sequence[Sublayer], gradients: Sequence[Gradients], rate: float) -> list[Sublayer]:
@@ -161,10 +166,13 @@ def stepped(net: Sequence[Sublayer], gradients: Sequence[Gradients], rate: float
     return moved
 
 
+def mean_squares(name: str, depth: int, seed: int = 0, width: int = 32) -> Array:
+    """Return the mean square of the stream before block 1 and behind each; shape (depth + 1,)."""
+    return np.array([np.mean(h * h) for h in Start.of(name, depth, 1.0, seed, width).streams[::2]])
+
+
 def shares(name: str, depth: int, seed: int = 0, width: int = 32) -> Array:
     """Return ||what block l adds|| / ||stream behind it|| of a net at its start; shape (depth,)."""
-    generator = np.random.default_rng(seed)
-    x = generator.standard_normal((1, TOKENS, width))
-    streams = forward(build(name, depth, width, generator), x).streams[::2]
+    streams = Start.of(name, depth, 1.0, seed, width).streams[::2]
     pairs = itertools.pairwise(streams)
     return np.array([np.linalg.norm(h - below) / np.linalg.norm(h) for below, h in pairs])

@@ -60,7 +60,7 @@ class Saturation:
         return (
             f"W_q and W_k × {self.scale:.3g}: the largest score is {number(plain.largest)}, the "
             f"mean entropy {plain.entropy:.2f} of {log(self.tokens):.2f}; ‖∂L/∂W_q‖ ‖W_q‖ is "
-            f"{factor(plain.log_pull)}, but the middle row's gradient {power_of_ten(middle)}, and "
+            f"{factor(plain.log_pull)}, the middle row's gradient {power_of_ten(middle)}, and "
             f"{percent(self.alive)} of the rows have a hundredth of the largest; with QK-norm "
             f"{number(normed.largest)}, {normed.entropy:.2f} and {factor(normed.log_pull)}."
         )
