@@ -3,7 +3,7 @@ from math import exp, log, sqrt
 import numpy as np
 import pytest
 
-from vglib.attention.parts import MLP, Attention
+from vglib.attention.parts import Attention, FeedForward
 from vglib.attention.placing import (
     DEEP,
     PLACINGS,
@@ -29,7 +29,7 @@ def test_a_net_is_built_as_it_is_named():
     for name in PLACINGS:
         net = build(name, 3, 8, np.random.default_rng(0))
         kinds = [type(layer.branch) for layer in net]
-        assert kinds == [Attention, MLP] * 3
+        assert kinds == [Attention, FeedForward] * 3
         assert {layer.place for layer in net} == {"pre" if "pre" in name else "post"}
         assert {layer.a for layer in net} == {6**0.25 if name == DEEP else 1.0}
     gains = [layer.norm.gain[0] for layer in build(SCALED, 3, 8, np.random.default_rng(0))]

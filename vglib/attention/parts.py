@@ -167,8 +167,8 @@ class Attention:
 
 
 @dataclass(frozen=True, eq=False)
-class MLP:
-    """Y = relu(X W1^T) W2^T for each token by itself; w_1 (hidden, width), w_2 (width, hidden)."""
+class FeedForward:
+    """The MLP of each token, Y = relu(X W1^T) W2^T; w_1 (hidden, width), w_2 (width, hidden)."""
 
     w_1: Array
     w_2: Array
@@ -185,7 +185,7 @@ class MLP:
         return delta @ self.w_1, {"w_1": across(delta, x), "w_2": across(g, hidden)}
 
 
-Branch = Attention | MLP
+Branch = Attention | FeedForward
 
 
 def across(delta: Array, x: Array) -> Array:

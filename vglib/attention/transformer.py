@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from vglib.attention.parts import MLP, Array, Attention, Branch, Gradients, LayerNorm
+from vglib.attention.parts import Array, Attention, Branch, FeedForward, Gradients, LayerNorm
 from vglib.checks import one_of
 
 Place = Literal["none", "pre", "post"]
@@ -114,8 +114,10 @@ def draw_attention(
     return Attention(w_q, w_k, w_v, w_o, heads, qk_norm)
 
 
-def draw_mlp(generator: np.random.Generator, width: int, hidden: int, scale: float = 1.0) -> MLP:
+def draw_mlp(
+    generator: np.random.Generator, width: int, hidden: int, scale: float = 1.0
+) -> FeedForward:
     """Draw w_1 from N(0, 2/width) (He's) and w_2 from N(0, 1/hidden), both times `scale`."""
     first = generator.standard_normal((hidden, width)) * sqrt(2 / width)
     second = generator.standard_normal((width, hidden)) / sqrt(hidden)
-    return MLP(scale * first, scale * second)
+    return FeedForward(scale * first, scale * second)
