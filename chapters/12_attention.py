@@ -405,7 +405,7 @@ labs.placing_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # **3 blocks**, **Hold**, **48 blocks**: in the right panel the orange line stays where it was; green and blue rise. In the middle panel read the last block: green large, blue falls.
-# Left: blue grows like the depth. Ask which of these a user would notice first (green, NaN in the first steps: hence warm-up). The usual slip:
+# Left: blue grows like the depth. Ask which of these a user would notice first (green: its first steps go too far, hence warm-up). The usual slip:
 # to read "pre-LN has small gradients" as an advantage in itself.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -647,6 +647,7 @@ check.flaw(flaw)
 # - Dong, Cordonnier and Loukas, *Attention is not all you need: pure attention loses rank doubly exponentially with depth*, 2021 (2103.03404). Noci and others, *Signal
 #   propagation in transformers*, 2022 (2206.03126).
 # - Wang and others, *DeepNet: scaling transformers to 1,000 layers*, 2022 (2203.00555). Sun and others, *The curse of depth in large language models*, 2025 (2502.05795).
+# - Zhai and others, *Stabilizing transformer training by preventing attention entropy collapse*, 2023 (2303.06296).
 # - Giorlandino and Goldt, *Two failure modes of deep transformers and how to avoid them*, 2025 (2505.24333): rank collapse, entropy collapse, and the random energy model behind the dashed
 #   curve of the last lab.
 # - Henry and others, *Query-key normalization for transformers*, 2020 (2010.04245). Wortsman and others, *Small-scale proxies for large-scale transformer training instabilities*, 2023

@@ -55,7 +55,7 @@ guess_step = ChoiceExercise(
     "my_net",
     correct="C",
     why={
-        "A": "its output moves farther and farther: about twenty times as far.",
+        "A": "its output moves farther and farther: at 48 blocks twenty times as far and more.",
         "B": "its last gradients do shrink, but there are more and more layers that move.",
         "C": "its skips are so strong, and its branches so small, that all steps together move the "
         "output as far as at three blocks.",
