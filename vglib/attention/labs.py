@@ -129,12 +129,12 @@ def draw_saturation(seen: Saturation) -> Drawing:
     ]
     pull.append(mark("chosen", seen.scale, here.log_pull))
     axis: dict[str, Any] = {"x_log": True, "x_range": (0.1, 150), "x_ticks": (0.125, 1, 4, 16, 128)}
-    lowest = (-20, 6)
+    reach = (-20, 10)
     return figures.panels(
         [
             Panel("mean entropy of a row", entropy, QK_SCALE, y_range=(-0.2, 4), **axis),
-            Panel(PULL, pull, QK_SCALE, "ln", y_range=lowest, clip=True, **axis),
-            Panel("‖∂L/∂s‖ of a row", rows, "rows, sorted, %", "ln", y_range=lowest, clip=True),
+            Panel(PULL, pull, QK_SCALE, "ln", y_range=reach, clip=True, **axis),
+            Panel("‖∂L/∂s‖ of a row", rows, "rows, sorted, %", "ln", y_range=reach, clip=True),
         ]
     )
 
