@@ -75,8 +75,10 @@ DOCTOR_DRAWS = {"pictures": {"vglib.figures"}, "report": {"vglib.still.image"}}
 # A chapter's own code: pure compute below, drawing in labs.py alone.
 BELOW = {f"vglib.{name}" for name in CORE if not name.startswith(("lab", "figures", "__"))}
 COMPUTE = {"numpy", "scipy", "torch", "sklearn", "pooch", "tqdm", *BELOW}
+LABS = {*COMPUTE, "vglib.figures", "vglib.lab", "vglib.lab.controls"}
 CHAPTER: dict[str, set[str]] = {
-    "labs": {*COMPUTE, "vglib.figures", "vglib.lab", "vglib.lab.controls"},
+    "labs": LABS,
+    "labs_today": LABS,
     "drawings": {*COMPUTE, "vglib.figures"},
 }
 
