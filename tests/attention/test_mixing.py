@@ -46,14 +46,15 @@ def test_the_mean_square_of_free_matrices_is_exact():
     drawn = matrices(1000, seed=0) - np.eye(STREAMS)
     v = np.random.default_rng(0).standard_normal(STREAMS)
     mean = np.mean([((v + d @ v) ** 2).sum() for d in drawn]) / (v @ v)
-    assert mean == pytest.approx(exp(2 * mixing(1).log_mean_square[0]), rel=0.05)
-    assert mixing(1).log_mean_square[0] == pytest.approx(log(1.36) / 2)
+    assert mean == pytest.approx(exp(2 * mixing(1).log_theory[0]), rel=0.05)
+    assert mixing(9).log_theory[-1] == pytest.approx(9 * log(1.36) / 2)
+    assert np.isnan(mixing(9, 0.5).log_theory).all()
 
 
 @pytest.mark.parametrize("spread", [0.3, 1.0])
 def test_doubly_stochastic_products_have_sums_of_one(spread):
     seen = mixing(200, 1.0, spread)
-    np.testing.assert_allclose(seen.log_rows, 0, atol=1e-5)
+    np.testing.assert_allclose(seen.log_rows, seen.log_theory, atol=1e-5)
     np.testing.assert_allclose(seen.log_columns, 0, atol=1e-5)
 
 

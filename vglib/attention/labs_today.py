@@ -44,7 +44,7 @@ def draw_mixing(mixing: Mixing) -> Drawing:
     gains = [
         Curve("signal: largest row sum", layers, mixing.log_rows),
         Curve("gradient: largest column sum", layers, mixing.log_columns, GREEN),
-        predicted("free, in mean square", layers, mixing.log_mean_square, GREY),
+        predicted("theory", layers, mixing.log_theory, GREY),
     ]
     left = [Curve("differences between streams", layers, mixing.log_differences, PINK)]
     layer = "mixing matrices multiplied"
@@ -226,7 +226,7 @@ def draw_low_training(trained: LowTraining) -> Drawing:
             mode="lines+markers",
             style={"marker": {"size": size}},
         )
-        for home, size in zip(HOMES, (18, 14, 10, 6), strict=True)
+        for home, size in zip(HOMES, (15, 12, 9, 6), strict=True)
     ]
     guessing = level("guessing", log(10), (0.0, float(TRAINED)))
     title, ends = "loss on the training digits", (0.0, float(TRAINED))

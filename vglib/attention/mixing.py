@@ -1,6 +1,6 @@
 """Streams that are mixed before every block: what a product of mixing matrices does to them."""
 
-from math import inf, log
+from math import inf, log, nan
 
 import numpy as np
 import torch
@@ -21,14 +21,15 @@ class Mixing:
     `log_rows`, `log_columns`: (depth,), the ln of the largest sum of |P_l| over a row (how much the
     signal can grow) and over a column (how much the gradient can); `log_differences`: (depth,), the
     ln of the largest factor by which a difference between the streams is stretched;
-    `log_mean_square`: (depth,), ln sqrt(E ||P_l v||^2 / ||v||^2) of matrices left free.
+    `log_theory`: (depth,), of matrices left free ln sqrt(E ||P_l v||^2 / ||v||^2), of doubly
+    stochastic ones 0, since all sums are 1; nan in between.
     """
 
     dial: float
     log_rows: Array
     log_columns: Array
     log_differences: Array
-    log_mean_square: Array
+    log_theory: Array
 
     @property
     def log_gain(self) -> float:
@@ -116,9 +117,9 @@ def mixing(
         sums = size.sum(axis=1).max(), size.sum(axis=0).max()
         lines[:2, layer] = np.log(sums) + log_scale
         lines[2, layer] = log(np.linalg.norm(between, 2)) + log_between
-    mean_square = np.arange(1, depth + 1) * log(1 + STREAMS * spread**2) / 2
+    each = {0.0: log(1 + STREAMS * spread**2) / 2, 1.0: 0.0}.get(dial, nan)
     rows, columns, between_streams = lines
-    return Mixing(dial, rows, columns, between_streams, mean_square)
+    return Mixing(dial, rows, columns, between_streams, each * np.arange(1.0, depth + 1))
 
 
 def _scaled(matrix: Array, log_scale: float) -> tuple[Array, float]:

@@ -133,7 +133,7 @@ class Updates:
         return (
             f"{self.form}, steps of {self.step:.2g} on weights of {self.weight_scale:.2g}: "
             f"{percent(self.lost_here)} of them change nothing (theory "
-            f"{percent(self.predicted_here)}); of the way of {steps} steps is gone: {ways}."
+            f"{percent(self.predicted_here)}); of the way of {steps} steps: {ways}."
         )
 
 
