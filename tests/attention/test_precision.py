@@ -47,9 +47,11 @@ def test_the_published_limits(form, largest, smallest):
 
 
 def test_the_ledger_of_float16():
-    x = torch.tensor([2.0**-24, 2.0**-25, 65504.0, 65520.0, -70000.0])
-    assert held(x, "float16").tolist() == [2.0**-24, 0.0, 65504.0, np.inf, -np.inf]
-    assert held(torch.tensor([500.0]), "E4M3").item() == np.inf
+    x = torch.tensor([2.0**-24, 2.0**-25, 65504.0, 65519.0, 65520.0, -70000.0])
+    wanted = [2.0**-24, 0.0, 65504.0, 65504.0, np.inf, -np.inf]
+    assert held(x, "float16").tolist() == x.half().tolist() == wanted
+    x = torch.tensor([463.0, 465.0, -1e9])
+    assert held(x, "E4M3").tolist() == [448.0, np.inf, -np.inf]
     assert held(torch.tensor([1 - 2.0**-9]), "bfloat16").item() == 1
 
 

@@ -1,7 +1,7 @@
 """Number formats of 8 to 32 bits: what they hold, what an update loses in them, what underflows."""
 
 from collections.abc import Mapping
-from math import ceil, inf, log, log2, sqrt
+from math import ceil, floor, inf, log, log2, sqrt
 from types import MappingProxyType
 
 import numpy as np
@@ -49,6 +49,11 @@ class Limits:
     smallest: float
     gap: float
 
+    @property
+    def end(self) -> float:
+        """The least number that is rounded to infinity: half a spacing beyond the largest."""
+        return self.largest + self.gap * 2.0 ** floor(log2(self.largest)) / 2
+
 
 def limits(form: str) -> Limits:
     """Return what a format holds, as torch says; ValueError for a name that is none."""
@@ -60,11 +65,11 @@ def limits(form: str) -> Limits:
 
 
 def held(x: Tensor, form: str) -> Tensor:
-    """Return the nearest numbers that a format holds, in float64; beyond the largest, infinity.
+    """Return the nearest numbers that a format holds, in float64; from its end on, infinity.
 
-    torch casts some numbers that are too large to the largest, as some hardware does.
+    To E4M3, which has none, torch casts some numbers that are too large as the largest or as nan.
     """
-    big = x.abs() > limits(form).largest
+    big = x.abs() >= limits(form).end
     near = x.double().to(FORMATS[form]).double()
     return torch.where(big, torch.sign(x.double()) * inf, near)
 
