@@ -59,7 +59,7 @@ def mixing_lab() -> Lab:
         draw_mixing,
         depth=controls.depth(60),
         dial=controls.slider("dial", 0.0, 0.0, 1.0, tooltip=_DIAL, step=0.02),
-        spread=controls.slider("spread", 0.3, 0.0, 3.0, tooltip=_SPREAD, step=0.05),
+        spread=controls.slider("spread", 0.3, 0.0, 10.0, tooltip=_SPREAD, step=0.1),
         diagonal=controls.slider("diagonal", 1.0, 0.0, 10.0, tooltip=_DIAGONAL, step=0.25),
         rounds=controls.ladder("rounds", 20, range(1, 21), _ROUNDS),
         presets={
@@ -68,6 +68,7 @@ def mixing_lab() -> Lab:
             "doubly stochastic": {"dial": 1.0},
             "doubly stochastic, near the identity": {"dial": 1.0, "diagonal": 8.0},
             "one round, spread 3": {"dial": 1.0, "spread": 3.0, "rounds": 1},
+            "twenty rounds, spread 10": {"dial": 1.0, "spread": 10.0},
             "a thousand": {"depth": 1000},
         },
     )
