@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import inf, log, log2, sqrt
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from vglib.data import digits
 from vglib.learn import adam
 from vglib.networks import get_initialization, stream
 from vglib.probe import Array
-from vglib.results import at_its_end, kept, result
+from vglib.results import at_its_end, frozen, kept, result
 from vglib.training import one_thread
 from vglib.words import count, number
 
@@ -192,9 +193,7 @@ def changes(
             after = nets.pre_activations(x)
         pairs = zip(before, after, strict=True)
         lines.append([log(float((b - a).detach().square().mean().sqrt())) for a, b in pairs])
-    found = np.array(lines).T
-    found.setflags(write=False)
-    return found
+    return cast(Array, frozen(np.array(lines).T))
 
 
 @lru_cache(maxsize=32)
