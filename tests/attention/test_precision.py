@@ -144,7 +144,7 @@ def test_a_training_is_watched_and_ends_as_its_function_says():
     assert final.losses["nearest"][-1] > 2
     for home in HOMES:
         if home != "nearest":
-            assert final.losses[home][-1] < 1.2, home
+            assert final.losses[home][-1] < 1.5, home
     assert trained("E4M3", 1e-3, 5) is final
 
 

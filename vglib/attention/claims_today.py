@@ -194,7 +194,7 @@ MASTER = at_least(
     place="section 3.1",
     says="Weights kept in 16 bits cannot be trained without a float32 master copy.",
     setup="digits, two hidden layers of 32 ReLUs, He's weights, zero biases, cross-entropy, Adam "
-    "in float32, 100 batches of 64, weights rounded to bfloat16 after each step; test accuracy",
+    "in float32, 80 batches of 64, weights rounded to bfloat16 after each step; test accuracy",
     prediction=0.9,
     measure=lambda seed, lr: trained("bfloat16", lr, seed, homes=("nearest",)).accuracy["nearest"],
     over={"lr": (0.0001, 0.001, 0.01)},

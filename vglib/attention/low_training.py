@@ -19,7 +19,7 @@ from vglib.training import batches, one_thread
 from vglib.words import number, percent
 
 HOMES = ("float32", "nearest", "stochastic", "master copy")
-STEPS, _LOOK, _ROWS = 100, 10, 64
+STEPS, _LOOK, _ROWS = 80, 10, 64
 
 
 @result
