@@ -168,7 +168,7 @@ RANGE_IS_ALL = Claim(
     ),
     correction="Range is one thing, digits another: bfloat16 has 8 of them, binary ones, so next "
     "to a weight of 0.1 the neighbours are 0.0005 away, and a smaller step than half of that is "
-    "rounded off. Adam's steps are often so small.",
+    "rounded off. At a rate of 0.0001 Adam's steps are so small.",
 )
 
 CANCELS = Claim(
@@ -202,8 +202,8 @@ MASTER = at_least(
     rival_says="guessing: no step gets through",
     ruling=refuted("at the best of three rates such a net reads {percent}", above=0.6),
     correction="The paper says that the need is not universal. Large steps get through; once they "
-    "are a thousandth of a weight or less, as late in a training, most are lost and the copy is "
-    "needed, or rounding by chance.",
+    "are a thousandth of a weight or less, most are lost, and it takes the copy or rounding by "
+    "chance.",
 )
 
 ONE_SCALE = at_least(
