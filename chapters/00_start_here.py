@@ -227,7 +227,7 @@ check.flaw(flaw)
 # | 09 | Clipping and regularisation | what does clipping limit, and what does it leave? | 90 |
 # | 10 | The other remedies | which bring a lost gradient back, and what do the others do? | 120 |
 # | 11 | The clinic | my own net does not learn: why? | 110 |
-# | 12 | Attention, and nets of today | what do means leave of the gradient, forty blocks deep? | 70 |
+# | 12 | Attention, and nets of today | what do means leave of the gradient, forty blocks deep? | 120 |
 #
 # Planned next: all claims on one page.
 #

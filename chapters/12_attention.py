@@ -3,33 +3,39 @@
 #
 # **Attention takes means. What do means leave of the gradient, forty blocks deep?**
 #
-# **You will do** watch tokens become one, write attention and its way back out, move a norm, and saturate a softmax.
+# **You will do** watch tokens become one, write attention and its way back out, move a norm, saturate a softmax, and train with 8 bits.
 #
-# **You will learn** where the gradients of a transformer vanish and explode today, and what the place of a norm, the scale of a skip and
-# QK-norm do about it.
+# **You will learn** where the gradients of a transformer vanish and explode today, and what the place of a norm, the scale of a skip,
+# QK-norm, muP and a number format do about it.
 #
 # **You need** the chain rule and the Jacobian (chapter 02), batch norm (06), residual blocks (07).
 #
-# **Time** 70 minutes
+# **Time** 120 minutes
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **45 minutes**: *One head of attention* 3, *Predict: twenty-four layers of it* 2, `collapse_lab` 9, *A mean of everything* 3, *The way back, 1:
-# the softmax* 3, *The way back, 2: scores and matrices* 4, *Equal tokens* 3, *Three places for a norm* 2, *Predict: three blocks, then
-# forty-eight* 1, `placing_lab` 5, *Large scores* 2, `saturation_lab` 6, *Summary* 2.
+# **45 minutes**: *One head of attention* 2, *Predict: twenty-four layers of it* 1, `collapse_lab` 6, *A mean of everything* 2,
+# *The way back, 2: scores and matrices* 3, *Equal tokens* 2, *Three places for a norm* 1, *Predict: three blocks, then forty-eight* 1,
+# `placing_lab` 4, *Large scores* 1, `saturation_lab` 4, *Mixing the streams: a product once more* 1, *Predict: sixty mixers near the
+# identity* 1, `mixing_lab` 3, *One rate for every width* 1, `mup_lab` 3, *Predict: what is left of a small update?* 1, `update_lab` 3,
+# *What underflows, and what scaling the loss mends* 1, `scaling_lab` 2, *Summary* 2.
 #
-# **90 minutes**: *One head of attention* 5, *Predict: twenty-four layers of it* 3, `collapse_lab` 13, *A mean of everything* 6, *The way back, 1:
-# the softmax* 5, *The way back, 2: scores and matrices* 8, *Equal tokens* 5, *The norm, and its way back* 4, *Three places for a norm* 4,
-# *Predict: three blocks, then forty-eight* 2, `placing_lab` 9, *Why the place matters* 5, *The curse of depth* 4, *Large scores* 3,
-# `saturation_lab` 8, *A row with two candidates* 2, *QK-norm* 2, *Summary* 2.
+# **90 minutes**: *One head of attention* 3, *Predict: twenty-four layers of it* 2, `collapse_lab` 8, *A mean of everything* 4,
+# *The way back, 1: the softmax* 3, *The way back, 2: scores and matrices* 5, *Equal tokens* 3, *The norm, and its way back* 3,
+# *Three places for a norm* 2, *Predict: three blocks, then forty-eight* 1, `placing_lab` 6, *Why the place matters* 3,
+# *The curse of depth* 3, *Large scores* 1, `saturation_lab` 5, *A row with two candidates* 1, *QK-norm* 1,
+# *Mixing the streams: a product once more* 2, *Predict: sixty mixers near the identity* 1, `mixing_lab` 5, *One rate for every width* 1,
+# `mup_lab` 5, *Why: a step's size, and what a unit adds up* 3, *Few digits* 3, *Predict: what is left of a small update?* 1,
+# `update_lab` 4, `low_training_lab` 3, *What underflows, and what scaling the loss mends* 2, `scaling_lab` 4, *Summary* 2.
 
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
+import math
 from math import cosh, sqrt
 
 import numpy as np
 import torch
 from torch import nn
 
-from vglib.attention import check, claims, experiments, labs
+from vglib.attention import check, claims, experiments, labs, mup, precision
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One head of attention
@@ -633,12 +639,463 @@ flaw = 3
 check.flaw(flaw)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
+# ## Mixing the streams: a product once more
+#
+# A skip carries one stream past every block. **Hyper-connections** carry four, and mix them before each block:
+#
+# $$X_l = M_l\, X_{l-1} + (\text{what block } l \text{ adds}), \qquad M_l \text{ is } 4 \times 4$$
+#
+# Leave the blocks out, and signal and gradient go through one product:
+#
+# $$X_L = P_L\, X_0, \qquad \frac{\partial L}{\partial X_0} = P_L^\top\, \frac{\partial L}{\partial X_L}, \qquad P_L = M_L \cdots M_2\, M_1$$
+#
+# The largest sum of $|P_L|$ over a *row* says how much the signal can grow, over a *column* how much the gradient can.
+
+# %% slideshow={"slide_type": "skip"}
+def product(Ms: torch.Tensor) -> torch.Tensor:
+    P = torch.eye(4, dtype=torch.float64)
+    for M in Ms:
+        P = M @ P
+    return P
+
+# %% slideshow={"slide_type": "skip"}
+generator = torch.Generator().manual_seed(0)
+Ms = torch.eye(4) + 0.3 * torch.randn(60, 4, 4, generator=generator, dtype=torch.float64)
+X_0 = torch.randn(4, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+by_output = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+X = X_0
+for M in Ms:
+    X = M @ X
+(by_autograd,) = torch.autograd.grad(X, X_0, by_output)
+assert torch.allclose(by_autograd, product(Ms).T @ by_output, rtol=1e-10)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ### Predict: sixty mixers near the identity
+#
+# $M = I + 0.3\, N$ with $N_{ij} \sim N(0, 1)$, sixty of them. How large is the largest row or column sum of their product, typically?
+#
+# - **A** about 1: what is drawn has mean 0
+# - **B** about 1.4
+# - **C** thousands
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_gain = ...  # "A", "B" or "C"
+my_gain = "C"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_mixers(my_gain)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How much do sixty mixing matrices stretch, and what calms them?** Turn the dial.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.mixing_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Let the class turn the dial: **60 free matrices**, **dial at 0.2**, **doubly stochastic**. Then point to the right panel, which
+# nobody has looked at: all differences are gone. Ask: *what are four streams for, if they carry the same?* **Near the
+# identity** keeps most of them. **One round, spread 3**: Sinkhorn was stopped too early, the sums are not 1.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Free.** One matrix multiplies the expected square of a vector by $1 + 4 \cdot 0.3^2 = 1.36$ (chapter 07's argument: the mixed term averages
+# to 0). Sixty of them by $1.36^{60} = 10^8$, so $10^4$ in length: the dashed line. A typical draw stays below, as a
+# product's typical size lies below its mean (chapter 02). In a model of 27 billion weights the product of the learnt matrices was reported
+# to reach about 3000, and its loss jumped.
+#
+# **The dial** replaces the free matrix by a **doubly stochastic** one: no entry below 0, all rows and columns add up to 1. *Sinkhorn's* algorithm
+# makes one of any positive matrix, here of $\exp(d\,I + 0.3\,N)$ (*diagonal* is $d$): divide each column by its sum, then each row by its; again; twenty rounds. Products of doubly stochastic matrices are
+# doubly stochastic. So all sums of $P_L$ are 1, at any depth: nothing can grow, neither forwards nor backwards.
+
+# %% slideshow={"slide_type": "skip"}
+def sinkhorn(M: torch.Tensor, rounds: int = 20) -> torch.Tensor:
+    for _ in range(rounds):
+        M = M / M.sum(dim=-2, keepdim=True)
+        M = M / M.sum(dim=-1, keepdim=True)
+    return M
+
+# %% slideshow={"slide_type": "skip"}
+drawn = 0.3 * torch.randn(60, 4, 4, generator=generator, dtype=torch.float64)
+calm = product(sinkhorn((torch.eye(4) + drawn).exp()))
+assert (calm > 0).all()
+assert torch.allclose(calm.sum(0), torch.ones(4, dtype=torch.float64), atol=1e-9)
+assert torch.allclose(calm.sum(1), torch.ones(4, dtype=torch.float64), atol=1e-9)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Look at that product itself:
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+print(calm.round(decimals=6))
+assert torch.allclose(calm, torch.full((4, 4), 0.25, dtype=torch.float64), atol=1e-9)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Every stream has become the mean of the four. It is the other disease: what grows is cured, and what *differs* vanishes. With nothing drawn the matrix is
+# $\exp(d)$ on the diagonal and 1 beside it, over their sum, and a difference shrinks by $(e^d - 1)/(e^d + 3)$ a layer:
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+def difference_kept(d: float) -> float:
+    return (math.exp(d) - 1) / (math.exp(d) + 3)
+
+
+for d in (1, 4, 8):
+    M = sinkhorn((d * torch.eye(4, dtype=torch.float64)).exp())
+    assert abs((M[0, 0] - M[0, 1]) - difference_kept(d)) < 1e-12
+    print(f"d = {d}: a difference keeps {difference_kept(d):.4f} a layer, "
+          f"{difference_kept(d)**60:.1e} over 60")
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.NEAR_IDENTITY.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.RESTORED.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# And is the matrix doubly stochastic at all? Sinkhorn only comes near, round by round, and a product multiplies what is left over:
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.TWENTY_ROUNDS.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 4: one round of Sinkhorn
+#
+# Return a positive matrix after one round: each column divided by its sum, then each row by its.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def sinkhorn_round(matrix: np.ndarray) -> np.ndarray:
+    # BEGIN SOLUTION
+    matrix = matrix / matrix.sum(axis=0)
+    return matrix / matrix.sum(axis=1, keepdims=True)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.sinkhorn_round(sinkhorn_round)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## One rate for every width
+#
+# Large nets cannot be tuned: one training is all that there is money for. So one tunes a small net, and takes its rate.
+#
+# Two hidden layers of ReLUs, He's weights, Adam. At 16 units the best rate is $2^{-4}$ or $2^{-5}$. Predict: at 256 units it is
+#
+# - **A** about the same: Adam's step has one size
+# - **B** larger
+# - **C** about eight to sixteen times smaller
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_rate = ...  # "A", "B" or "C"
+my_rate = "C"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_wider(my_rate)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Where does the best rate lie, as the net gets wider?** Then the other convention.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.mup_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Move the width first: the star walks to the left. **Hold**, then **muP, 256 wide**: the stars stand above each other, and the wide
+# net is the better one. Only then the right panel, which says why. Ask what the two rules of muP are before you show them.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ### Why: a step's size, and what a unit adds up
+#
+# Adam moves every weight by about the rate $\eta$ (chapter 10), with the sign of its gradient. What does *one unit* of layer 2 feel, which adds up $n$ inputs?
+#
+# $$\Delta z = \sum_{i=1}^{n} \Delta w_i\, h_i = -\eta \sum_{i=1}^{n} \operatorname{sign}(\delta\, h_i)\, h_i = \mp\, \eta \sum_{i=1}^{n} |h_i|
+# \qquad\Rightarrow\qquad \boxed{\ |\Delta z| \propto \eta\, n\ }$$
+#
+# The terms do not cancel: each weight moves *with* what it multiplies. At the start they do: a sum of $n$ random signs is of size $\sqrt n$.
+#
+# **muP** (maximal update parametrisation): in every layer with $n$ inputs, $\eta \to \eta / n$. And the readout is drawn with variance $1/n^2$, not $1/n$.
+
+# %% slideshow={"slide_type": "skip"}
+def change_of_a_unit(h: torch.Tensor, delta: float, eta: float) -> float:
+    return -math.copysign(1, delta) * eta * float(h.abs().sum())
+
+# %% slideshow={"slide_type": "skip"}
+for n in (16, 256, 4096):
+    h = torch.relu(torch.randn(n, generator=generator, dtype=torch.float64))
+    w = (torch.randn(n, generator=generator, dtype=torch.float64) / n**0.5).requires_grad_()
+    before = w @ h
+    (-0.7 * before).backward()
+    torch.optim.Adam([w], lr=0.01).step()
+    change = float((w @ h - before).detach())
+    assert abs(change / change_of_a_unit(h, -0.7, 0.01) - 1) < 1e-4
+    print(f"n = {n:4}: one step changes the unit by {change:7.3f}, {change / n:.4f} for each input")
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The lab's right panel measures this in whole nets: by how much do three steps change a pre-activation, at each width? It is the **coordinate
+# check**, with which one finds out whether a net is in muP at all. Layer 1 always has the digits' 64 inputs and moves alike. The
+# readout grows with $n$. Layer 2 grows slowly at first. In narrow nets most of its change comes from layer 1, which does not grow with $n$; its own
+# step does, and takes over at about 64 units:
+
+# %% slideshow={"slide_type": "skip"}
+from vglib.data import digits
+
+x, y = digits(torch.float32).x_train[:32], digits().y_train[:32]
+for n in (16, 64, 256):
+    nets = mup.Nets("standard", n, [2.0**-9], seed=0)
+    W1, W2, _ = (w.detach()[0].clone() for w in nets.weights)
+    nets.step(x, y)
+    new_W1, new_W2 = (w.detach()[0] for w in nets.weights[:2])
+    h, new_h = torch.relu(x @ W1), torch.relu(x @ new_W1)
+    by_first, by_own = ((new_h - h) @ W2).std(), (h @ (new_W2 - W2)).std()
+    print(f"n = {n:3}: layer 2 changes by {by_first:.3f} through layer 1, by {by_own:.3f} by itself")
+assert by_own > 3 * by_first
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The check in whole nets, one step, with narrow ones and wide ones:
+
+# %% slideshow={"slide_type": "skip"}
+for kind in ("standard", "muP"):
+    for widths in ((16, 32, 64), (128, 256, 512)):
+        seen = [mup.changes(kind, 2.0**-9, s, widths, 1) for s in range(5)]
+        powers = np.median([mup.exponents(widths, lines) for lines in seen], axis=0)
+        print(f"{kind:8} widths {widths[0]:3} to {widths[-1]:3}: layer 1 n^{powers[0]:5.2f}, "
+              f"layer 2 n^{powers[1]:5.2f}, readout n^{powers[2]:5.2f}")
+        assert abs(powers[0]) < 0.1 and (kind == "standard" or powers[2] < 0.2)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The readout of a standard net grows even a little faster than $n$: layer 2 moves as well, in step with the readout's weights, which are of size
+# $1/\sqrt n$. Their $n$ products add up to $\sqrt n$. That is what muP's second rule is for: weights of size $1/n$. Against a base width at which both conventions are one:
+
+# %% slideshow={"slide_type": "skip"}
+def mup_rules(width: int, base: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    starts = (1.0, 1.0, math.sqrt(base / width))
+    rates = (1.0, base / width, base / width)
+    return starts, rates
+
+
+for width in (64, 256):
+    assert mup_rules(width, 16) == mup.rules("muP", width, 16)
+    weights = mup.Nets("muP", width, [0.01], seed=0).weights
+    assert abs(weights[2].std().item() * width / 4 - 1) < 0.1
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BEST_RATE_STAYS.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.TRANSFERS.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.COORDINATES.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# From 64 to 1024 units it takes minutes, and runs with `make test-long`.
+#
+# ### Exercise 5: the coordinate check
+#
+# Return the power $p$ with which the `changes` grow, changes $\propto$ widths$^p$, as the slope of a straight line through $(\ln \text{width}, \ln \text{change})$ by
+# least squares.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def coordinate_check(widths: list[float], changes: list[float]) -> float:
+    # BEGIN SOLUTION
+    return float(np.polyfit(np.log(widths), np.log(changes), 1)[0])
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.coordinate_check(coordinate_check)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Few digits
+#
+# A number in a computer is $\pm\, 1.b_1 b_2 \ldots b_p \cdot 2^e$: so many binary digits, so many exponents. Large nets are trained in formats that have few of both.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "subslide"}
+print("format    bits  digits  largest   smallest  gap above 1")
+for form in precision.FORMATS:
+    has = precision.limits(form)
+    print(f"{form:9} {has.bits:4}  {has.places:6}  {has.largest:7.2g}  "
+          f"{has.smallest:9.2g}  {has.gap:.2g}")
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Read two columns against each other: float16 has the digits, bfloat16 the exponents. Of the two with 8 bits E4M3 is meant for weights and
+# signals, E5M2 for gradients. Ask: *which of the two columns will a gradient miss, which one an update?*
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.HALF.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.E4M3.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.E5M2.trial()
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ### Predict: what is left of a small update?
+#
+# Weights $N(0, 0.1^2)$ in bfloat16. Each is to move by 0.0001, a thousandth of its typical size. Which share of these updates changes *nothing*?
+#
+# - **A** none: the range is float32's
+# - **B** none, but each is only half as long
+# - **C** three quarters
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_share = ...  # "A", "B" or "C"
+my_share = "C"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_lost(my_share)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which steps are lost, and which ways of adding get there?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.update_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **steps of 0.001**: all arrive. **0.0001**: the blue line leaves the dashed one at once and keeps a quarter. **0.00001**: next to
+# nothing moves, while the other two ways arrive. Ask why the green line is right *on average*, and what it costs (each single weight jumps).
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The numbers of a format lie $\text{gap} \cdot 2^e$ apart where $2^e \le |w| < 2^{e+1}$. A step is rounded off where it is at most half of that, so from $|w| = T = 2^{\lceil \log_2 (2\,\text{step}/\text{gap}) \rceil}$
+# on. How many weights are that large, the normal distribution says:
+#
+# $$\text{lost} \approx P(|w| \ge T) = \operatorname{erfc}\!\left(\frac{T}{\sigma \sqrt 2}\right)$$
+#
+# The same step is lost every time: such an error does not cancel. Two ways out:
+#
+# - **master copy**: add up in float32, and give the net a rounded copy;
+# - **stochastic rounding**: round *up* with the probability (what is left over)/(distance), which is right on average.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+one = torch.tensor(1.0, dtype=torch.bfloat16)
+print("1 - 2^-9 == 1 in bfloat16:", bool(one - 2**-9 == one))
+print("1 - 2^-8 == 1 in bfloat16:", bool(one - 2**-8 == one))
+
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+def lost(step: float, sigma: float, gap: float) -> float:
+    T = 2 ** math.ceil(math.log2(2 * step / gap))
+    return math.erfc(T / (sigma * math.sqrt(2)))
+
+
+for step in (1e-3, 1e-4, 1e-5):
+    assert abs(lost(step, 0.1, 2**-7) - precision.lost_share(step, 0.1, "bfloat16")) < 0.01
+    print(f"steps of {step:g}: theory says that {lost(step, 0.1, 2**-7):.0%} are lost")
+
+# %% slideshow={"slide_type": "skip"}
+weights = 0.1 * torch.randn(100_000, generator=generator)
+for step in (1e-3, 1e-4, 1e-5):
+    held = weights.bfloat16()
+    share = ((held.float() - step).bfloat16() == held).float().mean()
+    print(f"steps of {step:g}: {share:.1%} of 100,000 change nothing")
+    assert abs(share - lost(step, 0.1, 2**-7)) < 0.01
+
+# %% slideshow={"slide_type": "skip"}
+def round_by_chance(x: torch.Tensor, distance: float) -> torch.Tensor:
+    below = torch.floor(x / distance) * distance
+    up = torch.rand(x.shape, generator=generator) < (x - below) / distance
+    return below + distance * up
+
+
+x = torch.full((100_000,), 0.1234)
+distance = 2**-4 * 2**-7  # in bfloat16, between 1/16 and 1/8
+rounded = round_by_chance(x, distance)
+assert torch.equal(rounded.bfloat16().float(), rounded)
+assert abs(rounded.mean() - 0.1234) < 1e-5
+assert abs(x.bfloat16().float().mean() - 0.1234) > 5e-5
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.RANGE_IS_ALL.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CANCELS.trial()
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Does a net learn whose weights have few digits?** Move the step size.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.low_training_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Eight bits, and three ways of four learn as float32 does. **E4M3, 0.01**: the blue line learns as well, worse. **bfloat16, 0.001** lags, **bfloat16, 0.01** is as
+# good as float32. So the format alone decides nothing: format *and* step size do.
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.MASTER.trial()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ### What underflows, and what scaling the loss mends
+#
+# Below its smallest number a format has 0. float16 ends at $2^{-24} = 6 \cdot 10^{-8}$: a *small* gradient becomes *no* gradient.
+#
+# **Loss scaling**: multiply the loss by $S$. Every gradient is multiplied by $S$, since the backward pass is linear; divide by $S$ in float32, just before the step.
+#
+# $$\delta_l(S L) = S\, \delta_l(L)$$
+#
+# A sigmoid net loses a factor of four a layer (chapter 02). Does one $S$ serve all of its layers?
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Is there an $S$ at which no layer's gradient is lost?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.scaling_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Push $S$ up: the blue line rises as a whole, between the two dashed ones. **S = 2^20** nearly fits sixteen layers. With thirty, no $S$ does:
+# ask what would (bfloat16; or a net whose gradient does not vanish, the last preset, which fits into 8 bits).
+
+# %% slideshow={"slide_type": "skip"}
+for depth in (16, 30):
+    worst = {
+        k: np.median([precision.underflow(depth, "float16", k, seed=s).lost.max() for s in range(5)])
+        for k in (0, 8, 16, 20, 24)
+    }
+    print(f"{depth} layers, worst layer loses:",
+          ", ".join(f"{share:.0%} at S = 2^{k}" for k, share in worst.items()))
+assert min(worst.values()) > 0.9
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# float16 holds numbers from $2^{-24}$ to $2^{16}$: forty factors of 2. A gradient that shrinks four times a layer has used them up within twenty layers,
+# wherever $S$ puts it. Scaling the loss mends the format, not the net.
+
+# %% slideshow={"slide_type": "skip"}
+W = torch.randn(3, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+x = torch.randn(3, generator=generator, dtype=torch.float64)
+plain, scaled = (
+    torch.autograd.grad(S * torch.tanh(W @ x).square().sum(), W)[0] for S in (1, 2**20)
+)
+assert torch.equal(scaled / 2**20, plain)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.ONE_SCALE.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 6: choose the scale
+#
+# Return the largest power of two by which the loss may be multiplied, so that the `largest` entry of its gradients does not pass the format's `limit`.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def loss_scale(largest: float, limit: float) -> float:
+    # BEGIN SOLUTION
+    return 2.0 ** math.floor(math.log2(limit / largest))
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.loss_scale(loss_scale)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
 # - Attention takes means, and means of means are all one: **rank collapse**, doubly exponential without a skip. $\partial W_q$ goes with its square.
 # - A skip alone slows it down. Small branches, $1/\sqrt L$, keep tokens apart and gradients level.
 # - **Post-LN** hears all of the loss at its end; **pre-LN** grows like $L$, and its blocks count for $1/\sqrt l$; **DeepNorm** bounds what one step moves.
 # - A **saturated softmax** has no gradient in most rows and a larger one in a few. **QK-norm** bounds the scores, and takes the scale out of them.
+# - Mixing matrices multiply: free ones explode; doubly stochastic ones keep the mean and lose the differences.
+# - Adam moves a unit by rate times width. **muP** divides by the width, so one best rate serves all widths.
+# - Few exponents lose small gradients (scale the loss); few digits lose small steps (a master copy, or rounding by chance).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
@@ -652,3 +1109,7 @@ check.flaw(flaw)
 #   curve of the last lab.
 # - Henry and others, *Query-key normalization for transformers*, 2020 (2010.04245). Wortsman and others, *Small-scale proxies for large-scale transformer training instabilities*, 2023
 #   (2309.14322).
+# - Zhu and others, *Hyper-connections*, 2024 (2409.19606). Xie and others, *mHC: manifold-constrained hyper-connections*, 2025 (2512.24880). Sinkhorn, *A relationship between arbitrary
+#   positive matrices and doubly stochastic matrices*, 1964.
+# - Yang and others, *Tensor programs V: tuning large neural networks via zero-shot hyperparameter transfer*, 2022 (2203.03466).
+# - Micikevicius and others, *Mixed precision training*, 2018 (1710.03740); *FP8 formats for deep learning*, 2022 (2209.05433).

@@ -1,5 +1,7 @@
 """Stub, solution and planted wrong answers of each exercise of chapter 12."""
 
+from tests.attention.answers_today import EXERCISES_TODAY
+
 EXERCISES = {
     "softmax_back": (
         lambda weights, by_weights: ...,
@@ -28,4 +30,4 @@ EXERCISES = {
     "guess_step": (..., "c", ["A", "B"]),
     "guess_rows": (..., "B", ["A", "C"]),
     "flaw": (..., 3, [1, 2, 4, 5]),
-}
+} | EXERCISES_TODAY

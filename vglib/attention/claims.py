@@ -2,6 +2,22 @@
 
 from math import log
 
+from vglib.attention.claims_today import (
+    BEST_RATE_STAYS,
+    CANCELS,
+    COORDINATES,
+    E4M3,
+    E5M2,
+    HALF,
+    MASTER,
+    NEAR_IDENTITY,
+    ONE_SCALE,
+    RANGE_IS_ALL,
+    RESTORED,
+    TRANSFERS,
+    TRANSFERS_FAR,
+    TWENTY_ROUNDS,
+)
 from vglib.attention.collapse import collapse, powers
 from vglib.attention.in_training import trained
 from vglib.attention.placing import (
@@ -15,7 +31,7 @@ from vglib.attention.placing import (
     shares,
 )
 from vglib.attention.saturation import grown, unscaled
-from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
+from vglib.claim import Claim, Fact, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 
 CHAPTER = 12
 
@@ -304,8 +320,11 @@ QK_NORM = Claim(
     "behind batch norm. Weights that grow learn ever more slowly, but no score can run away.",
 )
 
-CLAIMS: tuple[Claim, ...] = (
+CLAIMS: tuple[Claim | Fact, ...] = (
     *(DOUBLY, SKIPS, QUERIES),
     *(PRE_LAST, POST_LARGE, NO_WARM_UP, BOUNDED, VARIANCE, IDENTITY, SCALING),
     *(UNSCALED, SATURATED, QK_NORM),
+    *(NEAR_IDENTITY, RESTORED, TWENTY_ROUNDS),
+    *(BEST_RATE_STAYS, TRANSFERS, TRANSFERS_FAR, COORDINATES),
+    *(RANGE_IS_ALL, CANCELS, MASTER, ONE_SCALE, HALF, E4M3, E5M2),
 )

@@ -7,6 +7,13 @@ import numpy as np
 
 from vglib import figures
 from vglib.attention.collapse import KINDS, Collapse, collapse
+from vglib.attention.labs_today import (
+    low_training_lab,
+    mixing_lab,
+    mup_lab,
+    scaling_lab,
+    update_lab,
+)
 from vglib.attention.placing import PLACINGS, RATES, Placing, placings
 from vglib.attention.saturation import (
     ARRANGEMENTS,
@@ -29,6 +36,17 @@ from vglib.figures import (
     theory,
 )
 from vglib.lab import Lab, controls
+
+__all__ = [
+    "collapse_lab",
+    "low_training_lab",
+    "mixing_lab",
+    "mup_lab",
+    "placing_lab",
+    "saturation_lab",
+    "scaling_lab",
+    "update_lab",
+]
 
 BLOCK = "block (1 is nearest the input)"
 BY_Q = "‖∂L/∂W<sub>q</sub>‖ of a layer"
