@@ -17,11 +17,11 @@
 # paths* 3, *Does it learn? Two numbers, far apart* 2, `lag_lab` 4, *Judgement* 1, *Summary* 1.
 #
 # **90 minutes**: *Depth in time* 4, *Predict: a little below 1* 3, `recurrence_lab` 8, *Backpropagation through time*
-# 5, *The linear case: eigenvalues, in the end* 5, *What vanishes: the distant past* 4, *The LSTM: add instead of
-# replace* 5, *Predict* 3, `forget_lab` 11, *Two paths* 4, *A theory for the sum of the paths* 4, *"LSTMs do not
-# explode", "LSTMs remember training"* 4, *The GRU: the same addition with one state* 2, `cells_lab` 5, *Does it
-# learn? Two numbers, far apart* 3, `lag_lab` 6, *Truncated backpropagation* 3, `truncation_lab` 4, `character_lab` 5,
-# *Judgement* 1, *Summary* 1.
+# 4, *The linear case: eigenvalues, in the end* 5, *What vanishes: the distant past* 4, *The LSTM: add instead of
+# replace* 5, *Predict* 3, `forget_lab` 10, *Two paths* 4, *A theory for the sum of the paths* 4, *"LSTMs do not
+# explode", "LSTMs remember training"* 4, *The GRU: the same addition with one state* 2, `cells_lab` 4, *Does it
+# learn? Two numbers, far apart* 2, `lag_lab` 5, *Truncated backpropagation* 3, `truncation_lab` 3, `character_lab` 4,
+# *What replaced the LSTM* 3, `diagonal_lab` 4, *Judgement* 1, *Summary* 1.
 
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import numpy as np
@@ -595,20 +595,6 @@ for input_weights in (1, 16):
     print(f"torch's input weights times {input_weights:2}: error {wide.loss:.3f} after {wide.steps} steps")
 assert wide.loss < 0.3
 
-# %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 5: the smallest window
-#
-# The answer lies 5 steps back. What is the smallest window, in steps, in which an output and its input can both lie?
-
-# %% tags=["exercise"] slideshow={"slide_type": "skip"}
-# BEGIN SOLUTION
-# STUB window = ...
-window = 6
-# END SOLUTION
-
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.shortest_window(window)
-
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## "Often used to generate text"
 #
@@ -653,6 +639,84 @@ assert models[10].final < models[1].final - 0.3 < models[10].unseen.min() < lett
 # The article's "CNN-based LSTM" is probably the convolutional LSTM (Shi and others, 2015): convolutions in the place of the matrix products,
 # and $c_t = f_t c_{t-1} + i_t g_t$ as before.
 
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What replaced the LSTM
+#
+# Take out $W_h$ and $\phi$: a **linear** recurrence, each unit for itself. Depth is put between such layers, not into time.
+#
+# $$h_t = \lambda_t\, h_{t-1} + b_t$$
+#
+# - **LRU** (Orvieto and others, 2023): $\lambda$ complex and learned, $b_t = \gamma\, W x_t$. **State-space nets** (S4, Mamba): the same, from
+#   a differential equation.
+# - **minGRU** (Feng and others, 2024): $\lambda_t = 1 - z_t$ and $b_t = z_t\, W x_t$, with a gate $z_t$ that reads $x_t$ alone.
+#
+# There is one path, so the gradient is its product and nothing else, $\partial h_T/\partial h_t = \lambda_T \cdots \lambda_{t+1}$.
+#
+# Predict: $|\lambda| = 0.999$, so that 37% of a gradient survives 1000 steps. Inputs $b_t$ are random, $N(0, 1)$. How large does $h_t$ become?
+#
+# - **A** about 1
+# - **B** about 22
+# - **C** about 1000
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_state = ...  # "A", "B" or "C"
+my_state = "B"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_state(my_state)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What does a longer memory cost?** Drag $1 - |\lambda|$.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.diagonal_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# Start at 0.99: over 1000 steps all is lost. **0.999**: the gradient holds, and the state has grown on the right. **with γ** is the LRU's
+# answer. Last **torch's gates**: the minGRU starts as forgetful as an LSTM with bias 0.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Random inputs add up by their squares. With $r = |\lambda|$:
+#
+# $$\mathrm{E}\,|h_t|^2 = 1 + r^2 + r^4 + \dots = \frac{1 - r^{2t}}{1 - r^2}, \qquad \text{in the end } \frac{1}{1 - r^2}$$
+#
+# Two things of the LRU follow. It multiplies the input by $\gamma = \sqrt{1 - r^2}$, so that the state stays at 1. And it learns $\nu$ in
+# $|\lambda| = \exp(-\exp \nu)$: never above 1, and from 0.99 to 0.999 is as far as from 0.9 to 0.99. A minGRU weighs what comes in by
+# $z$: its state stays small by itself.
+
+# %% slideshow={"slide_type": "skip"}
+nu, angle = torch.tensor([-4.6, 0.3], dtype=torch.float64, requires_grad=True)
+r = torch.exp(-torch.exp(nu))
+powers = r ** torch.arange(300)  # |dh_300 / db_t|, the last input first
+assert abs((powers**2).sum().sqrt().item() - experiments.state_size(r.item(), 300)) < 1e-9
+# By its logarithm the gradient of what is left after T steps is T ln r, however close r is to 1.
+(slope,) = torch.autograd.grad(torch.log(r**300), nu)
+assert torch.allclose(slope, 300 * torch.log(r))
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.STABLE.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.NO_TIME.trial()
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: two steps in one
+#
+# With nothing between the steps but $h \leftarrow a h + b$ they can be joined before $h$ is known, so 1000 of them need not wait for each
+# other. First $(a_1, b_1)$, then $(a_2, b_2)$: return the pair $(a, b)$ that does both.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def combine(a1: float, b1: float, a2: float, b2: float) -> tuple[float, float]:
+    # BEGIN SOLUTION
+    return a1 * a2, a2 * b1 + b2
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.combine(combine)
+
 # %% [markdown] slideshow={"slide_type": "skip"}
 # **A short history.** Hochreiter found the exponential decay in time in his diploma thesis of 1991, Bengio, Simard and Frasconi
 # independently in 1994. The training rule of 1997 cut the path through $h$ on purpose, to keep the error flow at exactly 1. Today's LSTM is
@@ -670,6 +734,7 @@ assert models[10].final < models[1].final - 0.3 < models[10].unseen.min() < lett
 # | an LSTM cannot explode | it can: $f + \kappa > 1$ |
 # | it remembers earlier training | it remembers what it read, if the state is carried on |
 # | carrying the state makes up for truncation | as far as the state holds unasked what is asked for |
+# | a linear recurrence with $\lvert\lambda\rvert < 1$ cannot blow up | its gradient; the state grows by $1/\sqrt{1 - \lvert\lambda\rvert^2}$ |
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
@@ -686,4 +751,5 @@ assert models[10].final < models[1].final - 0.3 < models[10].unseen.min() < lett
 # and Cummins, *Learning to forget*, 2000. Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*, 2013. Cho and
 # others, 2014 (GRU). Jozefowicz, Zaremba and Sutskever, 2015 (forget bias). Le, Jaitly and Hinton, 2015 (IRNN). Shi and others, 2015 (convolutional
 # LSTM). Chen, Pennington and Schoenholz, 2018, and Gilboa and others, 2019 (mean-field theory of gated nets). Tallec and Ollivier, 2018 (a forget
-# bias of about ln T). Quoted: a widely read Zhihu article.
+# bias of about ln T). Gu and others, 2021 (S4). Orvieto and others, *Resurrecting recurrent neural networks for long sequences*, 2023 (LRU).
+# Feng and others, *Were RNNs all we needed?*, 2024 (minGRU). Quoted: a widely read Zhihu article.

@@ -36,7 +36,16 @@ EXERCISES = {
             lambda share, steps: 1 / (1 + exp(-(share ** (1 / steps)))),
         ],
     ),
-    "shortest_window": (..., 6, [5, 10, 7]),
+    "guess_state": (..., "B", ["A", "C"]),
+    "combine": (
+        lambda a1, b1, a2, b2: ...,
+        lambda a1, b1, a2, b2: (a2 * a1, b2 + a2 * b1),
+        [
+            lambda a1, b1, a2, b2: (a1 * a2, b1 + b2),
+            lambda a1, b1, a2, b2: (a1 * a2, a1 * b2 + b1),
+            lambda a1, b1, a2, b2: (a1 + a2, a2 * b1 + b2),
+        ],
+    ),
 }
 
 

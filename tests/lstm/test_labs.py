@@ -101,3 +101,14 @@ def test_clipping_in_the_character_lab():
     assert "no clipping" in lab.verdict
     assert lab.preset("clipped at 0.25").result.final < free
     assert "clipped at 0.25 in" in lab.verdict
+
+
+def test_what_a_step_loses_is_lost_a_thousand_times_and_adds_up():
+    lab = labs.diagonal_lab()
+    left = [np.exp(lab.set(lost=lost).result.log_linear[0]) for lost in (0.01, 0.001)]
+    np.testing.assert_allclose(left, [4.32e-5, 0.368], rtol=2e-3)
+    free = lab.preset("|λ| = 0.999").result.state[-1]
+    assert 15 < free < 30
+    held = lab.preset("|λ| = 0.999, with γ").result
+    assert held.state[-1] == pytest.approx(free * np.sqrt(1 - 0.999**2))
+    assert "with γ the state" in lab.verdict

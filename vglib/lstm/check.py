@@ -2,7 +2,7 @@
 
 from math import log, prod
 
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
+from vglib.exercise import ChoiceExercise, FunctionExercise, first_mistake
 
 guess_rho = ChoiceExercise(
     "my_share",
@@ -81,16 +81,23 @@ bias_for = FunctionExercise(
     praise="about ln T, so a thousand steps need a bias of 7, not of 1000.",
 )
 
-shortest_window = NumberExercise(
-    "window",
-    "give the smallest window in which an output and its input can both lie.",
-    expected=6,
-    rtol=0.0,
-    atol=1e-9,
-    near={
-        5: "A window of 5 holds steps t - 4 to t. Is t - 5 among them?",
-        10: "10 is comfortable, but is it the smallest?",
+guess_state = ChoiceExercise(
+    "my_state",
+    correct="B",
+    why={
+        "A": "that is one input; a state that forgets slowly holds many of them.",
+        "B": "squares add up: 1 + r^2 + r^4 + ... = 1/(1 - r^2) = 500, whose root is 22.",
+        "C": "so it would be if all inputs had one sign, 1 + r + r^2 + ...; random ones cancel.",
     },
-    hint="The window has to hold the steps t - 5 and t, both.",
-    praise="and only 1 output in 6 then has its input inside: a longer window learns faster.",
+)
+
+
+combine = FunctionExercise(
+    "combine",
+    "return (a, b) of the one step that does both.",
+    reference=lambda a1, b1, a2, b2: (a1 * a2, a2 * b1 + b2),
+    cases=[(1.0, 2.0, 1.0, 3.0), (0.5, 0.0, 0.25, 0.0), (2.0, 1.0, 3.0, 4.0), (0.0, 1.0, 0.5, 2.0)],
+    random=lambda rng: tuple(float(number) for number in rng.normal(size=4)),
+    hint="Put h_1 = a1 h_0 + b1 into h_2 = a2 h_1 + b2 and read off what stands before h_0.",
+    praise="in pairs, then pairs of pairs: ten rounds do 1000 steps, forward and backward.",
 )

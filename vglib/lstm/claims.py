@@ -8,9 +8,10 @@ from numpy.linalg import matrix_power
 from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.lstm.adding import GUESS, adding
 from vglib.lstm.characters import characters
+from vglib.lstm.diagonal import diagonal, state_size
 from vglib.lstm.paths import carry_over, lstm_path, three_cells
 from vglib.lstm.plain import jordan_norm, recurrence, recurrent_matrix, weight_gradient
-from vglib.lstm.prediction import lstm_factors, two_paths
+from vglib.lstm.prediction import kept_by_gates, lstm_factors, two_paths
 from vglib.lstm.stream import truncation
 from vglib.scaled import norm
 
@@ -273,6 +274,50 @@ CLIPPING = at_least(
 )
 
 
+STABLE = Claim(
+    id="a-stable-recurrence-cannot-blow-up",
+    source="blog posts on linear recurrent units",
+    says="A linear recurrence is unrolled exactly and can be parametrised with |λ| < 1; so "
+    "vanishing or exploding is no issue.",
+    setup="64 units h_t = λ h_(t-1) + b_t, |λ| = 0.999, random angles, inputs N(0, 1), h_0 = 0; "
+    "root mean square of h_t at t = 2000",
+    prediction=lambda: float(state_size(0.999, 2000)),
+    measure=lambda seed: float(diagonal(0.001, 2000, seed=seed).state[-1]),
+    tolerance=Tolerance.factor(1.3),
+    rival=1.0,
+    rival_says="a stable state is as large as its input",
+    ruling=holds_only_if(
+        "the input is scaled too: the gradient cannot explode, the state grows to {x:.0f} times "
+        "its input",
+        above=3,
+    ),
+    correction="Long memory adds up much input: the state is 1/√(1 - |λ|²) times as large. Hence "
+    "the LRU's γ (Orvieto and others 2023, arXiv 2303.06349, section 3.4).",
+)
+
+NO_TIME = Claim(
+    id="a-mingru-needs-no-backpropagation-through-time",
+    source="Feng and others 2024",
+    place="arXiv 2410.01201, first version, abstract",
+    says="With no hidden state in their gates, LSTMs and GRUs no longer need to backpropagate "
+    "through time, and can be trained in parallel.",
+    setup="minGRU of 64 units, torch's weights, biases 0, 64 inputs N(0, 1); root mean square of "
+    "∂h_T/∂h_0 over T = 100 steps, as a power of ten",
+    prediction=lambda: 100 * kept_by_gates(0.0) / LN10,
+    measure=lambda seed: float(diagonal(0.5, 100, seed=seed).log_gated[0]) / LN10,
+    tolerance=Tolerance.absolute(3),
+    rival=0.0,
+    rival_says="without a way through time nothing vanishes on it",
+    ruling=holds_only_if(
+        "the order of computing is meant; the gradient is a product over the steps as before, "
+        "here 10^{x:.0f}",
+        below=-10,
+    ),
+    correction="All steps can be computed at once. What arrives is the product of the gates, and "
+    "nothing else: with biases of 0 it vanishes faster than an LSTM's.",
+)
+
+
 def _long_lag(
     name: str, net: str, says: str, limit: float, learns: bool, correction: str, source: str = NOTES
 ) -> Claim:
@@ -353,6 +398,6 @@ FORGET_BIAS = Claim(
 
 CLAIMS = (
     *(SMALL_RHO, LARGE_RHO, WEIGHT_GRADIENT, GATES, MEMORY_WITHOUT_GATES, PRODUCT_OF_GATES),
-    *(CAROUSEL, EXPLODES, REMEMBERS, TRUNCATION, CLIPPING),
+    *(CAROUSEL, EXPLODES, REMEMBERS, TRUNCATION, CLIPPING, STABLE, NO_TIME),
     *(LONG_LAG_TANH, LONG_LAG_LSTM, LONG_LAG_IRNN, FORGET_BIAS),
 )

@@ -11,6 +11,7 @@ from vglib.lab import Control, Lab, controls
 from vglib.lstm.adding import GUESS, LAG_UPDATES, NETS, Adding, learning_to_add
 from vglib.lstm.cells import Array
 from vglib.lstm.characters import CHARACTER_STEPS, Characters, entropies, learning_letters
+from vglib.lstm.diagonal import Diagonal, diagonal
 from vglib.lstm.paths import CELLS, WIRINGS, Path, ThreeCells, lstm_path, three_cells
 from vglib.lstm.plain import MATRICES, Recurrence, recurrence
 from vglib.lstm.stream import STREAM_CELLS, STREAM_STEPS, Truncation, learning_the_lag
@@ -22,10 +23,10 @@ _INPUT_WEIGHTS = "The input's weights at the start, over those that torch draws.
 CLIPS = {"0.1": 0.1, "0.25": 0.25, "1": 1.0, "no clipping": inf}
 
 
-def _steps(maximum: int) -> Control:
+def _steps(maximum: int, value: int = 100) -> Control:
     stops = [*range(1, 51), *range(52, 101, 2), *range(105, 201, 5), *range(210, 1001, 10)]
     tooltip = "T, how many steps of time the gradient goes back: the depth of a recurrent net."
-    return controls.ladder("depth in time T", 100, [s for s in stops if s <= maximum], tooltip)
+    return controls.ladder("depth in time T", value, [s for s in stops if s <= maximum], tooltip)
 
 
 def _ends(logs: Sequence[Array]) -> tuple[float, float]:
@@ -266,5 +267,45 @@ def character_lab() -> Lab:
             "clipped at 0.25": {"clip": "0.25"},
             "no clipping, small step": {"lr": 1.0},
             "clipped, short window": {"clip": "0.25", "window": 3},
+        },
+    )
+
+
+def draw_diagonal(result: Diagonal) -> Drawing:
+    """Draw the gradient of a linear recurrence and of a minGRU over time, and their states."""
+    time = np.arange(len(result.state))
+    gradient = [
+        Curve("linear", time, result.log_linear, mode="lines"),
+        Curve("minGRU", time, result.log_gated, GREEN, mode="lines"),
+        figures.theory("theory", time, result.theory_linear),
+        figures.theory("theory, minGRU", time, result.theory_gated, PINK),
+    ]
+    # At t = 0 the state is 0.
+    state = [
+        Curve("linear", time[1:], result.state[1:], mode="lines"),
+        Curve("minGRU", time[1:], result.state_gated[1:], GREEN, mode="lines"),
+        figures.theory("theory", time[1:], result.theory_state[1:]),
+    ]
+    low = float(min(result.log_linear[0], result.log_gated[0]))
+    room = (min(-5.0, 5 * np.floor(low / log(10) / 5)), 1.0)
+    left = Panel(BY_H, gradient, STEP, scale="ln", y_range=room)
+    right = Panel("size of the state (rms)", state, STEP, scale="log", y_range=(-3, 2), clip=True)
+    return figures.panels([left, right], height=400)
+
+
+def diagonal_lab() -> Lab:
+    """Slide |λ| of a diagonal linear recurrence, and see its gradient and its state."""
+    tooltip = "What a step loses. The LRU learns the logarithm of -ln |λ|."
+    return Lab(
+        diagonal,
+        draw_diagonal,
+        lost=controls.slider("1 − |λ|", 0.01, 1e-4, 0.5, tooltip=tooltip, log=True, step=0.05),
+        depth=_steps(1000, 1000),
+        normalised=controls.toggle("γ", False, "Multiply the input by √(1 − |λ|²), as the LRU."),
+        presets={
+            "|λ| = 0.99": {},
+            "|λ| = 0.999": {"lost": 0.001},
+            "|λ| = 0.999, with γ": {"lost": 0.001, "normalised": True},
+            "|λ| = 0.5, torch's gates": {"lost": 0.5, "depth": 100},
         },
     )

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
-from scipy.special import logsumexp
 
 from vglib import theory
 from vglib.activations import get_activation
 from vglib.lstm.cells import INPUTS, Array, Run, draw_cell, log_stretch, misses, run, sequence, word
-from vglib.lstm.prediction import gru_factors, lstm_factors, sums_after, two_paths
+from vglib.lstm.prediction import gru_factors, log_products, lstm_factors, two_paths
 from vglib.results import frozen, result
 from vglib.scaled import norm
 from vglib.words import count, power_of_ten
@@ -102,8 +101,7 @@ def _carousel(depth: int, weight_scale: float, inputs: float, seed: int) -> Arra
 def direct_path(seen: Run) -> Array:
     """Return ln of the rms over units of prod_(s > t) f_s, t = 0..T: the gates and nothing else."""
     with np.errstate(divide="ignore"):
-        sums = sums_after(np.log([step.gates["f"][0] for step in seen.steps]))
-    return 0.5 * (logsumexp(2 * sums, axis=1) - log(seen.cell.hidden))
+        return log_products(np.log([step.gates["f"][0] for step in seen.steps]))
 
 
 def carry_over(after: int, carried: bool = True, seed: int = 0) -> float:

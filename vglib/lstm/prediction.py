@@ -65,6 +65,19 @@ def sums_after(steps: Array) -> Array:
     return np.concatenate([np.cumsum(steps[::-1], axis=0)[::-1], np.zeros_like(steps[:1])])
 
 
+def log_products(logs: Array) -> Array:
+    """Return ln of the rms over units of prod_(s > t) k_s, t = 0..T, of ln k_s: (T, units)."""
+    return 0.5 * (logsumexp(2 * sums_after(logs), axis=1) - log(logs.shape[1]))
+
+
+def kept_by_gates(bias: float) -> float:
+    """Predict ln of the factor a step of a state that gates alone carry: ln E(k^2) / 2.
+
+    k = sigmoid(bias + u), u ~ N(0, 1/3), as torch's weights make it of inputs N(0, 1).
+    """
+    return 0.5 * log(_P @ expit(bias + _U / sqrt(3)) ** 2)
+
+
 def two_paths(keep: Array, kappa: Array) -> Array:
     """Return ln of the rms stretch of prod_(s > t) (keep_s 1 + kappa_s M) for t = 0..T.
 
