@@ -56,10 +56,6 @@ def count(largest: float, first: float, growth: float) -> int:
     return layer
 
 
-def cured(accuracy: dict, broken: dict, bar: float) -> list[str]:
-    return sorted(name for name, a in accuracy.items() if a >= bar and not broken[name])
-
-
 def warm(step: int, peak: float, warm: int, total: int) -> float:
     if step < warm:
         return peak * (step + 1) / warm
@@ -125,10 +121,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("other_remedies.terms", 2**20),
     ("other_remedies.terms", Fraction(2**20)),
     ("other_remedies.warm_cosine", lambda *case: np.float32(warm(*case))),
-    ("other_remedies.cured", cured),
-    ("other_remedies.cured", lambda *case: tuple(cured(*case))),
-    ("other_remedies.cured", lambda *case: np.array(cured(*case))),
-    ("other_remedies.cured", lambda *case: [np.str_(name) for name in cured(*case)]),
+    ("other_remedies.after_jump", lambda k, b, c: np.float32((1 - b**k) / (1 - c**k) ** 0.5)),
 ]
 # Wrong, at an edge or by a slip.
 WRONG: list[tuple[str, Any]] = [
@@ -184,16 +177,7 @@ WRONG: list[tuple[str, Any]] = [
     ("clipping.soft", lambda goal, a, s: goal - s / a),
     ("other_remedies.terms", 2**84),
     ("other_remedies.warm_cosine", lambda step, peak, warm_, total: warm(step, 1.0, warm_, total)),
-    ("other_remedies.cured", lambda accuracy, broken, bar: cured(accuracy, broken, 0.8)),
-    (
-        "other_remedies.cured",
-        lambda accuracy, broken, bar: sorted(
-            name
-            for (name, a), b in zip(accuracy.items(), broken.values(), strict=True)
-            if a >= bar and b == 0
-        ),
-    ),
-    ("other_remedies.cured", lambda accuracy, broken, bar: sorted(accuracy)),
+    ("other_remedies.after_jump", lambda k, b, c: (1 - b**k) / max(1 - c**k, 1e-3) ** 0.5 / b),
 ]
 
 

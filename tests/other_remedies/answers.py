@@ -57,6 +57,25 @@ THE_STEP = {
             lambda g, lr, eps: lr * 0.1 * g / (np.sqrt(0.001 * g**2) + eps),
         ],
     ),
+    "guess_jump": (..., "C", ["A", "B"]),
+    "after_jump": (
+        lambda k, beta1, beta2: ...,
+        lambda k, beta1, beta2: (1 - beta1**k) / np.sqrt(1 - beta2**k),
+        [
+            lambda k, beta1, beta2: (1 - beta1) / np.sqrt(1 - beta2),
+            lambda k, beta1, beta2: (1 - beta1**k) / (1 - beta2**k),
+            lambda k, beta1, beta2: 1.0,
+        ],
+    ),
+    "muon_step": (
+        lambda X, a, b, c: ...,
+        lambda X, a, b, c: X @ (a * np.eye(len(X.T)) + b * X.T @ X + c * (X.T @ X) @ (X.T @ X)),
+        [
+            lambda X, a, b, c: a * X + b * X**3 + c * X**5,
+            lambda X, a, b, c: a * X + (b * X @ X.T + c * (X @ X.T) ** 2) @ X,
+            lambda X, a, b, c: a * X + b * X @ X.T @ X,
+        ],
+    ),
     "warm_cosine": (
         lambda step, peak, warm, total: None,
         lambda step, peak, warm, total: (
@@ -86,30 +105,6 @@ THE_STEP = {
 
 TOURNAMENT = {
     "guess_tournament": (..., "B", ["A", "C"]),
-    "cured": (
-        lambda accuracy, broken, bar: ...,
-        lambda accuracy, broken, bar: sorted(
-            n for n, a in accuracy.items() if a >= bar and not broken[n]
-        ),
-        [
-            lambda accuracy, broken, bar: sorted(n for n, a in accuracy.items() if a >= bar),
-            lambda accuracy, broken, bar: sorted(
-                n for n, a in accuracy.items() if a > bar and not broken[n]
-            ),
-            lambda accuracy, broken, bar: [
-                n for n, a in accuracy.items() if a >= bar and not broken[n]
-            ],
-            # The bar typed in, and the two paired by their places.
-            lambda accuracy, broken, bar: sorted(
-                n for n, a in accuracy.items() if a >= 0.8 and not broken[n]
-            ),
-            lambda accuracy, broken, bar: sorted(
-                n
-                for (n, a), b in zip(accuracy.items(), broken.values(), strict=True)
-                if a >= bar and not b
-            ),
-        ],
-    ),
     "flaw_l2": (..., 3, [1, 2, 4]),
 }
 

@@ -18,6 +18,20 @@ def test_adam_evens_the_steps_out_and_sgd_does_not():
     assert "eps" not in lab.preset("ReLU at He's scale").verdict
 
 
+def test_the_shorter_memory_takes_the_smaller_step():
+    lab = labs.memory_lab()
+    largest = [lab.set(forgets=f).result.steps.max() for f in (0.001, 0.01, 0.05)]
+    assert largest == sorted(largest, reverse=True)
+    assert "6.57 times after 12 steps" in lab.reset().verdict
+
+
+def test_muon_evens_out_what_is_there():
+    lab = labs.muon_lab()
+    shares = [lab.set(steps=k).result.near for k in (0, 3, 5)]
+    assert shares == sorted(shares)
+    assert "2% of them" in lab.preset("ten sigmoid layers").verdict
+
+
 def test_deeper_layers_know_less_of_the_labels():
     lab = labs.step_lab()
     parts = [lab.set(depth=d).result.shuffled.log_part[-2] for d in (3, 6, 12)]

@@ -136,6 +136,46 @@ adam_first_step = FunctionExercise(
     praise="lr in the gradient's direction, entry by entry, unless the entry is near ε.",
 )
 
+guess_jump = _guess(
+    "my_jump",
+    "C",
+    A="Adam divides by √s, and s still remembers the quiet: after one step it holds 1/1000 of g².",
+    B="that is the first step, 0.1/√0.001; m goes on growing, and faster than √s.",
+    C="m comes up in ten steps, √s in a thousand: in between their ratio reaches 6.57.",
+)
+
+after_jump = FunctionExercise(
+    "after_jump",
+    "return Adam's step over lr, k steps after the gradient came up from 0.",
+    reference=lambda k, beta1, beta2: (1 - beta1**k) / (1 - beta2**k) ** 0.5,
+    cases=[(1, 0.9, 0.999), (12, 0.9, 0.999), (1, 0.0, 0.99), (20, 0.9, 0.95), (3, 0.5, 0.5)],
+    random=lambda rng: (int(rng.integers(1, 50)), *map(float, rng.uniform(0.1, 0.99, 2))),
+    domain=lambda k, beta1, beta2: k >= 1 and 0 <= beta1 < 1 and 0 < beta2 < 1,
+    hint="From 0, k times m <- β1 m + (1 - β1) g gives m = (1 - β1^k) g; s likewise, with g².",
+    praise="g has gone out of it: what is left is how fast the two memories fill.",
+)
+
+
+def _muon_step(X: Array, a: float, b: float, c: float) -> Array:
+    A = X @ X.T
+    return a * X + b * A @ X + c * A @ A @ X
+
+
+muon_step = FunctionExercise(
+    "muon_step",
+    "return a X + (b A + c A²) X with A = X Xᵀ.",
+    reference=_muon_step,
+    cases=[
+        (np.array([[0.5]]), 3.4445, -4.775, 2.0315),
+        (np.array([[0.5, 0.0], [0.0, 0.1]]), 1.5, -0.5, 0.0),
+        (np.array([[1.0, 2.0, 0.0]]), 1.0, 1.0, 1.0),
+    ],
+    random=lambda generator: (*_whole(generator, (2, 3)), *map(float, generator.normal(size=3))),
+    domain=lambda X, a, b, c: X.ndim == 2,
+    hint="With X = U S Vᵀ it is A = U S² Uᵀ. The order is A @ X, and A @ A is no square by entry.",
+    praise="only products of matrices, and every singular value s has become a s + b s³ + c s⁵.",
+)
+
 
 def _warm_cosine(step: int, peak: float, warm: int, total: int) -> float:
     if step < warm:
@@ -201,35 +241,6 @@ guess_tournament = _guess(
     C="most of the nine act on the step, on the loss or on when to stop.",
 )
 
-
-def _cured(accuracy: dict[str, float], broken: dict[str, float], bar: float) -> list[str]:
-    return sorted(name for name in accuracy if accuracy[name] >= bar and broken[name] == 0)
-
-
-def _cured_case(generator: np.random.Generator) -> tuple[Any, ...]:
-    names = list("abcd")
-    accuracy = {n: float(generator.integers(1, 10)) / 10 for n in generator.permutation(names)}
-    broken = {n: float(generator.choice([0.0, 0.0, 0.2, 1.0])) for n in names}
-    return accuracy, broken, float(generator.integers(2, 9)) / 10
-
-
-cured = FunctionExercise(
-    "cured",
-    "return the names, in alphabetical order.",
-    reference=_cured,
-    cases=[
-        ({"a": 0.9}, {"a": 0.0}, 0.8),
-        ({"b": 0.9, "a": 0.8}, {"a": 0.0, "b": 0.0}, 0.8),
-        ({"a": 0.9, "b": 0.9}, {"a": 0.2, "b": 0.0}, 0.8),
-        ({"a": 0.1}, {"a": 0.0}, 0.8),
-        ({"a": 0.6, "b": 0.4}, {"b": 0.0, "a": 0.0}, 0.5),
-        ({"a": 0.9, "b": 0.9}, {"b": 1.0, "a": 0.0}, 0.9),
-    ],
-    random=_cured_case,
-    domain=lambda accuracy, broken, bar: bar >= 0 and set(accuracy) == set(broken),
-    hint="Reaching the bar counts; a single run that ends in NaN does not.",
-    praise="a cure that works in four of five starts is no cure.",
-)
 
 flaw_l2 = _flaw(
     "flaw_l2",

@@ -7,6 +7,7 @@ from vglib.other_remedies import article, pretraining
 from vglib.other_remedies.pretraining import finished, readout_accuracy, started
 from vglib.other_remedies.rbm import error_growth
 from vglib.other_remedies.step_claims import (
+    ADAM_BOUND,
     ADAM_CARRIES,
     ADAM_CURES,
     ADAM_PATIENCE,
@@ -16,6 +17,7 @@ from vglib.other_remedies.step_claims import (
     CONDITION,
     INPUTS,
     LABELS,
+    MUON,
     NO_WARM_UP,
     SAME_STEP,
     WARM_UP,
@@ -340,7 +342,7 @@ OVERFITTING = at_most(
 
 CLAIMS = (
     *(EVENS_OUT, TRAINS, NEEDED, GLOBAL, ONLY_SCALE, ONLY_FEATURES, LAYER_BY_LAYER, DBN),
-    *(CD_GRADIENT, ADAM_SIZE, BLIND, SAME_STEP, ADAM_CURES, ADAM_CARRIES, ADAM_PATIENCE),
-    *(WARM_UP, NO_WARM_UP, CONDITION, INPUTS, LABELS, CAPSULES),
+    *(CD_GRADIENT, ADAM_SIZE, ADAM_BOUND, MUON, BLIND, SAME_STEP, ADAM_CURES, ADAM_CARRIES),
+    *(ADAM_PATIENCE, WARM_UP, NO_WARM_UP, CONDITION, INPUTS, LABELS, CAPSULES),
     *(PREVENT, WORSE, EARLY, WRONG_START, TOO_WIDE, OVERFITTING),
 )

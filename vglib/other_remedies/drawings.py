@@ -9,6 +9,8 @@ from vglib import figures
 from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, STEP, Curve, Drawing, Panel
 from vglib.other_remedies.bowl import BOWL_STEPS, Bowl
 from vglib.other_remedies.first_step import Updates
+from vglib.other_remedies.memory import AFTER, BEFORE, Jump
+from vglib.other_remedies.muon import Evened, on_singular_values
 from vglib.other_remedies.rbm import KS, Learning
 from vglib.other_remedies.reach import Reach
 from vglib.other_remedies.scaling import SCALED_STEPS, Rescaled
@@ -22,6 +24,7 @@ BARE: dict[str, Any] = {"showgrid": False, "zeroline": False}
 EMPTY: dict[str, Any] = {**BARE, "showticklabels": False, "ticks": ""}
 # Of a figure under three rows of controls, which has to fit on a slide with them and its question.
 LOW = 400
+TENTHS = (1e-4, 0.001, 0.01, 0.1)
 
 
 def _curves(
@@ -151,6 +154,40 @@ def draw_schedule(result: Scheduled) -> Drawing:
         over_steps("norm of the gradient", norms, y_range=(-3, 5), clip=True),
     ]
     return figures.panels(panels)
+
+
+def draw_jump(result: Jump) -> Drawing:
+    """Draw Adam's step around a jump of its gradient, and the largest such step over beta2."""
+    taken = [
+        Curve("Adam's step", result.at, result.steps, mode="lines"),
+        figures.theory("theory", result.at, result.theory),
+        figures.level("lr", 1.0, (-BEFORE, AFTER)),
+    ]
+    largest = [
+        figures.theory("after a jump from 0", result.forgets, result.largest, PINK),
+        figures.mark("here", 1 - result.beta2, result.steps[result.at > 0].max()),
+    ]
+    after, ends = "steps after the jump", (float(result.forgets[0]), float(result.forgets[-1]))
+    left = Panel("step / lr", taken, after, "log", y_range=(-3, 2), clip=True)
+    right = Panel("largest step / lr", largest, "1 - β₂", "log", True, ends, (-1, 2), True, TENTHS)
+    return figures.panels([left, right], height=LOW)
+
+
+def draw_evened(result: Evened) -> Drawing:
+    """Draw a gradient's singular values before and after, and the curve that moves them."""
+    number, x = np.arange(1, len(result.before) + 1), np.geomspace(1e-6, 1, 200)
+    before = Curve("gradient", number, result.before, GREY)
+    after = Curve("Muon's update", number, result.after, BLUE)
+    curve = figures.theory("theory", x, on_singular_values(x, result.steps))
+    pairs = Curve("Muon's update", result.before, result.after, BLUE, mode="markers")
+    ticks = {1e-6: "10⁻⁶", 1e-4: "10⁻⁴", 0.01: "0.01", 1: "1"}
+    look: dict[str, Any] = {"scale": "log", "y_range": (-6, 1), "clip": True}
+    left = Panel("singular values", [before, after], "number, the largest first", **look)
+    title = "after, over what was before"
+    right = Panel(
+        title, [curve, pairs], "before", x_log=True, x_range=(1e-6, 1), x_ticks=ticks, **look
+    )
+    return figures.panels([left, right], height=LOW)
 
 
 def draw_bowl(result: Bowl) -> Drawing:

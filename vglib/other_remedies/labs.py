@@ -5,6 +5,8 @@ from vglib.other_remedies import drawings
 from vglib.other_remedies.bowl import bowl
 from vglib.other_remedies.descent import OPTIMISERS
 from vglib.other_remedies.first_step import updates
+from vglib.other_remedies.memory import jump
+from vglib.other_remedies.muon import evened
 from vglib.other_remedies.net import BEND
 from vglib.other_remedies.pretraining import METHODS
 from vglib.other_remedies.rbm import KS, learning
@@ -93,6 +95,45 @@ def step_lab() -> Lab:
             "Adam, twenty layers: below ε": {"optimiser": "Adam", "depth": 20},
             "ReLU at torch's scale": relu,
             "ReLU at He's scale": {**relu, "weight_scale": 2.45},
+        },
+    )
+
+
+def memory_lab() -> Lab:
+    """Let Adam's gradient jump after a long quiet spell."""
+    size, kept = "The gradient after the jump; before it was 1.", "How much of s a step forgets."
+    return Lab(
+        jump,
+        drawings.draw_jump,
+        jump=controls.slider("jump", 1000.0, 0.001, 1e4, tooltip=size, log=True),
+        forgets=controls.slider("1 − β₂", 0.001, 1e-4, 0.3, tooltip=kept, log=True, step=0.05),
+        beta1=controls.slider("β₁", 0.9, 0.0, 0.99, tooltip="How much of m stays.", step=0.01),
+        loud=controls.ladder("lasts", 200, [*range(1, 20), *range(20, 201, 10)], "Steps."),
+        presets={
+            "β₂ = 0.999": {},
+            "β₂ = 0.95": {"forgets": 0.05},
+            "one large gradient": {"loud": 1},
+            "one large gradient, β₂ = 0.95": {"loud": 1, "forgets": 0.05},
+            "without momentum": {"beta1": 0.0},
+        },
+    )
+
+
+def muon_lab() -> Lab:
+    """Bring the singular values of a gradient near 1, as Muon does."""
+    done = "Of Newton and Schulz; Muon takes five."
+    return Lab(
+        evened,
+        drawings.draw_evened,
+        steps=controls.ladder("steps", 5, range(11), done),
+        depth=controls.depth(6, 50),
+        weight_scale=controls.weight_scale(),
+        activation=controls.choice("activation", "relu", tuple(BEND), "Of the hidden layers."),
+        presets={
+            "before": {"steps": 0},
+            "five steps": {},
+            "ten steps": {"steps": 10},
+            "ten sigmoid layers": {"activation": "sigmoid", "depth": 10},
         },
     )
 
