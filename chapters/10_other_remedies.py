@@ -20,12 +20,12 @@
 # 6, `reach_lab` 5, *What each of these changes* 1, *Nine measures, three sick nets* 3, `tournament_lab` 4, *What acts
 # on what* 2, *Summary* 1.
 #
-# **90 minutes**: *2006: one layer at a time* 2, *Predict: with a start of another kind* 3, `pretraining_lab` 11, *A
+# **90 minutes**: *2006: one layer at a time* 2, *Predict: with a start of another kind* 3, `pretraining_lab` 10, *A
 # layer that copies* 2, *The control* 3, *So what did pretraining give?* 2, *What replaced it, and why* 2, *The step*
-# 3, *Predict* 2, `step_lab` 7, *Adam's first step* 3, *Adam's memory* 3, `memory_lab` 3, *Muon: a whole matrix at
+# 3, *Predict* 2, `step_lab` 6, *Adam's first step* 3, *Adam's memory* 3, `memory_lab` 3, *Muon: a whole matrix at
 # once* 3, `muon_lab` 3, `reach_lab` 6, *What a vanished signal does to the gradient, at
-# first* 4, *How large may a step be?* 3, *Schedules* 2, `schedule_lab` 5, *What each of these changes* 2, *Nine
-# measures, three sick nets* 5, `tournament_lab` 6, *What acts on what* 3, *Summary* 2.
+# first* 3, *How large may a step be?* 3, *Schedules* 2, `schedule_lab` 4, *At the edge* 3, `edge_lab` 3, *What each of these changes* 2, *Nine
+# measures, three sick nets* 4, `tournament_lab` 5, *What acts on what* 3, *Summary* 2.
 
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import numpy as np
@@ -341,20 +341,6 @@ likelihood = -F(images).mean() - torch.logsumexp(-F(vs), 0)
 assert torch.allclose(gradient, rbm_gradient(images), atol=1e-10)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 3: how many terms?
-#
-# An RBM with 64 visible units (black or white pixels) and 20 hidden ones. You want $Z$ exactly. Like $F$, the sum over *one* of the layers has a closed form. How many terms must you still add up, at the least?
-
-# %% tags=["exercise"] slideshow={"slide_type": "skip"}
-# BEGIN SOLUTION
-# STUB terms = ...
-terms = 2**20
-# END SOLUTION
-
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.terms(terms)
-
-# %% [markdown] slideshow={"slide_type": "skip"}
 # In the lab an RBM with 9 visible and 6 hidden units learns 14 pictures of bars and stripes, 3 × 3 pixels. All $2^9$ images are counted out, so the *mean* of CD-$k$ stands beside the true gradient.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -509,7 +495,7 @@ labs.step_lab()
 # - far below $\varepsilon$ the step is in proportion again, and vanishes with the gradient.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 4: Adam's first step
+# ### Exercise 3: Adam's first step
 #
 # Return what Adam's first step subtracts, for an array `g`. An entry that is 0 does not move.
 
@@ -562,7 +548,7 @@ labs.memory_lab()
 # So a weight whose gradient has vanished for a while gets steps that are too large just as it comes back, one reason why losses of large models spike.
 # One outlier does the reverse: $s$ remembers it long after $m$ has forgotten. A shorter memory, clipping (chapter 09) and warm-up each help.
 #
-# ### Exercise 5: after the jump
+# ### Exercise 4: after the jump
 #
 # Return the step over $\eta$ after $k$ steps, as above.
 
@@ -619,7 +605,7 @@ X = torch.tensor(G, requires_grad=True)
 assert np.allclose(direction, U @ Vt)  # U V^T is the gradient of the sum of singular values
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 6: one step of it
+# ### Exercise 5: one step of it
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def muon_step(X: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
@@ -743,7 +729,7 @@ assert widened(0).spread < 1e-5 and widened(300).spread > 0.3 and widened(300).f
 #
 # So the signal collapses on its way forward (chapter 01). Initialisation, normalisation, shortcuts keep it. An optimiser can win it back, and pays in steps.
 #
-# ### Exercise 7: find the flaw
+# ### Exercise 6: find the flaw
 #
 # 1. In its first step Adam divides each entry of the gradient by its size (plus $\varepsilon$).
 # 2. So each weight moves by about $\eta$, wherever its gradient is far above $\varepsilon$.
@@ -821,7 +807,7 @@ for t in range(50):
 assert [warm_up(t, 4) for t in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 8: warm up, then cool down
+# ### Exercise 7: warm up, then cool down
 #
 # Return the step size at `step` (counted from 0): the line up to `peak` over `warm` steps, then the cosine over the remaining `total - warm` steps.
 
@@ -845,6 +831,80 @@ claims.NO_WARM_UP.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # A schedule changes the path, not the gradient at a point. It brings no vanished signal back, and saves from an explosion that comes from the *step*: here the first few.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## At the edge
+#
+# $\lambda$ is no constant: training changes it. Two tanh layers of 32, torch's start, 100 digits, squared error, **the whole batch** at each step, $\eta = 1.5/\lambda_0$ for
+# good. At first $\lambda$ climbs. Predict: when it meets $2/\eta$,
+#
+# - **A** the training diverges
+# - **B** $\lambda$ stops there, and the loss goes on falling
+# - **C** the loss stops falling
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_edge = ...  # "A", "B" or "C"
+my_edge = "B"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_edge(my_edge)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **What happens where the curvature meets $2/\eta$?** The second preset.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.edge_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# It opens at a small step: the curvature climbs and never gets there. **1.5/λ₀**: it gets there and stays; the loss rises on some hundred of 400 steps, and is lower than before. **3/λ₀**
+# starts beyond the edge and is driven back. **Catapult**: the loss rises first, the curvature falls, and then it converges. **4.2/λ₀** does not. The usual slip: "2/λ is a law".
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# This is the **edge of stability** (Cohen and others, 2021). A step that overshoots along the steep direction carries the weights to where that direction is less steep.
+# The smallest net that does it has two layers and one number to fit, $f = u \cdot v/\sqrt n$ and $L = f^2/2$, with the curvature $\lambda = (|u|^2 + |v|^2)/n$ along $f$:
+#
+# $$f \leftarrow f \left(1 - \eta\lambda + \eta^2 f^2/n\right), \qquad \lambda \leftarrow \lambda + \frac{\eta f^2}{n}\,(\eta\lambda - 4)$$
+#
+# For $2 < \eta\lambda < 4$ the loss rises and, by the last bracket, $\lambda$ falls: a **catapult** (Lewkowycz and others, 2020). Beyond 4 both rise.
+
+# %% slideshow={"slide_type": "skip"}
+def pair_step(f: float, lam: float, eta: float, n: int) -> tuple[float, float]:
+    return f * (1 - eta * lam + eta**2 * f**2 / n), lam + eta * f**2 / n * (eta * lam - 4)
+
+
+u, v = torch.randn(2, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+u, v = u.requires_grad_(), v.requires_grad_()
+f = u @ v / 50**0.5
+du, dv = torch.autograd.grad(f**2 / 2, (u, v))
+new_u, new_v = u - 1.4 * du, v - 1.4 * dv
+found = pair_step(f.item(), ((u @ u + v @ v) / 50).item(), 1.4, 50)
+assert np.allclose(found, [(new_u @ new_v / 50**0.5).item(), ((new_u @ new_u + new_v @ new_v) / 50).item()])
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 8: who grows?
+#
+# `curvatures` are the Hessian's eigenvalues, of either sign. Return how many directions grow in a step of size `lr`.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def growing(lr: float, curvatures: list[float]) -> int:
+    # BEGIN SOLUTION
+    return sum(abs(1 - lr * c) > 1 for c in curvatures)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.growing(growing)
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.EDGE.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.BEYOND.trial()
+
+# %% tags=["claims"] slideshow={"slide_type": "skip"}
+claims.CATAPULT.trial()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The scale of the inputs
@@ -1129,7 +1189,7 @@ check.flaw_l2(flaw_l2)
 #   make it quicker.
 # - Adam's first step has one size in every layer, down to ε. Where the signal has collapsed, the first steps know how many of each digit there are
 #   and not which is which. Adam can win the signal back, one direction at a time: ten layers took some 45 times the steps of a better start, and one seed of five did not get there.
-# - In a bowl the largest step is $2/\lambda$. Warm-up is for a start that is steep; standardising one input makes its bowl round.
+# - In a bowl the largest step is $2/\lambda$; in a net $\lambda$ climbs to the $2/\eta$ of the step, and stays. Warm-up is for a start that is steep; standardising one input makes its bowl round.
 # - Of the nine measures some change what flows through the net, some only the step, the loss or the time to stop. In the table only the first kind
 #   cures a gradient that vanishes.
 
@@ -1144,7 +1204,8 @@ check.flaw_l2(flaw_l2)
 #   Bengio, *Deep sparse rectifier neural networks*, 2011. Sutskever, Martens, Dahl and Hinton, *On the importance of initialization
 #   and momentum in deep learning*, 2013.
 # - Tieleman and Hinton, lecture 6.5, 2012 (RMSprop). Kingma and Ba, *Adam*, 2015. Goyal et al., *Accurate, large minibatch SGD*, 2017
-#   (warm-up). Jordan et al., *Muon: an optimizer for hidden layers in neural networks*, 2024. Loshchilov and Hutter, *SGDR*, 2017 (cosine). Pearlmutter, *Fast exact multiplication by the Hessian*, 1994. LeCun, Bottou,
+#   (warm-up). Lewkowycz et al., *The large learning rate phase*, 2020. Cohen et al., *Gradient descent on neural networks typically occurs at
+#   the edge of stability*, 2021. Jordan et al., *Muon: an optimizer for hidden layers in neural networks*, 2024. Loshchilov and Hutter, *SGDR*, 2017 (cosine). Pearlmutter, *Fast exact multiplication by the Hessian*, 1994. LeCun, Bottou,
 #   Orr and Müller, *Efficient BackProp*, 1998 (centring).
 # - Sabour, Frosst and Hinton, *Dynamic routing between capsules*, 2017.
 # - Quoted in translation: a widely read Zhihu article, a tutorial of 2017, an article of 2023.

@@ -40,7 +40,6 @@ PRETRAINING = {
             ),
         ],
     ),
-    "terms": (..., 2**20, [2**84, 2.0**64, 84, 1000]),
 }
 
 
@@ -95,6 +94,16 @@ THE_STEP = {
                 if step < warm
                 else peak / 2 * (1 + np.cos(np.pi * step / total))
             ),
+        ],
+    ),
+    "guess_edge": (..., "B", ["A", "C"]),
+    "growing": (
+        lambda lr, curvatures: ...,
+        lambda lr, curvatures: len([c for c in curvatures if c < 0 or lr * c > 2]),
+        [
+            lambda lr, curvatures: len([c for c in curvatures if lr * c > 2]),
+            lambda lr, curvatures: len([c for c in curvatures if c < 0 or lr * c >= 2]),
+            lambda lr, curvatures: len([c for c in curvatures if abs(lr * c) > 2]),
         ],
     ),
     "largest_step": (..., 0.009805, [0.0196, 1.0, 0.0099]),

@@ -65,6 +65,13 @@ def test_a_larger_scale_lowers_the_first_limit():
     assert limits == sorted(limits, reverse=True)
 
 
+def test_a_larger_step_ends_at_a_lower_curvature():
+    lab = labs.edge_lab()
+    ends = [lab.set(units=u).result.sharpness[-1] for u in (1.5, 3.0)]
+    assert ends == sorted(ends, reverse=True)
+    assert "diverges" in lab.preset("4.2/λ₀: too far").verdict
+
+
 @pytest.mark.parametrize(
     ("preset", "words"),
     [

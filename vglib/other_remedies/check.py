@@ -93,20 +93,6 @@ free_energy = FunctionExercise(
     praise="2 to the number of hidden units terms, in one line.",
 )
 
-terms = NumberExercise(
-    "terms",
-    "give the number of terms of the sum.",
-    expected=2.0**20,
-    rtol=1e-6,
-    near={
-        2.0**84: "Sum one layer in closed form, as in F(v).",
-        2.0**64: "That is right for the visible layer; the hidden one is smaller.",
-        84.0: "Each unit doubles the number of states.",
-    },
-    hint="Sum over the states of the smaller layer; the other layer's sum factorises.",
-    praise="a million terms, where all pairs of states would be 2⁸⁴.",
-)
-
 
 # The step: optimisers, schedules, scaling
 
@@ -203,6 +189,31 @@ warm_cosine = FunctionExercise(
     domain=lambda step, peak, warm, total: 0 <= step < total and 0 <= warm < total and peak > 0,
     hint="For step < warm it is peak (step + 1)/warm; after it, the cosine over total - warm.",
     praise="it starts above 0, meets the peak at the end of the warm-up, and lands near 0.",
+)
+
+guess_edge = _guess(
+    "my_edge",
+    "B",
+    A="in a bowl it would; here the step that overshoots leads to where the curvature is smaller.",
+    B="the step holds the curvature down, and the loss falls all the same, not on every step.",
+    C="it falls on, by a factor of ten and more, though it rises on many a step.",
+)
+
+growing = FunctionExercise(
+    "growing",
+    "return how many of the directions grow in a step of descent.",
+    reference=lambda lr, curvatures: sum(abs(1 - lr * c) > 1 for c in curvatures),
+    cases=[
+        *[(0.5, [1.0]), (0.5, [5.0]), (0.5, [4.0]), (0.5, [-1.0]), (0.5, [0.0])],
+        *[(2.0, [1.5]), (0.1, [1.0, 19.0, 21.0]), (0.25, [9.0, -0.5, 3.0, 0.0])],
+    ],
+    random=lambda rng: (
+        2.0 ** int(rng.integers(-3, 1)),
+        [float(c) for c in rng.integers(-4, 24, rng.integers(1, 5))],
+    ),
+    domain=lambda lr, curvatures: lr > 0 and len(curvatures) > 0,
+    hint="Each w becomes (1 - lr λ) w. It grows where |1 - lr λ| > 1, and that has two sides.",
+    praise="above 2/lr, and where the curvature is negative: there no step is small enough.",
 )
 
 largest_step = NumberExercise(

@@ -8,6 +8,7 @@ import numpy as np
 from vglib import figures
 from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, STEP, Curve, Drawing, Panel
 from vglib.other_remedies.bowl import BOWL_STEPS, Bowl
+from vglib.other_remedies.edge import EDGE_STEPS, Edge
 from vglib.other_remedies.first_step import Updates
 from vglib.other_remedies.memory import AFTER, BEFORE, Jump
 from vglib.other_remedies.muon import Evened, on_singular_values
@@ -154,6 +155,19 @@ def draw_schedule(result: Scheduled) -> Drawing:
         over_steps("norm of the gradient", norms, y_range=(-3, 5), clip=True),
     ]
     return figures.panels(panels)
+
+
+def draw_edge(result: Edge) -> Drawing:
+    """Draw the loss, and the curvature beside the 2/lr that a bowl would allow."""
+    ends, first = (0, EDGE_STEPS), result.sharpness[0]
+    loss = Curve("loss", np.arange(EDGE_STEPS), result.losses, mode="lines")
+    curvature = Curve("curvature λ", result.looks, result.sharpness, GREEN)
+    limit = figures.level("2/lr", result.limit, ends, PINK)
+    top = float(1.3 * max(first, min(result.limit, 4 * first)))
+    look: dict[str, Any] = {"x_range": ends, "clip": True}
+    left = Panel("loss", [loss], STEP, "log", y_range=(-4, 3), **look)
+    right = Panel("largest curvature", [curvature, limit], STEP, y_range=(0, top), **look)
+    return figures.panels([left, right], height=LOW)
 
 
 def draw_jump(result: Jump) -> Drawing:

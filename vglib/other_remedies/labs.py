@@ -4,6 +4,7 @@ from vglib.lab import Lab, Still, controls
 from vglib.other_remedies import drawings
 from vglib.other_remedies.bowl import bowl
 from vglib.other_remedies.descent import OPTIMISERS
+from vglib.other_remedies.edge import NETS, at_the_edge
 from vglib.other_remedies.first_step import updates
 from vglib.other_remedies.memory import jump
 from vglib.other_remedies.muon import evened
@@ -182,6 +183,27 @@ def schedule_lab() -> Lab:
             "He's scale needs none": {"weight_scale": 1.0},
             "a smaller constant step": {"schedule": "constant", "lr": 0.08},
             "Adam": {"lr": 0.01, "optimiser": "Adam"},
+        },
+    )
+
+
+def edge_lab() -> Lab:
+    """Descend at a constant step, and see the curvature climb to 2/lr, or a step beyond it."""
+    size = "The learning rate, times the largest curvature at the start."
+    of = "Activation of a net on 100 digits; or two linear layers and one number to fit."
+    return Lab(
+        at_the_edge,
+        drawings.draw_edge,
+        units=controls.slider("step size × λ₀", 0.6, 0.1, 5.0, tooltip=size, step=0.1),
+        depth=controls.depth(2, 6),
+        weight_scale=controls.weight_scale(),
+        net=controls.choice("net", "tanh", NETS, of),
+        presets={
+            "0.6/λ₀": {},
+            "1.5/λ₀: it climbs to the edge": {"units": 1.5},
+            "3/λ₀: beyond it from the start": {"units": 3.0},
+            "catapult": {"units": 3.0, "net": "linear pair"},
+            "4.2/λ₀: too far": {"units": 4.2, "net": "linear pair"},
         },
     )
 

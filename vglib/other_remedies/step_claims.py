@@ -6,10 +6,11 @@ from operator import neg
 import numpy as np
 import torch
 
-from vglib.claim import Claim, Tolerance, at_least, at_most, holds_only_if, refuted
+from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.other_remedies import reach, schedules
 from vglib.other_remedies.bowl import bowl
 from vglib.other_remedies.capsules import capsule_gradient_error
+from vglib.other_remedies.edge import PAIR, edge
 from vglib.other_remedies.first_step import shuffled
 from vglib.other_remedies.memory import jump_step
 from vglib.other_remedies.muon import evened
@@ -261,6 +262,61 @@ NO_WARM_UP = at_least(
     rival_says="guessing, as with the constant step size 0.25",
     ruling=refuted("a constant step size of a third of the peak reaches {percent}", above=0.4),
     correction="Warm-up buys a larger step size later on. A smaller constant one trains too.",
+)
+
+_BATCH = (
+    "100 digits, two tanh layers of 32, torch's start, squared error summed over the outputs, "
+    "plain descent on the whole batch, 400 steps at the constant lr "
+)
+
+EDGE = Claim(
+    id="the-curvature-climbs-to-2-over-lr",
+    source="Cohen and others 2021",
+    place="arXiv 2103.00065, abstract",
+    says="Full-batch descent at a constant step typically operates where the largest curvature "
+    "hovers just above 2/lr.",
+    setup=f"{_BATCH}1.5/λ₀; lr λ, the median over the last 200 steps",
+    prediction=2.1,
+    measure=lambda seed: edge(1.5, seed=seed).late,
+    tolerance=Tolerance.absolute(0.15),
+    rival=1.5,
+    rival_says="the curvature stays what it is",
+    ruling=holds("lr λ goes from 1.5 to {x:.2f}", above=1.9, below=2.4),
+    correction="The curvature grows until the step is too large for it, and is held there.",
+)
+
+BEYOND = at_most(
+    id="a-step-beyond-2-over-lambda-diverges",
+    source="common teaching",
+    says="Descent converges only if lr is below 2/λ, λ the largest curvature.",
+    setup=f"{_BATCH}3/λ₀; last loss over the first",
+    prediction=0.05,
+    measure=lambda seed: float(np.divide(*edge(3.0, seed=seed).taken[[-1, 0]])),
+    rival=1.0,
+    rival_says="the loss does not fall",
+    ruling=holds_only_if(
+        "the landscape is a bowl; at one and a half times that step {percent} of the loss is left",
+        below=0.5,
+    ),
+    correction="In a bowl it would fly apart. Here the long steps lead to where λ is smaller.",
+)
+
+CATAPULT = Claim(
+    id="a-rising-loss-is-a-lost-training",
+    source="common advice",
+    says="If the loss rises over the first steps, the step is too large and the training is lost.",
+    setup="f = u·v/√1000, u, v ~ N(0, 1), L = f²/2, plain descent with lr = 3/λ₀, 400 steps; log10 "
+    "of the last loss over the first",
+    prediction=-20.0,
+    measure=lambda seed: float(np.log10(np.divide(*edge(3.0, net=PAIR, seed=seed).taken[[-1, 0]]))),
+    tolerance=Tolerance.at_most(),
+    rival=3.0,
+    rival_says="the loss goes on rising",
+    ruling=refuted(
+        "it rises, the curvature falls, and it ends at 10^{x:.0f} of the first", below=-2
+    ),
+    correction="λ changes by lr f²/n (lr λ - 4): where 2 < lr λ < 4 a rising loss lowers it until "
+    "the step is small enough. Above 4 it is lost.",
 )
 
 CONDITION = Claim(
