@@ -163,7 +163,7 @@ def draw_edge(result: Edge) -> Drawing:
     loss = Curve("loss", np.arange(EDGE_STEPS), result.losses, mode="lines")
     curvature = Curve("curvature λ", result.looks, result.sharpness, GREEN)
     limit = figures.level("2/lr", result.limit, ends, PINK)
-    top = float(1.3 * max(first, min(result.limit, 4 * first)))
+    top = float(max(2.2 * first, 1.3 * min(result.limit, 4 * first)))
     look: dict[str, Any] = {"x_range": ends, "clip": True}
     left = Panel("loss", [loss], STEP, "log", y_range=(-4, 3), **look)
     right = Panel("largest curvature", [curvature, limit], STEP, y_range=(0, top), **look)
