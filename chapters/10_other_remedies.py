@@ -341,6 +341,20 @@ likelihood = -F(images).mean() - torch.logsumexp(-F(vs), 0)
 assert torch.allclose(gradient, rbm_gradient(images), atol=1e-10)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 3: how many terms?
+#
+# An RBM with 64 visible units (black or white pixels) and 20 hidden ones. You want $Z$ exactly. Like $F$, the sum over *one* of the layers has a closed form. How many terms must you still add up, at the least?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB terms = ...
+terms = 2**20
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.terms(terms)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
 # In the lab an RBM with 9 visible and 6 hidden units learns 14 pictures of bars and stripes, 3 × 3 pixels. All $2^9$ images are counted out, so the *mean* of CD-$k$ stands beside the true gradient.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -495,7 +509,7 @@ labs.step_lab()
 # - far below $\varepsilon$ the step is in proportion again, and vanishes with the gradient.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 3: Adam's first step
+# ### Exercise 4: Adam's first step
 #
 # Return what Adam's first step subtracts, for an array `g`. An entry that is 0 does not move.
 
@@ -548,7 +562,7 @@ labs.memory_lab()
 # So a weight whose gradient has vanished for a while gets steps that are too large just as it comes back, one reason why losses of large models spike.
 # One outlier does the reverse: $s$ remembers it long after $m$ has forgotten. A shorter memory, clipping (chapter 09) and warm-up each help.
 #
-# ### Exercise 4: after the jump
+# ### Exercise 5: after the jump
 #
 # Return the step over $\eta$ after $k$ steps, as above.
 
@@ -605,7 +619,7 @@ X = torch.tensor(G, requires_grad=True)
 assert np.allclose(direction, U @ Vt)  # U V^T is the gradient of the sum of singular values
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 5: one step of it
+# ### Exercise 6: one step of it
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def muon_step(X: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
@@ -729,7 +743,7 @@ assert widened(0).spread < 1e-5 and widened(300).spread > 0.3 and widened(300).f
 #
 # So the signal collapses on its way forward (chapter 01). Initialisation, normalisation, shortcuts keep it. An optimiser can win it back, and pays in steps.
 #
-# ### Exercise 6: find the flaw
+# ### Exercise 7: find the flaw
 #
 # 1. In its first step Adam divides each entry of the gradient by its size (plus $\varepsilon$).
 # 2. So each weight moves by about $\eta$, wherever its gradient is far above $\varepsilon$.
@@ -807,7 +821,7 @@ for t in range(50):
 assert [warm_up(t, 4) for t in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 7: warm up, then cool down
+# ### Exercise 8: warm up, then cool down
 #
 # Return the step size at `step` (counted from 0): the line up to `peak` over `warm` steps, then the cosine over the remaining `total - warm` steps.
 
@@ -883,7 +897,7 @@ found = pair_step(f.item(), ((u @ u + v @ v) / 50).item(), 1.4, 50)
 assert np.allclose(found, [(new_u @ new_v / 50**0.5).item(), ((new_u @ new_u + new_v @ new_v) / 50).item()])
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 8: who grows?
+# ### Exercise 9: who grows?
 #
 # `curvatures` are the Hessian's eigenvalues, of either sign. Return how many directions grow in a step of size `lr`.
 
@@ -949,7 +963,7 @@ assert round(np.linalg.cond(hessian(10, 1))) == 10402
 # %% [markdown] slideshow={"slide_type": "skip"}
 # With $n$ inputs of one mean it counts $n$ times: chapter 03's flaw, at the input.
 #
-# ### Exercise 9: the largest step
+# ### Exercise 10: the largest step
 #
 # Mean 10, standard deviation 1, one input. What is the largest step size at which descent is stable?
 
@@ -1158,7 +1172,7 @@ claims.OVERFITTING.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # And L2 can do harm: it shrinks the very weights that carry the gradient back. How much, in a sigmoid net over 3000 steps and five seeds, is a slow claim (`l2-makes-vanishing-worse`, in `make test-long`).
 #
-# ### Exercise 10: find the flaw
+# ### Exercise 11: find the flaw
 #
 # 1. L2 adds the term $\alpha w$ to the gradient of each weight.
 # 2. So the gradient by a weight that is not 0 is not tiny any more.
@@ -1175,6 +1189,21 @@ flaw_l2 = 3
 
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.flaw_l2(flaw_l2)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 12: who is cured?
+#
+# `accuracy` and `broken` map each choice of measures to its median accuracy and its share of runs that ended in NaN. Return the names that reach the `bar` and of which no run broke, in alphabetical order.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def cured(accuracy: dict[str, float], broken: dict[str, float], bar: float) -> list[str]:
+    # BEGIN SOLUTION
+    return sorted(name for name in accuracy if accuracy[name] >= bar and broken[name] == 0)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.cured(cured)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### The whole tournament

@@ -56,6 +56,10 @@ def count(largest: float, first: float, growth: float) -> int:
     return layer
 
 
+def cured(accuracy: dict, broken: dict, bar: float) -> list[str]:
+    return sorted(name for name, a in accuracy.items() if a >= bar and not broken[name])
+
+
 def warm(step: int, peak: float, warm: int, total: int) -> float:
     if step < warm:
         return peak * (step + 1) / warm
@@ -118,9 +122,15 @@ RIGHT: list[tuple[str, Any]] = [
     ("clipping.clip_whole", lambda n, c: np.array(n) * min(1, c / math.dist(n, [0] * len(n)))),
     ("clipping.clip_whole", lambda n, c: tuple(x * min(1, c / math.hypot(*n)) for x in n)),
     ("clipping.soft", soft),
+    ("other_remedies.terms", 2**20),
+    ("other_remedies.terms", Fraction(2**20)),
     ("other_remedies.growing", lambda lr, cs: Fraction(sum(abs(1 - lr * c) > 1 for c in cs))),
     ("other_remedies.growing", lambda lr, cs: (np.abs(1 - lr * np.array(cs)) > 1).sum()),
     ("other_remedies.warm_cosine", lambda *case: np.float32(warm(*case))),
+    ("other_remedies.cured", cured),
+    ("other_remedies.cured", lambda *case: tuple(cured(*case))),
+    ("other_remedies.cured", lambda *case: np.array(cured(*case))),
+    ("other_remedies.cured", lambda *case: [np.str_(name) for name in cured(*case)]),
     ("other_remedies.after_jump", lambda k, b, c: np.float32((1 - b**k) / (1 - c**k) ** 0.5)),
 ]
 # Wrong, at an edge or by a slip.
@@ -175,8 +185,19 @@ WRONG: list[tuple[str, Any]] = [
         for of in (lambda s: s, lambda s: s**2, lambda s: min(s, 1))
     ],
     ("clipping.soft", lambda goal, a, s: goal - s / a),
+    ("other_remedies.terms", 2**84),
     ("other_remedies.growing", lambda lr, cs: sum(1 - lr * c < -1 for c in cs)),
     ("other_remedies.warm_cosine", lambda step, peak, warm_, total: warm(step, 1.0, warm_, total)),
+    ("other_remedies.cured", lambda accuracy, broken, bar: cured(accuracy, broken, 0.8)),
+    (
+        "other_remedies.cured",
+        lambda accuracy, broken, bar: sorted(
+            name
+            for (name, a), b in zip(accuracy.items(), broken.values(), strict=True)
+            if a >= bar and b == 0
+        ),
+    ),
+    ("other_remedies.cured", lambda accuracy, broken, bar: sorted(accuracy)),
     ("other_remedies.after_jump", lambda k, b, c: (1 - b**k) / max(1 - c**k, 1e-3) ** 0.5 / b),
 ]
 
@@ -191,6 +212,10 @@ def test_a_right_answer_in_another_form_is_right(place, answer):
 def test_an_answer_that_is_wrong_somewhere_is_wrong(place, answer):
     result = exercise(place)(answer)
     assert result.status == "wrong", result
+
+
+def test_2_to_the_84_gets_its_own_hint():
+    assert "closed form" in exercise("other_remedies.terms")(2**84).message
 
 
 FORMS: dict[str, Callable[[Any], Any]] = {

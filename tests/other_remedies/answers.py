@@ -40,6 +40,7 @@ PRETRAINING = {
             ),
         ],
     ),
+    "terms": (..., 2**20, [2**84, 2.0**64, 84, 1000]),
 }
 
 
@@ -114,6 +115,30 @@ THE_STEP = {
 
 TOURNAMENT = {
     "guess_tournament": (..., "B", ["A", "C"]),
+    "cured": (
+        lambda accuracy, broken, bar: ...,
+        lambda accuracy, broken, bar: sorted(
+            n for n, a in accuracy.items() if a >= bar and not broken[n]
+        ),
+        [
+            lambda accuracy, broken, bar: sorted(n for n, a in accuracy.items() if a >= bar),
+            lambda accuracy, broken, bar: sorted(
+                n for n, a in accuracy.items() if a > bar and not broken[n]
+            ),
+            lambda accuracy, broken, bar: [
+                n for n, a in accuracy.items() if a >= bar and not broken[n]
+            ],
+            # The bar typed in, and the two paired by their places.
+            lambda accuracy, broken, bar: sorted(
+                n for n, a in accuracy.items() if a >= 0.8 and not broken[n]
+            ),
+            lambda accuracy, broken, bar: sorted(
+                n
+                for (n, a), b in zip(accuracy.items(), broken.values(), strict=True)
+                if a >= bar and not b
+            ),
+        ],
+    ),
     "flaw_l2": (..., 3, [1, 2, 4]),
 }
 

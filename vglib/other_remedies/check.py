@@ -93,6 +93,20 @@ free_energy = FunctionExercise(
     praise="2 to the number of hidden units terms, in one line.",
 )
 
+terms = NumberExercise(
+    "terms",
+    "give the number of terms of the sum.",
+    expected=2.0**20,
+    rtol=1e-6,
+    near={
+        2.0**84: "Sum one layer in closed form, as in F(v).",
+        2.0**64: "That is right for the visible layer; the hidden one is smaller.",
+        84.0: "Each unit doubles the number of states.",
+    },
+    hint="Sum over the states of the smaller layer; the other layer's sum factorises.",
+    praise="a million terms, where all pairs of states would be 2⁸⁴.",
+)
+
 
 # The step: optimisers, schedules, scaling
 
@@ -252,6 +266,35 @@ guess_tournament = _guess(
     C="most of the nine act on the step, on the loss or on when to stop.",
 )
 
+
+def _cured(accuracy: dict[str, float], broken: dict[str, float], bar: float) -> list[str]:
+    return sorted(name for name in accuracy if accuracy[name] >= bar and broken[name] == 0)
+
+
+def _cured_case(generator: np.random.Generator) -> tuple[Any, ...]:
+    names = list("abcd")
+    accuracy = {n: float(generator.integers(1, 10)) / 10 for n in generator.permutation(names)}
+    broken = {n: float(generator.choice([0.0, 0.0, 0.2, 1.0])) for n in names}
+    return accuracy, broken, float(generator.integers(2, 9)) / 10
+
+
+cured = FunctionExercise(
+    "cured",
+    "return the names, in alphabetical order.",
+    reference=_cured,
+    cases=[
+        ({"a": 0.9}, {"a": 0.0}, 0.8),
+        ({"b": 0.9, "a": 0.8}, {"a": 0.0, "b": 0.0}, 0.8),
+        ({"a": 0.9, "b": 0.9}, {"a": 0.2, "b": 0.0}, 0.8),
+        ({"a": 0.1}, {"a": 0.0}, 0.8),
+        ({"a": 0.6, "b": 0.4}, {"b": 0.0, "a": 0.0}, 0.5),
+        ({"a": 0.9, "b": 0.9}, {"b": 1.0, "a": 0.0}, 0.9),
+    ],
+    random=_cured_case,
+    domain=lambda accuracy, broken, bar: bar >= 0 and set(accuracy) == set(broken),
+    hint="Reaching the bar counts; a single run that ends in NaN does not.",
+    praise="a cure that works in four of five starts is no cure.",
+)
 
 flaw_l2 = _flaw(
     "flaw_l2",
