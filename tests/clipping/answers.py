@@ -23,7 +23,26 @@ EXERCISES = {
             lambda norms, c: [n * c / np.linalg.norm(norms) for n in norms],
         ],
     ),
-    "half_life": (..., 6931.0, [69.3, 5000.0, 100.0]),
+    "guess_step": (..., "C", ["A", "B"]),
+    "adaptive_clip": (
+        lambda w, g, c: ...,
+        lambda w, g, c: np.array(
+            [
+                b * min(1, c * max(np.linalg.norm(a), 1e-3) / max(np.linalg.norm(b), 1e-300))
+                for a, b in zip(w, g, strict=True)
+            ]
+        ),
+        [
+            lambda w, g, c: g * min(1, c * np.linalg.norm(w) / max(np.linalg.norm(g), 1e-300)),
+            lambda w, g, c: np.clip(g, -c, c),
+            lambda w, g, c: (
+                g
+                * c
+                * np.linalg.norm(w, axis=1)[:, None]
+                / np.maximum(np.linalg.norm(g, axis=1), 1e-300)[:, None]
+            ),
+        ],
+    ),
     "soft": (
         lambda goal, a, strength: ...,
         lambda goal, a, strength: np.sign(goal) * max(abs(goal) - strength / a, 0.0),

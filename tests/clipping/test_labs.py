@@ -94,3 +94,10 @@ def test_the_overflow_lab_names_the_layer():
     assert "overflow float64" in lab.preset("the same in float64").verdict
     assert "before the first step" in lab.preset("too large before any step").verdict
     assert lab.preset("small step: no overflow").result.plain.broken is None
+
+
+def test_what_a_fixed_step_cannot_do_a_clipped_one_does():
+    lab = labs.smoothness_lab()
+    assert "fixed step it flies off, clipped it arrives" in lab.verdict
+    slow = lab.preset("the largest fixed step").result
+    assert len(slow.fixed) > 1500

@@ -1,11 +1,11 @@
 """Exercises of chapter 09."""
 
-from math import hypot, log
+from math import hypot
 
 import numpy as np
 
 from vglib.clipping.rules import by_norm
-from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
+from vglib.exercise import ChoiceExercise, FunctionExercise, first_mistake
 
 guess_cliff = ChoiceExercise(
     "my_cliff",
@@ -58,17 +58,42 @@ clip_whole = FunctionExercise(
     praise="all layers shrink by one factor, so the ratio between them stays.",
 )
 
-half_life = NumberExercise(
-    "half_life",
-    "give the number of steps in which decay alone halves a weight.",
-    expected=lambda: log(2) / -log(1 - 1e-4),
-    rtol=0.01,
-    near={
-        69.3: "A step takes lr times λ off, not λ alone.",
-        5000.0: "Each step takes a share of what is left, so it is a power: (1 - lr λ)^k = 1/2.",
+guess_step = ChoiceExercise(
+    "my_step",
+    correct="C",
+    why={
+        "A": "it may, by luck, at one start; from most the largest stable step is 2/x² = 0.02.",
+        "B": "the start is left in no time; what takes long is the flat middle, 1/(2 lr x²) steps.",
+        "C": "0.02 is all that the start allows, and in the middle such a step is far too small.",
     },
-    hint="Solve (1 - lr λ)^k = 1/2 for k.",
-    praise="thousands of steps, and the explosion is over in four.",
+)
+
+
+def _adaptive(w: np.ndarray, g: np.ndarray, c: float) -> np.ndarray:
+    of_weights = np.maximum(np.linalg.norm(w, axis=1, keepdims=True), 1e-3)
+    return g * np.minimum(
+        1, c * of_weights / np.maximum(np.linalg.norm(g, axis=1), 1e-300)[:, None]
+    )
+
+
+adaptive_clip = FunctionExercise(
+    "adaptive_clip",
+    "return g, each row shortened to c times the norm of its row of weights.",
+    reference=_adaptive,
+    cases=[
+        (np.array([[3.0, 4.0]]), np.array([[0.6, 0.8]]), 0.01),
+        (np.array([[3.0, 4.0], [30.0, 40.0]]), np.array([[0.0, 1.0], [0.0, 1.0]]), 0.1),
+        (np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]), 0.01),
+        (np.array([[3.0, 4.0]]), np.array([[18.0, 24.0]]), 2.0),
+        (np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]), 0.01),
+    ],
+    random=lambda rng: (
+        *(rng.integers(-9, 10, (2, 2, 3)).astype(float) * np.array([1, 0.1])[:, None, None]),
+        float(rng.choice([0.01, 0.1, 1.0])),
+    ),
+    domain=lambda w, g, c: c > 0 and w.shape == g.shape and w.ndim == 2,
+    hint="Row by row: g_i min(1, c max(‖w_i‖, 0.001)/‖g_i‖); a row of zeros stays.",
+    praise="a threshold that nobody has to look up: it goes with the weights.",
 )
 
 soft = FunctionExercise(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vglib.claim import Claim, Fact, Tolerance, at_least, at_most, holds, holds_only_if, refuted
-from vglib.clipping import cliff, critic, deep, penalties, recurrent, rules
+from vglib.clipping import cliff, critic, deep, penalties, recurrent, rules, smoothness
 
 CHAPTER = 9
 
@@ -426,8 +426,55 @@ NAN = Claim(
     "from growing, and repairs none that has already overflowed.",
 )
 
+FIXED = at_least(
+    id="a-tuned-step-needs-no-clipping",
+    source="common belief",
+    says="Clipping guards against outliers; with a step size that is well tuned it gains nothing.",
+    setup="x⁴/4 from x = U(8, 9) to |x| < 0.1; steps of plain descent at lr, over those with "
+    "lr 0.5 clipped at 1",
+    prediction=20.0,
+    measure=lambda seed, lr: _steps_over_clipped(8 + np.random.default_rng(seed).random(), lr),
+    over={"lr": (0.0001, 0.001, 0.01, 0.1)},
+    best="smallest",
+    rival=1.0,
+    rival_says="as many steps",
+    ruling=holds_only_if(
+        "one step size suits the whole way: here the best of four takes {x:.0f} times as long",
+        above=3,
+    ),
+    correction="A fixed step has to suit the steepest place and creeps in flat ones. Clipped, a "
+    "larger one is safe in both (Zhang and others 2020, arXiv 1905.11881).",
+)
+
+
+def _steps_over_clipped(start: float, lr: float) -> float:
+    clipped = smoothness.steps_to_the_middle(start, 0.5, 1.0)
+    return smoothness.steps_to_the_middle(start, lr) / clipped
+
+
+GROWS = Claim(
+    id="smoothness-grows-with-the-gradient",
+    source="Zhang and others 2020",
+    place="arXiv 1905.11881, abstract",
+    says="Along the training of deep nets local smoothness varies much, correlates with the norm "
+    "of the gradient and can grow with it.",
+    setup="adding task, 20 time steps, IRNN of 20 units, lr 0.01 clipped at 1, 150 steps; the "
+    "power p of ||g(p + d) - g(p)||/||d|| ~ ||g||^p, d the step taken",
+    prediction=0.05,
+    measure=lambda seed: smoothness.power(*smoothness.net_smoothness(20, seed)),
+    tolerance=Tolerance.absolute(0.2),
+    rival=1.0,
+    rival_says="in proportion, as in L0 + L1 ||g||",
+    ruling=holds_only_if(
+        "the net is one of theirs (an LSTM on text, a ResNet): in this one the power is {x:.2f}",
+        below=0.5,
+    ),
+    correction="In x⁴/4 it is 2/3, on the one-unit net's wall 2. The IRNN is curved all along its "
+    "way, also where its gradient is short.",
+)
+
 CLAIMS: tuple[Fact, ...] = (
     *(WALL, CLIFF_SAVED, VALUE_TURNS, SIGNS, VALUE_HOLDS, PREVENTS, TOO_SMALL, DEEP_SIGMOID),
     *(PASCANUS_RULE, RESCUE, BY_DECAY, BIG_WEIGHTS, STRONG_DECAY, L2_LOSS, L2_THRESHOLD),
-    *(WGAN, WEIGHT_CLIPPING, PENALTY_SLOPE, NAN),
+    *(WGAN, WEIGHT_CLIPPING, PENALTY_SLOPE, NAN, FIXED, GROWS),
 )

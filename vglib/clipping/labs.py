@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from vglib import figures
-from vglib.clipping import cliff, critic, deep, penalties, recurrent, rules
+from vglib.clipping import cliff, critic, deep, penalties, recurrent, rules, smoothness
 from vglib.figures import ASIDE, BLUE, GREEN, GREY, ORANGE, PINK, Curve, Drawing, Panel, level, mark
 from vglib.lab import Control, Lab, controls
 from vglib.probe import Array
@@ -402,5 +402,48 @@ def overflow_lab() -> Lab:
             "the same in float64": {"lr": 0.3, "depth": 20, "number_type": "float64"},
             "too large before any step": {"lr": 0.3, "depth": 30, "weight_scale": 20.0},
             "small step: no overflow": {"lr": 0.01},
+        },
+    )
+
+
+def draw_smooth(result: smoothness.Smooth) -> Drawing:
+    """Draw two descents on x^4/4, and curvature over gradient norm on three landscapes."""
+    paths = [
+        Curve(name, np.arange(len(path)), path, color, mode="lines")
+        for name, path, color in (
+            ("at a fixed step", result.fixed, ORANGE),
+            ("clipped by norm", result.clipped, BLUE),
+        )
+    ]
+    slopes, walls = np.geomspace(1e-3, 1e4, 30), smoothness.wall_smoothness(5.0, range(2, 41, 2))
+    here = np.exp(walls)
+    curvature = [
+        figures.theory("x⁴/4", slopes, smoothness.quartic_smoothness(slopes), PINK),
+        Curve("one unit, on its wall", here[0], here[1], GREY, ASIDE, "markers"),
+        Curve("recurrent net", result.norms, result.smoothness, GREEN, mode="markers"),
+    ]
+    ends, steps = (1.0, float(smoothness.QUARTIC_STEPS)), [1, 10, 100, 1000]
+    left = Panel("|x|", paths, "step", "log", True, ends, (-1, 2), clip=True, x_ticks=steps)
+    look: dict[str, Any] = {"x_range": (1e-3, 1e4), "y_range": (-2, 7), "clip": True}
+    ticks = {0.001: "0.001", 0.1: "0.1", 10: "10", 1000: "1000"}
+    title, x_title = "curvature, or local smoothness", "norm of the gradient"
+    right = Panel(title, curvature, x_title, "log", True, x_ticks=ticks, **look)
+    return figures.panels([left, right], height=400)
+
+
+def smoothness_lab() -> Lab:
+    """Descend where the curvature changes with the gradient, at a fixed step and clipped."""
+    return Lab(
+        smoothness.smooth,
+        draw_smooth,
+        start=_slider("start x", 10.0, 1.0, 30.0, "Where both descents begin."),
+        lr=_slider("step size", 0.5, 1e-4, 2.0, "The learning rate, of both."),
+        threshold=_threshold(1.0, 0.01, 100.0),
+        time_steps=_times(20, "Of the recurrent net, clipped at 1."),
+        presets={
+            "step 0.5": {},
+            "the largest fixed step": {"lr": 0.013},
+            "from 3, step 0.1": {"start": 3.0, "lr": 0.1},
+            "fifty time steps": {"time_steps": 50},
         },
     )
