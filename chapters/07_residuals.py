@@ -18,10 +18,10 @@
 # twenty blocks* 2, `cure_lab` 8, *Which cures, and why* 3, *A thousand layers, in seconds* 4, *Judgement* 1,
 # *Summary* 2.
 #
-# **90 minutes**: *The patient: twenty plain layers* 1, `flow_lab` 9, *Predict* 2, *One block* 5, *Is the 1 always
-# there?* 5, *What a block does to the length* 5, *All the paths* 4, `paths_lab` 6, *"Not so unlucky as to be all −1"*
-# 3, `luck_lab` 6, *It breaks: twenty blocks* 3, `cure_lab` 9, *Which cures, and why* 4, *A thousand layers, in
-# seconds* 4, *Three laws of growth* 2, `growth_lab` 3, *Two things called a "short connection"* 2, `shortcuts_lab` 4,
+# **90 minutes**: *The patient: twenty plain layers* 1, `flow_lab` 8, *Predict* 2, *One block* 4, *Is the 1 always
+# there?* 5, *What a block does to the length* 5, *All the paths* 4, `paths_lab` 5, *"Not so unlucky as to be all −1"*
+# 3, `luck_lab` 5, *It breaks: twenty blocks* 3, `cure_lab` 8, *Which cures, and why* 4, *A thousand layers, in
+# seconds* 4, *Which step size for which depth?* 2, `rates_lab` 3, *Three laws of growth* 2, `growth_lab` 3, *Two things called a "short connection"* 2, `shortcuts_lab` 4,
 # *Degradation* 2, `degradation_lab` 4, `shattering_lab` 4, *Judgement* 2, *Summary* 1.
 
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
@@ -530,6 +530,75 @@ claims.ROOT.trial()
 claims.ROOT_RELU.trial()
 
 # %% [markdown] slideshow={"slide_type": "slide"}
+# ## Which step size for which depth?
+#
+# A step of descent of size $\eta$ changes the weights of a block by $\eta\alpha$ times something, and that changes the output by another $\alpha$. Over $L$ blocks,
+#
+# $$\Delta f = -\eta \sum_{l=1}^{L} \Big\lVert \frac{\partial f}{\partial W_l} \Big\rVert^2 \ \sim\ \eta\, L\, \alpha^2$$
+#
+# Predict: for four blocks of scale $\alpha = 1/\sqrt L$ you have found the best step size. The best for sixteen is
+#
+# - **A** much smaller
+# - **B** about the same
+# - **C** larger
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB my_rate = ...  # "A", "B" or "C"
+my_rate = "B"
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.guess_rate(my_rate)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Does a deeper net need a smaller step?** Left, branches of scale 1; right, of $1/\sqrt L$.
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.rates_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **Four**, **eight**, **sixteen blocks**: on the left the blue curve runs away to the left and breaks, on the right it stays on the grey one. The lab trains for a dozen steps; the claim below takes sixty.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# So a step size can be looked for in a small net and used in a deep one. With Adam, whose step has one size whatever the gradient, only one $\alpha$ comes in: $\eta L \alpha$, and $\eta$ has
+# to go like $1/\sqrt L$ too. This is **depth-μP** (Yang and others, 2023).
+
+# %% slideshow={"slide_type": "skip"}
+def change_per_step(L: int, alpha: float) -> float:
+    Ws = torch.randn(L, 64, 64, generator=generator, dtype=torch.float64) / 64**0.5
+    h, Ws = torch.ones(64, dtype=torch.float64), Ws.requires_grad_()
+    for W_l in Ws:
+        h = h + alpha * W_l @ torch.tanh(h)
+    (gradient,) = torch.autograd.grad(h.mean() * 8, Ws)
+    return (gradient**2).sum().item()
+
+
+assert 0.5 < change_per_step(64, 1 / 8) / change_per_step(4, 1 / 2) < 2
+assert change_per_step(64, 1.0) > 10 * change_per_step(4, 1.0)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: the same change
+#
+# $\alpha = L^{-p}$, and `lr` was right for `old` blocks. Return the step size of plain descent at which `new` blocks change the output as much. `power` is $p$.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def same_change(lr: float, old: int, new: int, power: float) -> float:
+    # BEGIN SOLUTION
+    return lr * (new / old) ** (2 * power - 1)
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.same_change(same_change)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# The claim sweeps nine step sizes at two depths over five seeds, so `make test-long` tries it:
+
+# %% slideshow={"slide_type": "skip"}
+print(f"{claims.RATE.source}: {claims.RATE.says}")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ## Three laws of growth
 #
 # At $\alpha = 1$, over many wide blocks, the squared gradient grows
@@ -643,7 +712,8 @@ claims.TWO_MEANINGS.trial()
 # Try the first lab's presets *highway, gates at 0.12* and *ReZero, 1000 blocks*. All gates start at $T = \alpha$, by their biases alone. The squared gradient is multiplied by $(1-T)^2 + T^2\chi$ in each layer,
 # which is below 1 for $0 < T < 1$ and $\chi \le 1$: a skip of $1 - T$ forgets. (With ReLU, as in the lab, the line lies higher: the order again.)
 #
-# In a ReZero net the gradient passes as if there were no blocks. At first its weights get none, and the factors $a_l$ do:
+# In a ReZero net the gradient passes as if there were no blocks. At first its weights get none, and the factors $a_l$ do. (**SkipInit**, De and Smith 2020, puts
+# the same factor where batch norm stood.)
 
 # %% slideshow={"slide_type": "skip"}
 a = torch.zeros(5, dtype=torch.float64, requires_grad=True)
@@ -656,21 +726,6 @@ assert (dW == 0).all() and (da != 0).any()
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.HIGHWAY.trial()
-
-# %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 5: what the carry keeps
-#
-# A highway net whose gates have the bias $-2$, so $T = s(-2)$ with the sigmoid $s$. What is left of the gradient, after 100 layers, on the path
-# through skips alone?
-
-# %% tags=["exercise"] slideshow={"slide_type": "skip"}
-# BEGIN SOLUTION
-# STUB left = ...
-left = (1 - 1 / (1 + exp(2))) ** 100
-# END SOLUTION
-
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.carried(left)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Degradation
@@ -813,5 +868,5 @@ claims.HALVING.trial()
 # - Yang and Schoenholz, *Mean field residual networks: on the edge of chaos*, 2017. Balduzzi and others, *The shattered gradients problem: if resnets are the answer,
 #   then what is the question?*, 2017. Yang and others, *A mean field theory of batch normalization*, 2019.
 # - De and Smith, *Batch normalization biases residual blocks towards the identity function in deep networks*, 2020. Bachlechner and others,
-#   *ReZero is all you need*, 2020.
+#   *ReZero is all you need*, 2020. Yang, Yu, Zhu and Hayou, *Feature learning in infinite-depth neural networks*, 2023 (depth-μP).
 # - Quoted in translation: a widely read Zhihu article and a lecture note, both on vanishing gradients.

@@ -1,7 +1,5 @@
 """Stub, solution and planted wrong answers of each exercise of chapter 07."""
 
-from math import exp
-
 EXERCISES = {
     "guess_growth": (..., "c", ["A", "B"]),
     "guess_cure": (..., "A", ["B", "C"]),
@@ -25,10 +23,15 @@ EXERCISES = {
         ],
     ),
     "mean_length": (..., 10, [25, 12.5, 50 / 3, 1]),
-    "carried": (
-        ...,
-        3e-6,
-        [1 / (1 + exp(2)), (1 / (1 + exp(2))) ** 100, 1 / (1 + exp(-2)), 0.5],
+    "guess_rate": (..., "B", ["A", "C"]),
+    "same_change": (
+        lambda lr, old, new, power: ...,
+        lambda lr, old, new, power: lr * old ** (1 - 2 * power) / new ** (1 - 2 * power),
+        [
+            lambda lr, old, new, power: lr * (new / old) ** (power - 1),
+            lambda lr, old, new, power: lr * (new / old) ** (1 - 2 * power),
+            lambda lr, old, new, power: lr * old / new,
+        ],
     ),
     "flaw": (..., 4, [1, 2, 3, 5]),
 }

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from vglib.residuals import labs
@@ -84,3 +85,10 @@ def test_heads_carry_the_gradient_in_proportion():
 )
 def test_the_presets_of_shattering(preset, word):
     assert labs.shattering_lab().preset(preset).verdict.startswith(word)
+
+
+def test_the_best_step_size_and_the_depth():
+    lab = labs.rates_lab()
+    deep = lab.set(depth=20).result.deep
+    assert np.isinf(deep["α = 1"][2:]).all()
+    assert np.isfinite(deep["α = 1/√L"]).all()

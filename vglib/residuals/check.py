@@ -83,19 +83,32 @@ mean_length = NumberExercise(
     praise="10 of 50: the long paths are many, but each of them carries too little.",
 )
 
-carried = NumberExercise(
-    "left",
-    "give what is left of the gradient on the path through skips alone.",
-    expected=(1 - 1 / (1 + exp(2))) ** 100,
-    # Three millionths are right as well.
-    rtol=0.05,
-    near={
-        1 / (1 + exp(2)): "That is the gate T itself. The skip keeps 1 - T in each layer.",
-        (1 / (1 + exp(2))) ** 100: "T goes to the branch; the skip has 1 - T.",
-        1 - 1 / (1 + exp(2)): "That is one layer. There are a hundred.",
+guess_rate = ChoiceExercise(
+    "my_rate",
+    correct="B",
+    why={
+        "A": "with branches of scale 1 it is so: there the squared signal doubles in each block.",
+        "B": "L branches of scale 1/sqrt L move the output as far as one does, at any L.",
+        "C": "each block moves less, but there are more of them: L times 1/L.",
     },
-    hint="T = 1/(1 + e^2), and the skip keeps 1 - T, a hundred times over.",
-    praise="three millionths: a skip that is not exactly 1 vanishes with depth after all.",
+)
+
+same_change = FunctionExercise(
+    "same_change",
+    "return the step size at which new blocks change the output as old blocks did at lr.",
+    reference=lambda lr, old, new, power: lr * (new / old) ** (2 * power - 1),
+    cases=[
+        *[(0.01, 4, 64, 0.5), (0.01, 4, 64, 0.0), (0.01, 4, 64, 1.0), (1.0, 10, 10, 0.3)],
+        *[(2.0, 16, 4, 0.25), (0.5, 3, 12, 0.75), (1.0, 2, 6, 2.0)],
+    ],
+    random=lambda rng: (
+        float(rng.uniform(0.01, 3)),
+        *map(int, rng.integers(1, 100, 2)),
+        float(rng.integers(0, 5)) / 4,
+    ),
+    domain=lambda lr, old, new, power: lr > 0 and old >= 1 and new >= 1 and power >= 0,
+    hint="lr L alpha^2 is to stay, with alpha = L^-power: lr L^(1 - 2 power).",
+    praise="power 1/2 is the one at which the step size need not know the depth.",
 )
 
 flaw = first_mistake(

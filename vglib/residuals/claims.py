@@ -11,6 +11,7 @@ from vglib.residuals.growth import BN_EXPONENT, power_law
 from vglib.residuals.luck import luck
 from vglib.residuals.mean_field import block_theory
 from vglib.residuals.paths import open_skips, paths
+from vglib.residuals.rates import SCALES, log_best_rate
 from vglib.residuals.shattering import gradient_correlation, shattered
 from vglib.residuals.shortcuts import shortcuts
 from vglib.residuals.stack import SIGMA_W
@@ -400,8 +401,30 @@ THOUSAND = at_least(
     slow=True,
 )
 
+RATE = Claim(
+    id="deeper-nets-need-smaller-steps",
+    source="common teaching",
+    says="The deeper a net, the smaller the step size has to be.",
+    setup="h + W relu(h)/√L, width 32, He's weights, digits, cross-entropy, SGD with momentum 0.9, "
+    "batch 32, 60 steps, nine step sizes from 1e-5 to 0.1; log10 of the best at L = 4 over the "
+    "best at L = 32",
+    prediction=0.0,
+    measure=lambda seed: log_best_rate(4, SCALES[1], seed) - log_best_rate(32, SCALES[1], seed),
+    tolerance=Tolerance.absolute(0.5),
+    rival=3.0,
+    rival_says="a thousandth or less, as with branches of scale 1",
+    ruling=holds_only_if(
+        "the branches are not scaled: by 1/√L eight times the depth changes the best step size by "
+        "10^{x:.1f}",
+        below=1,
+    ),
+    correction="A step of descent changes the output by L alpha^2 times what a block does. Scaled "
+    "by 1/√L the best step size of a small net serves a deep one (Yang and others 2023).",
+    slow=True,
+)
+
 CLAIMS: tuple[Claim, ...] = (
     *(HUNDREDS, LOSSLESS, UNLUCKY, SMALL_BRANCH, TWO_MEANINGS, NO_NORM, CLIPPING),
     *(ROOT, ROOT_RELU, TANH_ROOT, BN_POWER, HIGHWAY, ENSEMBLE),
-    *(SHATTERED, PLAIN_SHATTER, HALVING, DEGRADATION, THOUSAND),
+    *(SHATTERED, PLAIN_SHATTER, HALVING, DEGRADATION, THOUSAND, RATE),
 )

@@ -17,6 +17,7 @@ from vglib.residuals.growth import Growth, growth
 from vglib.residuals.luck import Luck, luck
 from vglib.residuals.net import STEPS
 from vglib.residuals.paths import Paths, paths
+from vglib.residuals.rates import RATES, SCALES, SHALLOW, Rates, sweeping
 from vglib.residuals.shattering import LAGS, NETS_1D, POINTS, Shattered, shattered
 from vglib.residuals.shortcuts import Shortcuts, shortcuts
 from vglib.residuals.stack import Array
@@ -313,5 +314,34 @@ def shattering_lab() -> Lab:
             "residual, 50 layers": {"kind": "residual with BN"},
             "residual, α = 0.1": {"kind": "residual with BN", "alpha": 0.1},
             "without batch norm": {"kind": "feed-forward"},
+        },
+    )
+
+
+def draw_rates(result: Rates) -> Drawing:
+    """Draw the loss over the step size, of four blocks and of many, for either scale."""
+    content, ends = [], (RATES[0], RATES[-1])
+    look: dict[str, Any] = {"scale": "log", "x_log": True, "x_range": ends, "y_range": (-1, 3)}
+    look |= {"clip": True, "x_ticks": (1e-4, 1e-3, 0.01, 0.1)}
+    for scale in SCALES:
+        few = Curve(f"{SHALLOW} blocks", RATES, result.shallow[scale], GREY)
+        many = Curve("as many as chosen", RATES, result.deep[scale], BLUE)
+        guess = level("guessing", log(10), ends, ORANGE)
+        content.append(Panel(f"loss, {scale}", [few, many, guess], "step size", **look))
+    return figures.panels(content, height=400)
+
+
+def rates_lab() -> Lab:
+    """Sweep the step size of a residual net of few blocks and of many, for either scale."""
+    return Lab(
+        sweeping,
+        draw_rates,
+        depth=controls.depth(16, 24),
+        weight_scale=controls.weight_scale(),
+        presets={
+            "four blocks": {"depth": 4},
+            "eight blocks": {"depth": 8},
+            "sixteen blocks": {},
+            "sixteen, half the weights": {"weight_scale": 0.5},
         },
     )
