@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools import discover
 from vglib.claim import (
     Claim,
     Fact,
@@ -23,6 +22,7 @@ from vglib.claim import (
     ruled,
     table,
 )
+from vglib.docket import registry
 
 TOY = Claim(
     id="small-weights-always-shrink",
@@ -392,7 +392,7 @@ def package(tmp_path, monkeypatch):
 
 
 def test_the_registry_is_ordered_by_chapter_and_then_as_written(package: Path):
-    found = discover.claims("toy_course")
+    found = registry.claims("toy_course")
     assert list(found) == ["omega", "alpha"]
     ids = [claim.id for claims in found.values() for claim in claims]
     assert ids == ["omega-b", "omega-a", "alpha-b", "alpha-a"]
@@ -402,17 +402,17 @@ def test_the_registry_refuses_two_claims_of_one_id(package: Path):
     path = package / "alpha" / "claims.py"
     path.write_text(path.read_text().replace("alpha-a", "omega-a"))
     with pytest.raises(ValueError, match="Two claims have the id omega-a"):
-        discover.claims("toy_course")
+        registry.claims("toy_course")
 
 
 def test_the_registry_refuses_a_module_without_its_number(package: Path):
     path = package / "alpha" / "claims.py"
     path.write_text(path.read_text().replace("CHAPTER =", "NUMBER ="))
     with pytest.raises(ValueError, match=r"alpha\.claims has no CHAPTER"):
-        discover.claims("toy_course")
+        registry.claims("toy_course")
 
 
-ALL = [claim for claims in discover.claims().values() for claim in claims]
+ALL = [claim for claims in registry.claims().values() for claim in claims]
 TRIED = [claim for claim in ALL if isinstance(claim, Claim)]
 
 

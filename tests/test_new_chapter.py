@@ -42,6 +42,7 @@ from pathlib import Path
 import pytest
 from tools import discover
 from tools.source import EDITIONS, edition_notebook, read_chapter
+from vglib.docket import registry
 
 said = {}
 chapter = read_chapter(Path("chapters/14_weights.py"))
@@ -57,7 +58,7 @@ for edition in EDITIONS:
                 exec(cell.source, names)
 (lab,) = (make() for name, make in discover.labs().items() if name.startswith("weights."))
 drawn = [lab.set(weight_scale=scale).figure.data[0].y.tolist() for scale in (1.0, 3.0)]
-rulings = [claim.trial() for claims in discover.claims().values() for claim in claims]
+rulings = [claim.trial() for claims in registry.claims().values() for claim in claims]
 print(json.dumps({
     "from": str(Path(importlib.import_module("vglib.weights").__file__).resolve()),
     "said": said,
@@ -97,7 +98,7 @@ def python(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def copy(tmp_path_factory) -> Path:
     """A copy of the core and chapter 00, in which two new chapters are made."""
     root = copy_of(tmp_path_factory.mktemp("copy"), *NEEDED)
-    for folder in ("tools", "vglib/lab", "vglib/start_here", "tests/start_here"):
+    for folder in ("tools", "vglib/lab", "vglib/docket", "vglib/start_here", "tests/start_here"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
     for module in (ROOT / "vglib").glob("*.py"):

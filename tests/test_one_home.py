@@ -25,6 +25,7 @@ HOMES = {
     "weather": ("fair_weather",),
     "losses": ("quadratic", "nielsen_cross_entropy"),
     "data": ("digits", "split", "dataset"),
+    "docket/registry": ("claims", "declared"),
     "course/copies": ("copy_new", "until_predicted", "copy_chapters"),
     "figures": ("panels", "theory", "level", "mark", "histogram", "Drawing", "template"),
     "activations": ("Activation", "ACTIVATIONS"),

@@ -30,7 +30,7 @@ def toy(monkeypatch, tmp_path):
     def install(prediction):
         slow = claim(prediction)
         quick = replace(slow, id="a-quick-toy", slow=False)
-        monkeypatch.setattr(try_claims.discover, "claims", lambda: {"toys": (slow, quick)})
+        monkeypatch.setattr(try_claims.registry, "claims", lambda: {"toys": (slow, quick)})
         monkeypatch.setattr(try_claims, "ROOT", tmp_path)
         (tmp_path / "benchmarks").mkdir()
         return tmp_path / "benchmarks" / "SLOW_CLAIMS.md"
@@ -113,7 +113,7 @@ def test_named_claims_are_printed_and_stored_nowhere(toy, capsys):
 def test_an_exact_claim_is_measured_once_a_base_seed(toy, monkeypatch):
     page = toy(0.0).with_name("FAST_CLAIMS.md")
     exact = replace(claim(0.0), slow=False, exact=True)
-    monkeypatch.setattr(try_claims.discover, "claims", lambda: {"toys": (exact,)})
+    monkeypatch.setattr(try_claims.registry, "claims", lambda: {"toys": (exact,)})
     assert try_claims.main(["--fast", "--jobs", "1"]) == 0
     assert rows(page)[0]["from seed 0"] == "0: agrees, rival rejected"
 
@@ -128,7 +128,7 @@ def test_a_grid_is_measured_at_each_of_its_points(toy, monkeypatch, capsys):
     page = toy(2.0)
     grid = {"lr": (0.1, 1.0, 10.0)}
     gridded = replace(claim(102.0), measure=lambda seed, lr: seed + 10 * lr, over=grid)
-    monkeypatch.setattr(try_claims.discover, "claims", lambda: {"toys": (gridded,)})
+    monkeypatch.setattr(try_claims.registry, "claims", lambda: {"toys": (gridded,)})
     assert try_claims.main(["--jobs", "1"]) == 0
     (row,) = rows(page)
     assert row["from seed 0"] == (
@@ -140,6 +140,6 @@ def test_a_grid_is_measured_at_each_of_its_points(toy, monkeypatch, capsys):
 def test_a_ruling_that_is_not_the_declared_one_fails(toy, monkeypatch, capsys):
     toy(2.0)
     turned = replace(claim(2.0), ruling=refuted("no", above=3))
-    monkeypatch.setattr(try_claims.discover, "claims", lambda: {"toys": (turned,)})
+    monkeypatch.setattr(try_claims.registry, "claims", lambda: {"toys": (turned,)})
     assert try_claims.main(["--jobs", "1"]) == 1
     assert "FAILED from seed 0: a-toy: holds" in capsys.readouterr().err

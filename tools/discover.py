@@ -1,15 +1,12 @@
-"""What chapters there are, as the folders say: their labs, their claims, and what they lack."""
+"""What chapters there are, as the folders say: their labs, and what they lack."""
 
 import importlib
-import importlib.util
 import inspect
-import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import get_type_hints
 
-from vglib.claim import Fact
 from vglib.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,29 +42,6 @@ def labs() -> dict[str, Callable[[], Lab]]:
         if (module := part(chapter, "labs")) is not None
         for name, function in labs_in(module).items()
     }
-
-
-def claims(package: str = "vglib") -> dict[str, tuple[Fact, ...]]:
-    """Return the `CLAIMS` of every chapter, by its name, ordered by its `CHAPTER`.
-
-    Raises ValueError where two claims share an id, or a chapter's module lacks what it must hold.
-    """
-    found = []
-    for folder in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        name = f"{package}.{folder.name}.claims"
-        if not folder.ispkg or importlib.util.find_spec(name) is None:
-            continue
-        module = importlib.import_module(name)
-        for wanted in ("CHAPTER", "CLAIMS"):
-            if not hasattr(module, wanted):
-                raise ValueError(f"{name} has no {wanted}; define CHAPTER (a number) and CLAIMS.")
-        found.append((module.CHAPTER, folder.name, tuple(module.CLAIMS)))
-    by_chapter = {name: claims for _, name, claims in sorted(found, key=lambda entry: entry[:2])}
-    ids = [claim.id for claims in by_chapter.values() for claim in claims]
-    for claim_id in ids:
-        if ids.count(claim_id) > 1:
-            raise ValueError(f"Two claims have the id {claim_id}; rename one.")
-    return by_chapter
 
 
 def faults(root: Path = ROOT) -> list[str]:

@@ -23,9 +23,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from tools import discover
 from tools.spread import spread
 from vglib.claim import Claim, Fact, Ruling, table
+from vglib.docket import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -77,7 +77,7 @@ def measure(claim_id: str, seed: int, place: int) -> tuple[str, int, int, float,
 
 def claims() -> list[tuple[str, Fact]]:
     """List every claim of the course with its chapter."""
-    return [(chapter, claim) for chapter, found in discover.claims().items() for claim in found]
+    return [(chapter, claim) for chapter, found in registry.claims().items() for claim in found]
 
 
 def try_all(

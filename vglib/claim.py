@@ -1,6 +1,7 @@
 """What a claim on trial is: a statement, a measurement, and a ruling that follows from it.
 
 A chapter's `claims.py` holds `CHAPTER`, its number, and `CLAIMS`, a tuple of `Claim` and `Fact`.
+`python -m vglib.claim NAME` tries one of them, `--list` lists them.
 """
 
 import math
@@ -368,3 +369,9 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
 
 def _cell(text: str) -> str:
     return escape(" ".join(text.split()), quote=False).replace("|", r"\|")
+
+
+if __name__ == "__main__":
+    from vglib.docket.command import main
+
+    raise SystemExit(main())

@@ -17,6 +17,7 @@ from tools.site import live
 from tools.site.cells import Part, parts, with_ids, with_room
 from tools.source import ChapterInfo, chapter_info
 from vglib.claim import Claim, Fact
+from vglib.docket import registry
 from vglib.figures import template
 from vglib.words import count
 
@@ -92,7 +93,7 @@ def index_page(chapters: Sequence[Chapter], frames: Mapping[str, bytes]) -> str:
     """Return the first page: a lab that moves, what the course is, its chapters, a claim."""
     shown = LAB.partition(".")[2]
     still = next((p.html for chapter in chapters for p in chapter.parts if p.lab == shown), "")
-    claims = [claim for some in discover.claims().values() for claim in some]
+    claims = [claim for some in registry.claims().values() for claim in some]
     example = next(claim for claim in claims if claim.id == CLAIM)
     ruling = example.trial()._repr_markdown_()
     link = live.on_binder(chapters[0].notebook)
