@@ -9,6 +9,7 @@ from torch import nn
 from vglib import theory
 from vglib.activations import ACTIVATIONS
 from vglib.claim import Claim, Tolerance, at_least, holds, holds_only_if, refuted
+from vglib.initialization import spectrum_claims
 from vglib.initialization.fluctuation import log_norm_variance, log_norms_of_real_nets
 from vglib.initialization.isometry import jacobian_spread, linear_learning, singular_values
 from vglib.initialization.learning import change_of_flow, learning_speed, train_grid
@@ -404,5 +405,5 @@ TRAINABLE = at_least(
 CLAIMS = (
     *(UNIT_NORMAL, COMPROMISE, RELU_GLOROT, TORCH_DEFAULT, QUARTER, FIVE_THIRDS, SELU_GAIN),
     *(ORDERED, CHAOTIC, REMEDY, ENOUGH, RELU_ISOMETRY, WIDTH, LASTS, HALF_THE_BITS, SPEEDS_UP),
-    *(SAXE, TRAINABLE),
+    *(SAXE, TRAINABLE, *spectrum_claims.CLAIMS),
 )

@@ -396,8 +396,25 @@ FORGET_BIAS = Claim(
     slow=True,
 )
 
+RHO_POWER = Claim(
+    id="a-linear-nets-gradient-goes-like-rho-to-the-t",
+    source=NOTES,
+    says="In a linear recurrent net the gradient over T steps goes like ρ^T, where ρ is the "
+    "largest modulus of an eigenvalue of W_h.",
+    setup="h_t = W_h h_(t-1), 100 units, Gaussian W_h with ρ = 0.9, T = 100; log10 of the "
+    "root-mean-square stretch of dh_T/dh_0",
+    prediction=100 * log10(0.9),
+    measure=lambda seed: float(recurrence(0.9, seed=seed).log_typical[0]) / LN10,
+    tolerance=Tolerance.absolute(0.7),
+    rival=100 * log10(1.8),
+    rival_says="the norm of W_h, twice ρ for a Gaussian matrix, in ρ's place",
+    ruling=holds("10^{x:.1f}, and ρ^100 is 10^-4.6", below=-3, otherwise="refuted: 10^{x:.1f}"),
+    correction="In the end it does, up to a factor that a transient leaves. The norm bounds each "
+    "step, and says nothing of a hundred.",
+)
+
 CLAIMS = (
-    *(SMALL_RHO, LARGE_RHO, WEIGHT_GRADIENT, GATES, MEMORY_WITHOUT_GATES, PRODUCT_OF_GATES),
-    *(CAROUSEL, EXPLODES, REMEMBERS, TRUNCATION, CLIPPING, STABLE, NO_TIME),
+    *(RHO_POWER, SMALL_RHO, LARGE_RHO, WEIGHT_GRADIENT, GATES, MEMORY_WITHOUT_GATES),
+    *(PRODUCT_OF_GATES, CAROUSEL, EXPLODES, REMEMBERS, TRUNCATION, CLIPPING, STABLE, NO_TIME),
     *(LONG_LAG_TANH, LONG_LAG_LSTM, LONG_LAG_IRNN, FORGET_BIAS),
 )

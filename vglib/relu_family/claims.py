@@ -8,7 +8,7 @@ import torch
 
 from vglib.claim import Claim, Tolerance, at_least, at_most, holds, holds_only_if, refuted
 from vglib.networks import mlp
-from vglib.relu_family import born_dead, dead_units, gauges, portrait, race
+from vglib.relu_family import born_dead, dead_units, gauges, portrait, race, shape_claims
 from vglib.relu_family.dead_units import dead_share, off_at_start, zero_share
 
 CHAPTER = 4
@@ -490,5 +490,5 @@ CLAIMS = (
     *(LEAKY, RRELU),
     *(NEGATIVE_HALF, HALF_ZERO, ARTEFACT, LARGE_STEPS, SMALL_STEPS, ADAM, LEAKY_SURVIVES),
     *(BORN_DEAD, BORN_DEAD_ALL),
-    *(FASTER, TABLE, PARAMETERS, NO_SAVIOUR, *SIX),
+    *(FASTER, TABLE, PARAMETERS, NO_SAVIOUR, *SIX, *shape_claims.CLAIMS),
 )

@@ -423,8 +423,30 @@ RATE = Claim(
     slow=True,
 )
 
+# The error among five guesses of the contest's winners, in per cent; 2015's is the residual net's.
+WINNERS = {2015: 3.57, 2016: 2.99, 2017: 2.25}
+
+CONTEST = Claim(
+    id="residual-nets-ended-the-imagenet-contest",
+    source=ZHIHU,
+    place=HOW_DEEP,
+    says="In fact it was the appearance of residual nets that put an end to the ImageNet contest.",
+    setup="read, not measured: the errors of the winners in classification as they report them, "
+    + ", ".join(f"{error}% ({year})" for year, error in WINNERS.items())
+    + "; contests held after 2015, which a residual net won",
+    prediction=2.0,
+    measure=lambda seed: float(sum(year > 2015 for year in WINNERS)),
+    tolerance=Tolerance.absolute(0),
+    rival=0.0,
+    rival_says="the one that it won was the last",
+    ruling=refuted("{x:.0f} more were held, and the error fell by a third again", above=0.5),
+    correction="The contest ran to 2017. Its later winners are built on residual blocks: that is "
+    "how it shaped what came after.",
+    exact=True,
+)
+
 CLAIMS: tuple[Claim, ...] = (
     *(HUNDREDS, LOSSLESS, UNLUCKY, SMALL_BRANCH, TWO_MEANINGS, NO_NORM, CLIPPING),
-    *(ROOT, ROOT_RELU, TANH_ROOT, BN_POWER, HIGHWAY, ENSEMBLE),
+    *(ROOT, ROOT_RELU, TANH_ROOT, BN_POWER, HIGHWAY, ENSEMBLE, CONTEST),
     *(SHATTERED, PLAIN_SHATTER, HALVING, DEGRADATION, THOUSAND, RATE),
 )

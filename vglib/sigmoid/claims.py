@@ -262,7 +262,27 @@ HIDDEN_RESIDUAL = _hidden_claim(
     "A skip around each sigmoid layer is enough; and the gates of an LSTM are sigmoids.",
 )
 
+RELU_ONE_SIGN = Claim(
+    id="relu-has-the-same-one-sign-flaw",
+    source="a conclusion from 'its outputs are not centred at 0 either' (a tutorial of 2017)",
+    says="ReLU's outputs are never negative, so the gradients of a neuron's weights have one sign, "
+    "as the sigmoid's have.",
+    setup="digits, 64-100-100-100-10 ReLU net at its start, weights N(0, 1/n), biases 0, "
+    "cross-entropy; share of the units of layer 3, mean over 20 batches of 10",
+    prediction=0.2,
+    measure=lambda seed: signs.one_sign(10, 3, 0, seed).chosen["relu"],
+    tolerance=Tolerance.absolute(0.1),
+    rival=0.81,
+    rival_says="the sigmoid's share",
+    ruling=holds_only_if(
+        "the gradient is of one sample; for a batch of 10 it is {percent} of the units", below=0.5
+    ),
+    correction="For one sample it is exact for both. In a batch each image switches other units "
+    "on, so that the signs mix much sooner than with sigmoids, which are always on.",
+)
+
 CLAIMS: tuple[Claim, ...] = (
     *(SATURATED_BEYOND_TWO, TANH_SLOPE, SIGMOID_AS_A_LOSS, ONE_SIGN, ZIG_ZAG, CENTRING),
     *(VARIANCE_GROWS, OUTPUT_STOPS, EXP_IS_COSTLY, HIDDEN_BATCH_NORM, HIDDEN_RESIDUAL),
+    RELU_ONE_SIGN,
 )
