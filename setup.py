@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 
 
 class WithChapters(build_py):
-    """Build the package with the published notebooks in it; a checkout has them beside it."""
+    """Build the package with what a checkout has beside it: the notebooks, what was measured."""
 
     def run(self) -> None:
         """Build, without what an earlier build has left; an editable install is the checkout."""
@@ -20,6 +20,10 @@ class WithChapters(build_py):
             self.mkpath(str(target))
             for notebook in sorted(Path("notebooks").glob("*.ipynb")):
                 self.copy_file(str(notebook), str(target / notebook.name))
+            measured = Path(self.build_lib, "vglib", "docket", "measured")
+            self.mkpath(str(measured))
+            for table in sorted(Path("benchmarks").glob("*_CLAIMS.md")):
+                self.copy_file(str(table), str(measured / table.name))
 
 
 class WithData(Distribution):

@@ -228,8 +228,7 @@ check.flaw(flaw)
 # | 10 | The other remedies | which bring a lost gradient back, and what do the others do? | 120 |
 # | 11 | The clinic | my own net does not learn: why? | 110 |
 # | 12 | Attention, and nets of today | what do means leave of the gradient, forty blocks deep? | 120 |
-#
-# Planned next: all claims on one page.
+# | 13 | The court | of all that is said about gradients, what holds, and how would I find out? | 50 |
 #
 # ## Notation
 #

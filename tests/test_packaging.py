@@ -24,7 +24,7 @@ CONDA_NAMES = {
 }
 TARGETS = ["setup", "lab", "lecture", "fresh", "build", "check", "test", "test-long", "bench"]
 TARGETS += ["tournament", "floors", "site", "wheel", "bundle", "progress"]
-SHIPPED = {"vglib", "notebooks", "jupyter", "setup.py"}
+SHIPPED = {"vglib", "notebooks", "jupyter", "benchmarks", "setup.py"}
 SHIPPED |= {"pyproject.toml", "README.md", "LICENSE"}
 
 
@@ -166,6 +166,8 @@ def test_the_wheel_brings_the_pages_files_and_the_chapters(wheel):
     chapters = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert {f"vglib/course/notebooks/{name}" for name in chapters} <= names
     assert "vglib/gone.py" not in names
+    assert {f"vglib/docket/measured/{speed}_CLAIMS.md" for speed in ("FAST", "SLOW")} <= names
+    assert "vglib/court/court.js" in names
 
 
 # pip puts it where every Jupyter server of the environment looks.
@@ -221,5 +223,6 @@ def test_the_wheel_works_alone_in_any_folder(wheel, tmp_path):
     assert said.startswith("1 picture\n")
     assert "vanish" in said
     assert "-m jupyterlab" in run("-m", "vglib", "Kapitel")
+    assert "fact: it is so" in run("-m", "vglib.claim", "slope-only-reaches-a-quarter-at-zero")
     published = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert sorted(path.name for path in (mine / "Kapitel").iterdir()) == published

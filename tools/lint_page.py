@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("vglib/lab", "tools/site", "jupyter/lecture")
+PAGES = ("vglib/lab", "vglib/court", "tools/site", "jupyter/lecture")
 
 
 def commands(fix: bool) -> list[list[str]]:

@@ -167,12 +167,14 @@ def _page(frames: Mapping[str, bytes], **texts: str) -> str:
 
 
 def script() -> str:
-    """Return the page's module: a page of a file can import no other, so it holds the figure's."""
+    """Return the page's module; it imports nothing, so it holds the figure's and the court's."""
     figure = (ROOT / "vglib" / "lab" / "figure.js").read_text(encoding="utf-8")
     own, found = _IMPORT.subn("", (HERE / "site.js").read_text(encoding="utf-8"))
     if found != 1:
         raise ValueError("site.js does not import figure.js in one line of its own; mend that.")
-    return figure + own
+    # In a block of its own, as the notebook's script is one.
+    court = (ROOT / "vglib" / "court" / "court.js").read_text(encoding="utf-8")
+    return f"{figure}{own}\n{{\n{court}}}\n"
 
 
 def _filled(name: str, **texts: object) -> str:
