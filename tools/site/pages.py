@@ -111,6 +111,7 @@ def index_page(chapters: Sequence[Chapter], frames: Mapping[str, bytes]) -> str:
         claims=len(claims),
         rulings=_rulings(claims),
         clinic=next((c.page for c in chapters if c.notebook.endswith("clinic")), "#"),
+        court=next((c.page for c in chapters if c.notebook.endswith("court")), "#"),
         start=live.start(),
         live=f"<p>Or open it {link}, where nothing is installed.</p>" if link else "",
         chapters="\n".join(rows),

@@ -8,7 +8,7 @@ for (const court of document.querySelectorAll(".vglib-court:not([data-live])")) 
 
   const labelled = (text, control) => {
     const label = document.createElement("label");
-    label.style.marginRight = "1em";
+    label.style.cssText = "display: inline-block; margin-right: 1em";
     label.append(`${text} `, control);
     form.append(label);
     return control;
@@ -28,7 +28,11 @@ for (const court of document.querySelectorAll(".vglib-court:not([data-live])")) 
   const counted = document.createElement("p");
   counted.setAttribute("role", "status");
   form.append(counted);
-  court.prepend(form);
+  // A few cases are seen at a glance.
+  const few = cases.length < 10;
+  if (!few) {
+    court.prepend(form);
+  }
 
   const show = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -44,7 +48,7 @@ for (const court of document.querySelectorAll(".vglib-court:not([data-live])")) 
     const narrowed = words.length || chosen.length;
     for (const chapter of chapters) {
       chapter.hidden = !chapter.querySelector(".court-case:not([hidden])");
-      chapter.open = Boolean(narrowed) && !chapter.hidden;
+      chapter.open = (few || Boolean(narrowed)) && !chapter.hidden;
     }
     counted.textContent = `${left} of ${cases.length} claims`;
   };
