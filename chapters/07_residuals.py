@@ -727,6 +727,21 @@ assert (dW == 0).all() and (da != 0).any()
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.HIGHWAY.trial()
 
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 6: what the carry keeps
+#
+# A highway net whose gates have the bias $-2$, so $T = s(-2)$ with the sigmoid $s$. What is left of the gradient, after 100 layers, on the path
+# through skips alone?
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB left = ...
+left = (1 - 1 / (1 + exp(2))) ** 100
+# END SOLUTION
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.carried(left)
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Degradation
 #

@@ -1,5 +1,7 @@
 """Stub, solution and planted wrong answers of each exercise of chapter 07."""
 
+from math import exp
+
 EXERCISES = {
     "guess_growth": (..., "c", ["A", "B"]),
     "guess_cure": (..., "A", ["B", "C"]),
@@ -34,4 +36,9 @@ EXERCISES = {
         ],
     ),
     "flaw": (..., 4, [1, 2, 3, 5]),
+    "carried": (
+        ...,
+        3e-6,
+        [1 / (1 + exp(2)), (1 / (1 + exp(2))) ** 100, 1 / (1 + exp(-2)), 0.5],
+    ),
 }

@@ -111,6 +111,21 @@ same_change = FunctionExercise(
     praise="power 1/2 is the one at which the step size need not know the depth.",
 )
 
+carried = NumberExercise(
+    "left",
+    "give what is left of the gradient on the path through skips alone.",
+    expected=(1 - 1 / (1 + exp(2))) ** 100,
+    # Three millionths are right as well.
+    rtol=0.05,
+    near={
+        1 / (1 + exp(2)): "That is the gate T itself. The skip keeps 1 - T in each layer.",
+        (1 / (1 + exp(2))) ** 100: "T goes to the branch; the skip has 1 - T.",
+        1 - 1 / (1 + exp(2)): "That is one layer. There are a hundred.",
+    },
+    hint="T = 1/(1 + e^2), and the skip keeps 1 - T, a hundred times over.",
+    praise="three millionths: a skip that is not exactly 1 vanishes with depth after all.",
+)
+
 flaw = first_mistake(
     correct=4,
     why={
