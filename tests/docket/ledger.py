@@ -211,4 +211,8 @@ LEDGER: dict[int, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     45: ("clipping rescues the IRNN", ("clipping-saves-a-diverging-irnn",)),
+    46: ("pre-LN: the last gradient goes like L^-1/2", ("pre-ln-last-gradient-falls-with-depth",)),
+    47: ("post-LN: the last one stays", ("post-ln-gradients-near-the-output-are-large",)),
+    48: ("the ends of float16", ("float16-ends-at-2-to-the-minus-24",)),
+    49: ("loss scaling rescues a delta", ("scaling-the-loss-saves-every-gradient",)),
 }

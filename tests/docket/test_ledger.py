@@ -20,7 +20,7 @@ def known():
 
 def test_no_row_is_left_out():
     assert list(ERRATA) == list(range(1, 57))
-    assert list(LEDGER) == list(range(1, len(LEDGER) + 1))
+    assert list(LEDGER) == list(range(1, 50))
 
 
 def test_each_row_has_a_claim(known):
@@ -37,4 +37,8 @@ def test_an_erratum_is_quoted_from_one_of_the_documents(known):
 
 def test_most_rows_are_claims_and_not_facts(known):
     facts = {i for ids in ROWS.values() for i in ids if not isinstance(known[i], Claim)}
-    assert facts == {"slope-only-reaches-a-quarter-at-zero", "l2-loss-is-half-the-squared-norm"}
+    assert facts == {
+        "slope-only-reaches-a-quarter-at-zero",
+        "l2-loss-is-half-the-squared-norm",
+        "float16-ends-at-2-to-the-minus-24",
+    }
