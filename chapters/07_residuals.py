@@ -534,7 +534,7 @@ claims.ROOT_RELU.trial()
 #
 # A step of descent of size $\eta$ changes the weights of a block by $\eta\alpha$ times something, and that changes the output by another $\alpha$. Over $L$ blocks,
 #
-# $$\Delta f = -\eta \sum_{l=1}^{L} \Big\lVert \frac{\partial f}{\partial W_l} \Big\rVert^2 \ \sim\ \eta\, L\, \alpha^2$$
+# $$\Delta f = -\eta \sum_{l=1}^{L} \lVert \partial f / \partial W_l \rVert^2 \ \sim\ \eta\, L\, \alpha^2$$
 #
 # Predict: for four blocks of scale $\alpha = 1/\sqrt L$ you have found the best step size. The best for sixteen is
 #

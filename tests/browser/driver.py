@@ -131,7 +131,8 @@ const drawnApart = (figure) => {
     const runs = [[]];
     Array.from(trace.y, (y, i) => [toX(trace.x[i]), toY(y)]).forEach((point) => {
       if (point.every((number) => Number.isFinite(number) && Math.abs(number) < 5e4)) {
-        runs.at(-1).push(point);
+        // A line from a point to itself cannot be seen, and plotly draws none.
+        if (String(runs.at(-1).at(-1)) != String(point)) runs.at(-1).push(point);
       } else if (runs.at(-1).length) runs.push([]);
     });
     if (!runs.at(-1).length) runs.pop();

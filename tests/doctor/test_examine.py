@@ -104,16 +104,17 @@ def deep(layers: int = 60) -> nn.Sequential:
 def test_a_tiny_budget_returns_and_says_what_was_left_out():
     model = deep()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    start = time.perf_counter()
+    start = time.process_time()
     examine(model, F.cross_entropy, (X, Y), optimizer=optimizer, budget=LONG)
-    long = time.perf_counter() - start
-    start = time.perf_counter()
+    long = time.process_time() - start
+    start = time.process_time()
     report = examine(model, F.cross_entropy, (X, Y), optimizer=optimizer, budget=1e-6)
-    short = time.perf_counter() - start
+    short = time.process_time() - start
     assert report.seen.matrices == report.seen.of == 62
     assert any("budget" in text or "time was up" in text for text in report.not_checked)
     assert all(text.endswith(".") for text in report.not_checked)
-    # One look at all, a closer one, and three steps are done whatever the time.
+    # One look at all, a closer one, and three steps are done whatever the time. By the
+    # processor's clock, which another program's work does not move.
     assert short < 0.7 * long
 
 
