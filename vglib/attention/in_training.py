@@ -5,8 +5,8 @@ from math import sqrt
 import numpy as np
 
 from vglib import learn
-from vglib.attention.parts import Array, LayerNorm
-from vglib.attention.placing import PRE, SCALED, build
+from vglib.attention.parts import Array
+from vglib.attention.placing import Top, build
 from vglib.attention.transformer import backward, forward
 from vglib.backprop import Labels, softmax_gradient
 from vglib.data import digits
@@ -27,7 +27,7 @@ class Reader:
         self.position = generator.standard_normal((8, WIDTH))
         self.readout = generator.standard_normal((CLASSES, WIDTH)) / sqrt(WIDTH)
         self.net = build(name, depth, WIDTH, generator)
-        self.top = LayerNorm.start(WIDTH) if name in (PRE, SCALED) else None
+        self.top = Top.of(name, WIDTH)
         self.names = [[n for n in vars(of.branch) if n.startswith("w_")] for of in self.net]
         matrices = zip(self.net, self.names, strict=True)
         self.parameters = [getattr(of.branch, n) for of, names in matrices for n in names]
@@ -36,21 +36,17 @@ class Reader:
     def gradients(self, x: Array, y: Labels) -> tuple[float, list[Array]]:
         """Return the cross-entropy of a batch (n, 8, 8), and dL/dp of all parameters."""
         passed = forward(self.net, x @ self.embedding + self.position)
-        output, kept = (
-            self.top.forward(passed.streams[-1]) if self.top else (passed.streams[-1], None)
-        )
+        output, kept = self.top.forward(passed.streams[-1])
         mean = output.mean(1)
         loss, by_logits = softmax_gradient(mean @ self.readout.T, y)
-        g = np.repeat((by_logits @ self.readout)[:, None] / 8, 8, axis=1)
-        if self.top and kept:
-            g, _ = self.top.back(kept, g)
+        g = self.top.back(kept, np.repeat((by_logits @ self.readout)[:, None] / 8, 8, axis=1))
         every = zip(backward(self.net, passed, g).gradients, self.names, strict=True)
         return loss, [*(by[n] for by, names in every for n in names), by_logits.T @ mean]
 
     def accuracy(self, x: Array, y: Labels) -> float:
         """Return the share of images that are read rightly."""
         output = forward(self.net, x @ self.embedding + self.position).streams[-1]
-        output = self.top.forward(output)[0] if self.top else output
+        output, _ = self.top.forward(output)
         return float(((output.mean(1) @ self.readout.T).argmax(1) == y).mean())
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from vglib.attention.parts import Array, Gradients, LayerNorm
+from vglib.attention.parts import Array, Gradients, LayerNorm, Unit
 from vglib.attention.transformer import (
     Place,
     Sublayer,
@@ -86,14 +86,30 @@ def build(
     return layers
 
 
-class Start(NamedTuple):
-    """A net before its first step, on one batch: streams, gradients of its sublayers, output.
+class Top(NamedTuple):
+    """What stands behind the last block: the last norm of a pre-LN net, in others nothing."""
 
-    `top` is the last norm of a pre-LN net, None in the others.
-    """
+    norm: LayerNorm | None
+
+    @classmethod
+    def of(cls, name: str, width: int) -> Self:
+        """Return that of a net of this name."""
+        return cls(LayerNorm.start(width) if name in (PRE, SCALED) else None)
+
+    def forward(self, x: Array) -> tuple[Array, Unit | None]:
+        """Return the output and what the way back needs."""
+        return self.norm.forward(x) if self.norm else (x, None)
+
+    def back(self, kept: Unit | None, g: Array) -> Array:
+        """Return the gradient by what came in."""
+        return self.norm.back(kept, g)[0] if self.norm and kept else g
+
+
+class Start(NamedTuple):
+    """A net before its first step, on one batch: streams, gradients of its sublayers, output."""
 
     net: list[Sublayer]
-    top: LayerNorm | None
+    top: Top
     streams: list[Array]
     gradients: list[Gradients]
     output: Array
@@ -106,18 +122,15 @@ class Start(NamedTuple):
         y = generator.integers(0, CLASSES, TOKENS)
         readout = generator.standard_normal((CLASSES, width)) / sqrt(width)
         net = build(name, depth, width, generator, weight_scale)
-        top = LayerNorm.start(width) if name in (PRE, SCALED) else None
-        passed = forward(net, x)
-        output, kept = top.forward(passed.streams[-1]) if top else (passed.streams[-1], None)
-        g = (softmax_gradient(output[0] @ readout.T, y)[1] @ readout)[None]
-        if top and kept:
-            g, _ = top.back(kept, g)
+        top, passed = Top.of(name, width), forward(net, x)
+        output, kept = top.forward(passed.streams[-1])
+        g = top.back(kept, (softmax_gradient(output[0] @ readout.T, y)[1] @ readout)[None])
         return cls(net, top, passed.streams, backward(net, passed, g).gradients, output)
 
     def after(self, rate: float) -> Array:
         """Return the output after one step of plain descent on the matrices of the branches."""
         last = forward(stepped(self.net, self.gradients, rate), self.streams[0]).streams[-1]
-        return self.top.forward(last)[0] if self.top else last
+        return self.top.forward(last)[0]
 
 
 def placings(
