@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from tools import browser, build_notebooks
-from tools.build_notebooks import BuildError, build, check, main
+from tools.build_notebooks import STARTS, BuildError, build, check, main
 from tools.launch import until_predicted
 from tools.lint_notebooks import MAX_BYTES, PLOTLY, WIDGET_VIEW, lint, lint_file
 from tools.source import (
@@ -385,6 +385,32 @@ def test_a_fault_of_the_outputs_in_one_edition_stops_both(course: Path) -> None:
     path = write(course, CHAPTER.replace("return 2 * x", loud))
     with pytest.raises(BuildError, match=r"solutions edition\): cell 4: .* writes to stderr"):
         build(course, [path])
+    assert published(course) == before
+
+
+ENDS_AT_ONCE = """\
+import os, pathlib, sys
+left = pathlib.Path(__file__).with_name("left")
+if "ipykernel_launcher" in sys.orig_argv and (starts := int(left.read_text())):
+    left.write_text(str(starts - 1))
+    os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("starts", [STARTS - 1, 2 * STARTS])
+def test_a_kernel_that_ends_before_it_answers_is_started_again(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: int
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ENDS_AT_ONCE)
+    (tmp_path / "left").write_text(str(starts))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    before = published(course)
+    source = course / "chapters" / "02_chain_rule.py"
+    if starts < STARTS:
+        build(course, [source], jobs=1)
+    else:
+        with pytest.raises(BuildError, match="ended 3 times before it answered: run"):
+            build(course, [source], jobs=1)
     assert published(course) == before
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.build_notebooks import ROOT, check, notebook_path
+from tools.build_notebooks import NO_ANSWER, ROOT, STARTS, check, notebook_path
 from tools.source import EDITIONS
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.py"))
@@ -31,14 +31,18 @@ def run_nbval(folder: Path, *notebooks: Path) -> subprocess.CompletedProcess[str
     options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={SECONDS // 2}"]
     plugins = ["-p", "nbval.plugin", "-p", "nbval_outputs", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", "--color=no", *plugins, *options]
-    return subprocess.run(
-        [*command, f"--rootdir={folder}", *copies],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )
+    for _ in range(STARTS):
+        done = subprocess.run(
+            [*command, f"--rootdir={folder}", *copies],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        if NO_ANSWER not in done.stdout + done.stderr:
+            break
+    return done
 
 
 @pytest.mark.skipif(not CHAPTERS, reason="there is no chapter yet")

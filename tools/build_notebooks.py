@@ -32,6 +32,10 @@ from tools.source import (
 
 ROOT = Path(__file__).resolve().parents[1]
 CELL_TIMEOUT = 300
+# A kernel is told which ports to take; if another program takes one before it does, the kernel ends
+# with these words. Nothing has run by then, so it is started again.
+STARTS = 3
+NO_ANSWER = "Kernel died before replying"
 
 _STORED_TYPES = ("text/plain", "text/html", "text/latex", "text/markdown", "image/png")
 _PROGRESS_BAR = re.compile(r"\[\d+:\d\d(:\d\d)?[<,]")
@@ -142,7 +146,7 @@ def execute(
             on_cell_executed=lambda **_: on_cell(),
         )
         try:
-            client.execute(env=_kernel_environment(Path(folder), browser))
+            _run(client, _kernel_environment(Path(folder), browser))
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             cell = chapter.cells[current]
             first = notebook.cells[current].source.split("\n")[0]
@@ -155,6 +159,18 @@ def execute(
     if faults := lint(notebook, f"{chapter.name} ({edition} edition)"):
         raise BuildError("\n".join(faults))
     return notebook
+
+
+def _run(client: NotebookClient, environment: dict[str, str]) -> None:
+    for _ in range(STARTS):
+        try:
+            client.execute(env=environment)
+        except RuntimeError as error:
+            if NO_ANSWER not in str(error):
+                raise
+        else:
+            return
+    raise BuildError(f"A kernel ended {STARTS} times before it answered: run `make build` again.")
 
 
 def _kernel_environment(folder: Path, browser: Path | None) -> dict[str, str]:
