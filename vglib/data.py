@@ -7,8 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 Arrays = Sequence[np.ndarray]
 
@@ -54,6 +52,8 @@ def digits(
 # The same images are wanted at every move of a slider; each who asks gets copies of their own.
 @lru_cache(maxsize=8)
 def _digits(dtype: torch.dtype, standardised: bool, seed: int) -> Dataset:
+    from sklearn.datasets import load_digits  # takes most of a second, and few labs need it
+
     bunch = load_digits()
     return split(bunch.data / 16, bunch.target, "digits", dtype, standardised, seed)
 
@@ -62,6 +62,8 @@ def split(
     x: np.ndarray, y: np.ndarray, name: str, dtype: torch.dtype, standardised: bool, seed: int
 ) -> Dataset:
     """Split examples (n, n_in) and their labels (n,) 80/20 by class into a `Dataset`."""
+    from sklearn.model_selection import train_test_split
+
     parts = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
     return dataset(parts[:2], parts[2:], name, dtype, standardised)
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from sklearn.datasets import make_circles
 
 from vglib import data
 from vglib.batch_norm.layers import deep_net, descend
@@ -49,6 +48,8 @@ class Circles:
 @kept(64)
 def separating(kind: str = "batch norm", depth: int = 2, seed: int = 0) -> Iterator[Circles]:
     """Train a net of width 16 on two circles: descent on all 400 points, lr 0.3, 120 steps."""
+    from sklearn.datasets import make_circles  # sklearn takes most of a second to import
+
     x, y = make_circles(500, noise=0.05, factor=0.5, random_state=seed)
     points = data.split(x, y, "circles", torch.float64, False, seed)
     norm = "batch" if "batch norm" in kind else "none"
