@@ -20,6 +20,8 @@ from vglib.progress import __main__ as command
 from vglib.progress.cells import cell, needed
 from vglib.progress.notebook import NotOurs, read, student
 
+# One class is judged, for all tests.
+pytestmark = pytest.mark.xdist_group("progress")
 ROOT = Path(vglib.__file__).resolve().parents[1]
 SETUP = "from vglib.chain_rule import check"
 RIGHT = {
@@ -219,6 +221,8 @@ def test_the_csv_has_a_row_for_each_exercise(judged):
     assert (typical["student"], typical["chapter"]) == ("half", "02 · Chain rule")
     assert (typical["mark"], typical["status"]) == ("✗", "wrong")
     assert typical["message"].startswith("A: |w| < 1 has probability")
+    raised = rows["cluttered_02_chain_rule.ipynb", "factor"]
+    assert raised["message"] == "its check came to no result; see the line on its cell."
     assert rows["other.ipynb", ""]["message"].startswith("asks for no exercise")
 
 

@@ -112,7 +112,7 @@ class _Trial:
     def results(self) -> dict[str, tuple[str, str]]:
         """Give each exercise of the chapter its status and message."""
         gone = ("not attempted", "no cell checks it.")
-        failed = ("wrong", "its check did not come to an end.")
+        failed = ("wrong", "its check came to no result; see the line on its cell.")
         asked = self.notebook.asked
         return {
             name: self.found.get(name) or (failed if name in asked else gone)
