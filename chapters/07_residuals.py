@@ -562,7 +562,8 @@ labs.rates_lab()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # So a step size can be looked for in a small net and used in a deep one. With Adam, whose step has one size whatever the gradient, only one $\alpha$ comes in: $\eta L \alpha$, and $\eta$ has
-# to go like $1/\sqrt L$ too. This is **depth-μP** (Yang and others, 2023).
+# to go like $1/\sqrt L$ too. This is **depth-μP** (Yang and others, 2023), for blocks of one layer, as here; where they have more, as a
+# transformer's do, the same paper finds that no such scaling is without its limits.
 
 # %% slideshow={"slide_type": "skip"}
 def change_per_step(L: int, alpha: float) -> float:

@@ -682,9 +682,9 @@ labs.diagonal_lab()
 #
 # $$\mathrm{E}\,|h_t|^2 = 1 + r^2 + r^4 + \dots = \frac{1 - r^{2t}}{1 - r^2}, \qquad \text{in the end } \frac{1}{1 - r^2}$$
 #
-# Two things of the LRU follow. It multiplies the input by $\gamma = \sqrt{1 - r^2}$, so that the state stays at 1. And it learns $\nu$ in
-# $|\lambda| = \exp(-\exp \nu)$: never above 1, and from 0.99 to 0.999 is as far as from 0.9 to 0.99. A minGRU weighs what comes in by
-# $z$: its state stays small by itself.
+# Two things of the LRU follow. It multiplies the input by a $\gamma$ that starts at $\sqrt{1 - r^2}$ and is learned, so that the state
+# starts at 1. And it learns $\nu$ in $|\lambda| = \exp(-\exp \nu)$: never above 1, and from 0.99 to 0.999 is as far as from 0.9 to
+# 0.99. A minGRU weighs what comes in by $z$: its state stays small by itself.
 
 # %% slideshow={"slide_type": "skip"}
 nu, angle = torch.tensor([-4.6, 0.3], dtype=torch.float64, requires_grad=True)

@@ -501,8 +501,9 @@ labs.smoothness_lab()
 # rises steeper, and green, a real net, is a cloud: curved wherever it is. The usual slip: taking x⁴/4 for every net.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Far out a clipped step has the length $\eta c$, near the middle it is a plain one: one setting for both. Zhang and others (2020) prove it for landscapes with $L'' \le L_0 + L_1 \lVert g\rVert$, and
-# find such a relation in an LSTM on text and in a ResNet. On the right is our IRNN, along a clipped training.
+# Far out a clipped step has the length $\eta c$, near the middle it is a plain one: one setting for both. Zhang and others (2020) prove for landscapes with
+# $L'' \le L_0 + L_1 \lVert g\rVert$ that no bound holds to how much longer a fixed step may take. They see curvature go with the gradient in an LSTM on text, and in a ResNet once it is
+# clipped and takes large steps; trained as usual, the ResNet shows none of it. On the right is our IRNN, along a clipped training.
 
 # %% slideshow={"slide_type": "skip"}
 x = torch.tensor(2.5, dtype=torch.float64, requires_grad=True)
@@ -519,7 +520,8 @@ claims.GROWS.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: a threshold that goes with the weights
 #
-# **Adaptive clipping** (Brock and others, 2021) shortens the gradient of each unit, a row $g_i$ of the matrix, to $c$ times the norm of its weights $w_i$, with $c = 0.01$ or so:
+# **Adaptive clipping** (Brock and others, 2021) shortens the gradient of each unit, a row $g_i$ of the matrix, to $c$ times the norm of its weights $w_i$, in every layer but the last; $c$ is 0.01 for
+# large batches and may be larger for small ones:
 #
 # $$g_i \leftarrow g_i \cdot \min\left(1,\ c\,\frac{\max(\lVert w_i\rVert,\ 0.001)}{\lVert g_i\rVert}\right)$$
 #

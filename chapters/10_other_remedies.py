@@ -582,8 +582,8 @@ claims.ADAM_BOUND.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Muon: a whole matrix at once
 #
-# Adam evens out entries. **Muon** (Jordan and others, 2024) evens out *directions*. Any matrix is $G = U S V^\top$: $V^\top$ turns, $S$ stretches by the **singular
-# values**, $U$ turns. Muon steps along $U V^\top$, where each is 1, and needs no decomposition for it, only five times
+# Adam evens out entries. **Muon** (Jordan and others, 2024) evens out *directions*: of the momentum of each hidden layer's matrix; all else it leaves to Adam. Any matrix is
+# $G = U S V^\top$: $V^\top$ turns, $S$ stretches by the **singular values**, $U$ turns. Muon steps along $U V^\top$, where each is 1, and needs no decomposition for it, only five times
 #
 # $$X \leftarrow a X + (b A + c A^2)\, X, \qquad A = X X^\top, \qquad X_0 = G / \lVert G\rVert$$
 #
@@ -881,7 +881,8 @@ labs.edge_lab()
 #
 # $$f \leftarrow f \left(1 - \eta\lambda + \eta^2 f^2/n\right), \qquad \lambda \leftarrow \lambda + \frac{\eta f^2}{n}\,(\eta\lambda - 4)$$
 #
-# For $2 < \eta\lambda < 4$ the loss rises and, by the last bracket, $\lambda$ falls: a **catapult** (Lewkowycz and others, 2020). Beyond 4 both rise.
+# For $2 < \eta\lambda < 4$ the loss rises and, by the last bracket, $\lambda$ falls: a **catapult** (Lewkowycz and others, 2020). Beyond 4 both rise; wide
+# nets of ReLUs, they found, come through up to about 12.
 
 # %% slideshow={"slide_type": "skip"}
 def pair_step(f: float, lam: float, eta: float, n: int) -> tuple[float, float]:

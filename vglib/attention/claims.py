@@ -58,8 +58,8 @@ DOUBLY = Claim(
     id="pure-attention-collapses-doubly-exponentially",
     source=DONG,
     place="abstract",
-    says="Without skip connections or multi-layer perceptrons the output of self-attention "
-    "converges doubly exponentially to a rank-1 matrix.",
+    says="Self-attention alone, without skip connections or multi-layer perceptrons, brings its "
+    "output to a matrix of rank 1, doubly exponentially.",
     setup="one layer of one head, width 64, weights N(0, 1/n); 32 tokens that differ from their "
     "mean by 0.001 and by 0.01 of it; k where the output's tokens differ by c x^k",
     prediction=3.0,
@@ -80,7 +80,7 @@ SKIPS = at_least(
     id="skips-and-mlps-stop-the-collapse",
     source=DONG,
     place="abstract",
-    says="On the other hand, skip connections and MLPs stop the output from degeneration.",
+    says="Skip connections and MLPs, however, keep the output from degenerating so.",
     setup="24 layers x + attention(x), then x + MLP(x), width 32, weights N(0, 1/n), He's in the "
     "MLP, 32 tokens N(0, 1), no norm; mean cosine between two tokens at the end",
     prediction=0.98,
@@ -100,8 +100,8 @@ QUERIES = Claim(
     id="rank-collapse-takes-the-gradient-of-the-queries",
     source=NOCI,
     place="abstract",
-    says="Rank collapse of the tokens' representations hinders training by causing the gradients "
-    "of the queries and keys to vanish at initialization.",
+    says="Where the tokens have collapsed to rank 1 the gradients of queries and keys vanish, at "
+    "initialization, and that hinders training.",
     setup="the layer and the tokens of the claim on pure attention, a random gradient sent in; k "
     "where ||dL/dW_q|| is c x^k",
     prediction=2.0,
@@ -121,9 +121,9 @@ QUERIES = Claim(
 PRE_LAST = Claim(
     id="pre-ln-last-gradient-falls-with-depth",
     source=XIONG,
-    place="theorem 1",
+    place="section 3.3, theorem 1",
     says="In the pre-LN transformer the gradient of the last layer's W_2 is at most of the order "
-    "1/sqrt(L), at initialization.",
+    "1/sqrt(L), at initialization. (With a last norm, and one head that attends to all alike.)",
     setup=f"{BLOCKS}, width 64, a last norm; ||dL/dW_2|| of the last block, of 48 blocks over "
     "that of 6",
     prediction=8**-0.5,
@@ -139,8 +139,8 @@ POST_LARGE = at_least(
     id="post-ln-gradients-near-the-output-are-large",
     source=XIONG,
     place="abstract",
-    says="At initialization, for the original-designed post-LN transformer, the expected gradients "
-    "of the parameters near the output layer are large.",
+    says="In the transformer as it was first designed, with post-LN, the gradients near the output "
+    "layer are large at initialization, in expectation.",
     setup=f"{BLOCKS}, 48 of them of width 64; ||dL/dW_2|| of the last block in post-LN, over that "
     "in pre-LN",
     prediction=3.0,
@@ -179,7 +179,8 @@ BOUNDED = Claim(
     id="deepnorm-bounds-the-update",
     source=DEEPNET,
     place="abstract",
-    says="With DeepNorm and its initialization model updates can be bounded in a stable way.",
+    says="With DeepNorm, and the initialization derived for it, the updates of the model have a "
+    "stable bound.",
     setup=f"{BLOCKS}, width 32; relative change of the output in one step of plain descent of "
     "0.001, of 48 blocks over that of 3",
     prediction=1.0,
@@ -199,9 +200,9 @@ BOUNDED = Claim(
 VARIANCE = Claim(
     id="pre-ln-variance-grows-exponentially",
     source=CURSE,
-    place="abstract",
-    says="While pre-LN stabilizes the training of transformer LLMs, its output variance "
-    "exponentially grows with the model depth.",
+    place="abstract; section 3.1, lemma 3.2",
+    says="Pre-LN makes the training of transformers stable, but the variance of its output grows "
+    "exponentially with the depth. (The lemma: at least linearly, at most exponentially.)",
     setup=f"{BLOCKS}, width 32; k where the stream's mean square grows as l^k, from block 12 to "
     "block 48",
     prediction=1.0,
@@ -219,9 +220,9 @@ VARIANCE = Claim(
 IDENTITY = at_most(
     id="deep-pre-ln-blocks-are-nearly-the-identity",
     source=CURSE,
-    place="abstract",
-    says="This growth causes the derivative of the deep transformer blocks to be an identity "
-    "matrix, so that they barely contribute.",
+    place="abstract; section 3.1, theorem 3.3",
+    says="That growth makes the derivative of deep blocks the identity, so that they contribute "
+    "hardly anything to the training. (The theorem: where it is exponential.)",
     setup=f"{BLOCKS}, width 32, pre-LN; what block 48 adds, over the stream behind it",
     prediction=0.3,
     measure=lambda seed: float(shares(PRE, 48, seed)[-1]),
@@ -239,9 +240,9 @@ IDENTITY = at_most(
 SCALING = Claim(
     id="layernorm-scaling-improves-deep-blocks",
     source=CURSE,
-    place="abstract",
-    says="LayerNorm scaling, which divides the norm's output in layer l by sqrt(l), mitigates the "
-    "output variance explosion of deeper layers, improving their contribution.",
+    place="abstract and section 4",
+    says="LayerNorm scaling, which divides the norm's output in layer l by sqrt(l), tames the "
+    "variance of the output of deep layers, and so they contribute more.",
     setup=f"{BLOCKS}, width 32; what block 48 adds, over the stream behind it, with the scaling "
     "over without",
     prediction=0.45,
@@ -262,8 +263,8 @@ UNSCALED = at_most(
     id="large-dot-products-have-small-gradients",
     source=VASWANI,
     place="section 3.2.1",
-    says="We suspect that for large values of d_k the dot products grow large in magnitude, "
-    "pushing the softmax function into regions where it has extremely small gradients.",
+    says="For large d_k, it is suspected, dot products become so large that they push the softmax "
+    "to where its gradients are extremely small.",
     setup="one layer, one head of d_k = 512, weights N(0, 1/n), 4 sequences of 64 tokens N(0, 1), "
     "a random gradient; ||dL/ds|| of the middle row without 1/sqrt(d_k), over that with it",
     prediction=0.05,

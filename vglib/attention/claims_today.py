@@ -102,7 +102,7 @@ TRANSFERS = Claim(
     id="in-mup-the-best-rate-stays",
     source=MUP,
     place="abstract",
-    says="In the maximal update parametrization many optimal hyperparameters remain stable even "
+    says="In the maximal update parametrization many of the best hyperparameters stay the best "
     "as the model's size changes.",
     setup=f"{_NETS}, muP with base width 16; {_OCTAVES}",
     prediction=0.0,

@@ -71,7 +71,7 @@ def build(
     Weights as `draw_attention` and `draw_mlp` draw them, times `weight_scale`. DeepNorm has a skip
     of (2 depth)^(1/4) and W_v, W_o, W_1, W_2 times (8 depth)^(-1/4), post-LN otherwise (arXiv
     2203.00555, figure 2, encoder). "pre-LN / √l" divides the norms of block l by sqrt(l) (arXiv
-    2502.05795, section 4).
+    2502.05795, section 4, eq. 12).
     """
     deep = name == DEEP
     a, beta = ((2 * depth) ** 0.25, (8 * depth) ** -0.25) if deep else (1.0, 1.0)

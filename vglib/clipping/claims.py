@@ -13,6 +13,7 @@ from vglib.clipping import cliff, critic, deep, penalties, recurrent, rules, smo
 CHAPTER = 9
 
 ZHIHU = "a widely read Zhihu article"
+PASCANU = "Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063)"
 ARTICLE = "an article of 2023"
 MEDIUM = "a Medium article"
 
@@ -61,9 +62,10 @@ def _gap_ratio(seed: int) -> float:
 
 WALL = _exact(
     id="an-exploding-gradient-is-a-wall",
-    source="Pascanu, Mikolov and Bengio 2013",
-    says="When the gradient explodes, so does the curvature along its direction, which leads to a "
-    "wall in the error surface.",
+    source=PASCANU,
+    place="section 2.3",
+    says="When the gradient explodes, so does the curvature along its direction, and there is a "
+    "wall in the error surface. (A hypothesis, for a gradient that grows as fast as its bound.)",
     setup="one-unit recurrent net h_t = s(w h_(t-1) + b), h_0 = 1/2, (h_T - 0.7)^2, w = 5, "
     "b = -5/2; second derivative of the loss along its gradient, growth of its ln in a time step "
     "from T = 20 to 40",
@@ -84,9 +86,10 @@ WALL = _exact(
 
 CLIFF_SAVED = at_most(
     id="clipping-stays-at-the-cliff",
-    source="Pascanu, Mikolov and Bengio 2013",
+    source=PASCANU,
+    place="section 2.3",
     says="When descent hits the wall, it may be thrown far away; with the gradient's norm clipped "
-    "it stays near the wall and goes on.",
+    "it stays near the wall and goes on. (If the smooth region beside the wall is wide.)",
     setup="the same net, 60 steps of size 0.5 from w = 5 and b = -1.8 plus a shift of up to 0.02, "
     "threshold 0.3; lowest loss of the last ten steps, clipped over plain",
     prediction=0.5,
@@ -301,9 +304,10 @@ RESCUE = at_most(
 
 PASCANUS_RULE = at_least(
     id="half-to-ten-times-the-average-norm",
-    source="Pascanu, Mikolov and Bengio 2013",
-    says="Look at the average norm over many updates: values from half to ten times this average "
-    "can still yield convergence, though its speed can be affected.",
+    source=PASCANU,
+    place="section 3.2",
+    says="Take the average norm over many updates: thresholds from half of it to ten times as much "
+    "can still lead to convergence, if not always as fast.",
     setup=f"{SHORT}; thresholds 0.5, 1, 2, 5, 10 times the mean norm of a run clipped at 1; share "
     "that ends below half the loss of always answering 1",
     prediction=0.6,
@@ -443,7 +447,7 @@ FIXED = at_least(
         above=3,
     ),
     correction="A fixed step has to suit the steepest place and creeps in flat ones. Clipped, a "
-    "larger one is safe in both (Zhang and others 2020, arXiv 1905.11881).",
+    "larger one is safe in both (Zhang and others 2020, arXiv 1905.11881, section 4).",
 )
 
 
@@ -455,9 +459,10 @@ def _steps_over_clipped(start: float, lr: float) -> float:
 GROWS = Claim(
     id="smoothness-grows-with-the-gradient",
     source="Zhang and others 2020",
-    place="arXiv 1905.11881, abstract",
-    says="Along the training of deep nets local smoothness varies much, correlates with the norm "
-    "of the gradient and can grow with it.",
+    place="arXiv 1905.11881, abstract and section 5",
+    says="Along the training of deep nets local smoothness varies much, is larger where the "
+    "gradient is, and can grow with it. (Seen with clipping and large steps, in an LSTM on text "
+    "and in a ResNet; much more weakly without.)",
     setup="adding task, 20 time steps, IRNN of 20 units, lr 0.01 clipped at 1, 150 steps; the "
     "power p of ||g(p + d) - g(p)||/||d|| ~ ||g||^p, d the step taken",
     prediction=0.05,
@@ -466,7 +471,8 @@ GROWS = Claim(
     rival=1.0,
     rival_says="in proportion, as in L0 + L1 ||g||",
     ruling=holds_only_if(
-        "the net is one of theirs (an LSTM on text, a ResNet): in this one the power is {x:.2f}",
+        "the net is one of theirs, an LSTM on text or a ResNet, clipped at a large step: in this "
+        "one, clipped as well, the power is {x:.2f}",
         below=0.5,
     ),
     correction="In x⁴/4 it is 2/3, on the one-unit net's wall 2. The IRNN is curved all along its "

@@ -49,7 +49,7 @@ def net_smoothness(time_steps: int, seed: int) -> tuple[Array, Array]:
     """Return gradient norms of a clipped training of the IRNN, and the local smoothness; (n,) each.
 
     ||g(p + d) - g(p)|| / ||d|| on one batch, d the step taken; adding task, c = 1, lr 0.01. Source:
-    Zhang et al. 2020, section 5.
+    Zhang et al. 2020 (arXiv 1905.11881), section 5 and appendix H.
     """
     rng, p, lr = np.random.default_rng([seed, 7]), irnn(UNITS, seed), 0.01
     norms, smoothness = np.empty((2, _NET_STEPS))

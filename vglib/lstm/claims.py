@@ -292,15 +292,16 @@ STABLE = Claim(
         above=3,
     ),
     correction="Long memory adds up much input: the state is 1/√(1 - |λ|²) times as large. Hence "
-    "the LRU's γ (Orvieto and others 2023, arXiv 2303.06349, section 3.4).",
+    "the LRU's γ, which starts at √(1 - |λ|²) and is learned (Orvieto and others 2023, arXiv "
+    "2303.06349, section 3.4).",
 )
 
 NO_TIME = Claim(
     id="a-mingru-needs-no-backpropagation-through-time",
     source="Feng and others 2024",
-    place="arXiv 2410.01201, first version, abstract",
-    says="With no hidden state in their gates, LSTMs and GRUs no longer need to backpropagate "
-    "through time, and can be trained in parallel.",
+    place="arXiv 2410.01201, versions 1 and 2, abstract",
+    says="LSTMs and GRUs whose gates do not read the hidden state no longer need to "
+    "backpropagate through time; they can be trained in parallel, efficiently.",
     setup="minGRU of 64 units, torch's weights, biases 0, 64 inputs N(0, 1); root mean square of "
     "∂h_T/∂h_0 over T = 100 steps, as a power of ten",
     prediction=lambda: 100 * kept_by_gates(0.0) / LN10,

@@ -49,7 +49,7 @@ class Diagonal:
 def state_size(r: float, steps: ArrayLike, gamma: float = 1.0) -> Array:
     """Return the rms of h_t, from h_0 = 0, for inputs N(0, 1): gamma sqrt((1 - r^2t)/(1 - r^2)).
 
-    At r = 1 it is a random walk, gamma sqrt t. Source: Orvieto et al. 2023, arXiv 2303.06349, 3.4.
+    At r = 1 it is a random walk, gamma sqrt t. Source: Orvieto et al. 2023, section 3.4.
     """
     t = np.asarray(steps, dtype=float)
     return gamma * np.sqrt(t if r == 1 else (1 - r ** (2 * t)) / (1 - r**2))
@@ -60,10 +60,11 @@ def diagonal(
 ) -> Diagonal:
     """Run 64 complex units of one |lambda| and random angles, and a minGRU, for `depth` steps.
 
-    gamma is sqrt(1 - |lambda|^2) where `normalised`, else 1 (the LRU). The minGRU,
+    gamma is sqrt(1 - |lambda|^2) where `normalised`, as an LRU starts, else 1. The minGRU,
     h_t = (1 - z_t) h_(t-1) + z_t W x_t with z_t = sigmoid(V x_t + b), has torch's weights and the
     bias at which 1 - z = |lambda| when V x = 0. Inputs are 64 N(0, 1) at each step. Raises
-    ValueError unless 0 < lost < 1. Sources: Orvieto et al. 2023; Feng et al. 2024.
+    ValueError unless 0 < lost < 1. Sources: Orvieto et al. 2023 (arXiv
+    2303.06349), section 3; Feng et al. 2024 (arXiv 2410.01201).
     """
     require("lost", lost, 0 < lost < 1, "between 0 and 1")
     require("depth", depth, whole(depth, 1), "a whole number, 1 or more")

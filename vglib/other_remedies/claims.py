@@ -66,8 +66,9 @@ EVENS_OUT = at_most(
 TRAINS = at_least(
     id="pretraining-trains-a-deep-sigmoid-net",
     source="Bengio, Lamblin, Popovici and Larochelle 2007",
-    says="The greedy layer-wise unsupervised training strategy mostly helps the optimization, by "
-    "initializing weights in a region near a good local minimum.",
+    place="abstract",
+    says="Greedy training without labels, layer by layer, helps mostly the optimisation: it starts "
+    "the weights near a good local minimum, whose features also generalise better.",
     setup=f"{FOUR}; {COPIED}; test accuracy after 60 epochs on the labels",
     prediction=0.93,
     measure=lambda seed: finished("pretrained", seed)[0],

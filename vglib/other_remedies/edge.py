@@ -98,7 +98,8 @@ def catapult(units: float, seed: int = 0, steps: int = EDGE_STEPS) -> Edge:
     """Descend on L = f^2/2, f = u.v / sqrt n, from u, v ~ N(0, 1), n = 1000: two layers, no phi.
 
     With lambda = (|u|^2 + |v|^2)/n, f's share of the curvature: f <- f (1 - lr lambda + lr^2 f^2/n)
-    and lambda <- lambda + lr f^2/n (lr lambda - 4). Source: Lewkowycz et al. 2020, eq. 4 and 5.
+    and lambda <- lambda + lr f^2/n (lr lambda - 4). Source: Lewkowycz et al. 2020
+    (arXiv 2003.02218), section 2, the simplified model.
     """
     u, v = np.random.default_rng([seed, 12]).standard_normal((2, UNITS))
     f, curvature = float(u @ v) / sqrt(UNITS), float(u @ u + v @ v) / UNITS

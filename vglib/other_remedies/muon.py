@@ -7,7 +7,7 @@ from vglib.other_remedies.net import Array, build
 from vglib.results import result
 from vglib.words import count
 
-# Jordan et al. 2024: steep at 0, and not quite settled near 1.
+# Jordan et al. 2024, kellerjordan.github.io/posts/muon: steep at 0, and not settled at 1.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 NEAR = (0.68, 1.21)
 STARTS = {"relu": "he", "tanh": "glorot", "sigmoid": "1/fan_in"}

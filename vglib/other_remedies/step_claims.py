@@ -79,7 +79,8 @@ ADAM_BOUND = Claim(
     source="Kingma and Ba 2015",
     place="arXiv 1412.6980, section 2.1",
     says="With eps = 0 the effective step size has an upper bound, lr (1 - β1)/√(1 - β2) where "
-    "1 - β1 > √(1 - β2), lr otherwise; the first case only under the most severe sparsity.",
+    "1 - β1 > √(1 - β2), lr otherwise. (The first case is met only in the most severe sparsity, a "
+    "gradient that was 0 at all steps but this one.)",
     setup="torch.optim.Adam, lr 1, β1 0.9, β2 0.999, one weight, gradient 1e-4 for 8000 steps and "
     "1 for 50 more; largest step",
     prediction=lambda: float(jump_step(np.arange(1, 51), 0.9, 0.999).max()),
@@ -107,8 +108,8 @@ def _largest_torch_step() -> float:
 MUON = Claim(
     id="muon-makes-all-singular-values-one",
     source="popular summaries of Muon",
-    says="Muon orthogonalises the update: five steps of Newton and Schulz bring all its singular "
-    "values close to 1.",
+    says="Muon orthogonalises the update of a hidden layer's weights: five steps of Newton and "
+    "Schulz bring all its singular values close to 1.",
     setup="gradient of layer 4 of 6, untrained ReLU net of 50 units, He, digits, one batch of 64, "
     "float64; share of the 50 singular values that end from 0.68 to 1.21",
     prediction=0.75,
@@ -120,7 +121,8 @@ MUON = Claim(
         "they are not too small before: of this gradient's {percent} come near 1", below=0.9
     ),
     correction="Five steps take a singular value of 1/100 of the norm or more to between 0.68 "
-    "and 1.13, and multiply a tiny one by 3.44^5 = 485. What is lost stays lost.",
+    "and 1.13, and multiply a tiny one by 3.44^5 = 485. What is lost stays lost. (Its authors aim "
+    "at 0.7 to 1.3, and say that this does no harm.)",
 )
 
 ADAM_CURES = at_most(
@@ -273,8 +275,8 @@ EDGE = Claim(
     id="the-curvature-climbs-to-2-over-lr",
     source="Cohen and others 2021",
     place="arXiv 2103.00065, abstract",
-    says="Full-batch descent at a constant step typically operates where the largest curvature "
-    "hovers just above 2/lr.",
+    says="On neural networks full-batch descent typically runs where the largest curvature stays "
+    "just above 2/lr, and the loss, though not at every step, goes down in the long run.",
     setup=f"{_BATCH}1.5/λ₀; lr λ, the median over the last 200 steps",
     prediction=2.1,
     measure=lambda seed: edge(1.5, seed=seed).late,
@@ -316,7 +318,8 @@ CATAPULT = Claim(
         "it rises, the curvature falls, and it ends at 10^{x:.0f} of the first", below=-2
     ),
     correction="λ changes by lr f²/n (lr λ - 4): where 2 < lr λ < 4 a rising loss lowers it until "
-    "the step is small enough. Above 4 it is lost.",
+    "the step is small enough. Above 4 it is lost (Lewkowycz and others 2020, arXiv 2003.02218, "
+    "section 2; wide nets of ReLUs came through up to some 12).",
 )
 
 CONDITION = Claim(

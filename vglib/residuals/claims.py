@@ -287,8 +287,9 @@ HIGHWAY = Claim(
 ENSEMBLE = Claim(
     id="an-ensemble-of-shallow-nets",
     source=VEIT,
-    says="Residual networks behave like ensembles of relatively shallow networks: the gradient "
-    "comes from paths much shorter than the depth.",
+    place="arXiv 1605.06431, abstract",
+    says="Residual networks act like an ensemble of rather shallow ones: the gradient comes from "
+    "paths much shorter than the depth.",
     setup="54 blocks h + W relu(BN(h)), batch norm as in the source's nets, width 40, He's "
     "weights, 16 digits, at the start; mean number of branches of a path, weighed by the squared "
     "gradient",
@@ -310,8 +311,9 @@ ENSEMBLE = Claim(
 SHATTERED = Claim(
     id="deep-gradients-resemble-white-noise",
     source=BALDUZZI,
-    says="The correlation between gradients in standard feed-forward networks decays exponentially "
-    "with depth, resulting in gradients that resemble white noise.",
+    place="arXiv 1702.08591, abstract",
+    says="In feed-forward nets of the usual kind the correlation between gradients falls "
+    "exponentially with depth, until they look like white noise.",
     setup="50 layers of 200 ReLUs, He's weights, batch norm, 256 inputs on a line; autocorrelation "
     "of df/dx at lag 1, mean subtracted",
     prediction=0.0,
@@ -419,7 +421,8 @@ RATE = Claim(
         below=1,
     ),
     correction="A step of descent changes the output by L alpha^2 times what a block does. Scaled "
-    "by 1/√L the best step size of a small net serves a deep one (Yang and others 2023).",
+    "by 1/√L the best step size of a small net serves a deep one, where a block has one layer "
+    "(Yang and others 2023, arXiv 2310.02244, abstract).",
     slow=True,
 )
 
