@@ -17,7 +17,7 @@ def course(tmp_path):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes((bundle.ROOT / name).read_bytes())
     (root / "dist").mkdir()
-    (root / "dist" / "vglib-0.1.0-py3-none-any.whl").write_text("the course")
+    (root / "dist" / "vglib-1.0.0-py3-none-any.whl").write_text("the course")
     (root / "requirements.lock").write_text("torch==0.0.1\n")
     subprocess.run(["git", "-C", root, "init", "--quiet"], check=True)
     subprocess.run(["git", "-C", root, "add", "tools", "requirements.lock"], check=True)
@@ -37,7 +37,7 @@ def test_the_archive_holds_files_wheels_and_a_start(course, monkeypatch, capsys)
     names = set(zipfile.ZipFile(archive).namelist())
     inside = {name.removeprefix("vanishing-gradients/") for name in names}
     assert {"start.sh", "start.cmd", "course/requirements.lock"} <= inside
-    assert {"wheels/vglib-0.1.0-py3-none-any.whl", "wheels/made_for.txt"} <= inside
+    assert {"wheels/vglib-1.0.0-py3-none-any.whl", "wheels/made_for.txt"} <= inside
     assert "course/answers.txt" not in inside
     assert archive.name in capsys.readouterr().out
 
@@ -57,7 +57,7 @@ def test_what_is_missing_is_one_sentence(course, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(bundle, "fetch", fetched)
     with pytest.raises(bundle.CannotPack, match="make it in a clone"):
         bundle.tracked(tmp_path)
-    (course / "dist" / "vglib-0.1.0-py3-none-any.whl").unlink()
+    (course / "dist" / "vglib-1.0.0-py3-none-any.whl").unlink()
     assert bundle.main(course) == 1
     assert "make wheel" in capsys.readouterr().err
 

@@ -9,6 +9,7 @@ import tomllib
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -28,12 +29,42 @@ SHIPPED = {"vglib", "notebooks", "jupyter", "benchmarks", "setup.py"}
 SHIPPED |= {"pyproject.toml", "README.md", "LICENSE"}
 
 
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
 def wanted(*without: str) -> list[Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"].items()
-    groups = [project["dependencies"], *(group for name, group in extras if name not in without)]
+    course = project()
+    extras = course["optional-dependencies"].items()
+    groups = [course["dependencies"], *(group for name, group in extras if name not in without)]
     found = [Requirement(line) for group in groups for line in group]
-    return [r for r in found if r.name != project["name"]]
+    return [r for r in found if r.name != course["name"]]
+
+
+def named(pattern: str, page: str) -> str:
+    """What the first match of a pattern in a file of the repository holds."""
+    match = re.search(pattern, (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert match, f"{page} has no line like {pattern}"
+    return match[1]
+
+
+def test_the_version_is_the_same_everywhere():
+    version = project()["version"]
+    assert named(r"^## (\d[^ ]*) - ", "CHANGELOG.md") == version
+    assert named("^version: (.+)$", "CITATION.cff") == version
+    assert named("vglib-([^-]+)-py3-none-any.whl", "README.md") == version
+
+
+def test_the_newest_version_has_one_day():
+    day = named(r"^## \d[^ ]* - (\d{4}-\d\d-\d\d)$", "CHANGELOG.md")
+    assert named("^date-released: (.+)$", "CITATION.cff") == day
+
+
+def test_the_citation_names_both_licences_and_the_readmes_title():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    licences = text.split("\nlicense:\n")[1].split("\nkeywords:")[0]
+    assert " AND ".join(re.findall("^  - (.+)$", licences, re.MULTILINE)) == project()["license"]
+    assert named("^title: (.+)$", "CITATION.cff") == named("^# (.+)$", "README.md")
 
 
 def locked() -> dict[str, str]:
@@ -171,7 +202,8 @@ def test_the_wheel_brings_the_pages_files_and_the_chapters(wheel):
 
 
 # pip puts it where every Jupyter server of the environment looks.
-EXTENSION = {"vglib-0.1.0.data/data/etc/jupyter/jupyter_server_config.d/vglib.json"}
+DATA = f"vglib-{project()['version']}.data/data"
+EXTENSION = {f"{DATA}/etc/jupyter/jupyter_server_config.d/vglib.json"}
 
 
 def test_an_editable_install_has_the_servers_extension_too(source, tmp_path):
