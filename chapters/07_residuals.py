@@ -3,8 +3,7 @@
 #
 # **A skip puts a 1 into every bracket of the chain rule. Is that enough to go a thousand layers deep?**
 #
-# **You will do** watch a residual net of twenty layers break within four steps, try three cures, and train a thousand layers in
-# seconds.
+# **You will do** watch a residual net of twenty layers break in four steps, try three cures, and train a thousand layers.
 #
 # **You will learn** what a skip keeps and what it lets grow, how many paths a gradient takes, and which number decides.
 #
@@ -36,7 +35,7 @@ from vglib.residuals import check, claims, experiments, labs
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The patient: twenty plain layers
 #
-# Twenty sigmoid layers, weights $N(0, 1/n)$, no skips. Left, the gradient: by how much does it shrink on its way back? Drag the depth.
+# Twenty sigmoid layers, weights $N(0, 1/n)$, no skips. The gradient is on the left.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **By how much does the gradient shrink on its way back?** Drag the depth.
@@ -51,8 +50,7 @@ labs.flow_lab().preset("20 plain sigmoid layers")
 #
 # $$h_l = h_{l-1} + W_l\,\phi(h_{l-1})$$
 #
-# Twenty such blocks with ReLU and He's weights, at their start. How long is the gradient in front of block 1, compared with behind
-# block 20?
+# Twenty such blocks, ReLU, He's weights, at their start. How long is the gradient in front of block 1, compared with behind block 20?
 #
 # - **A** about the same
 # - **B** about a thousand times shorter
@@ -74,14 +72,14 @@ check.guess_growth(my_growth)
 labs.flow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Vote first; most choose A, "because of the 1". Drag the depth to 100 and read both axes: signal and gradient grow alike.
-# Then **20 plain sigmoid layers**, **Hold**, **the same with skips**: twelve powers of ten are mended.
+# Vote first; most choose A, "because of the 1". Drag the depth to 100: signal and gradient grow alike. Then **20 plain sigmoid layers**,
+# **Hold**, **the same with skips**: twelve powers of ten are mended.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Two kinds of gradient are drawn. What arrives between two blocks we call $\delta_l = \partial L/\partial h_l$; $h_0$ is the input after
-# one linear layer, the *stem*. What a block learns from, $\partial L/\partial W_l$, is a product of gradient and signal, and flat here,
-# since one falls as the other rises. Flat is not healthy: read its height. The dashed lines are theory, derived below. They start
-# from the measured signal behind the stem and the measured gradient behind the last block; nothing is fitted.
+# Two gradients are drawn. The one between two blocks is this chapter's $\delta_l = \partial L/\partial h_l$; $h_0$ is the input after one
+# linear layer, the *stem*. The one that a block learns from, $\partial L/\partial W_l$, is a product of gradient and signal, and flat here,
+# since one falls as the other rises. Flat is not healthy: read its height. The dashed lines are theory, derived below; only their starts are
+# measured, the signal's behind the stem and the gradient's behind the last block.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One block
@@ -159,8 +157,8 @@ assert torch.allclose(jacobian, behind @ (I + J), rtol=1e-12)
 assert not torch.allclose(jacobian, I + J)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The article names the paper of 2015. The formula with the 1 is from 2016, when the same authors moved the ReLU into the branch for this
-# reason. How much of the way through skips alone is open in twenty blocks of the older kind, at $\alpha = 1$?
+# The article names the paper of 2015; the formula with the 1 is of 2016, when the authors moved the ReLU into the branch for this reason. In
+# twenty older blocks, how much of the way through skips alone is open?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.LOSSLESS.trial()
@@ -222,7 +220,7 @@ check.branch_scale(branch_scale)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## All the paths
 #
-# Multiply the brackets out:
+# Multiplied out:
 #
 # $$(I + J_1)^\top (I + J_2)^\top \cdots (I + J_L)^\top
 # = \sum_{S \subseteq \{1, \dots, L\}}\ \prod_{l \in S} J_l^\top$$
@@ -251,7 +249,7 @@ assert torch.allclose(sum_over_paths(Js, delta), block_by_block, rtol=1e-10)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Predict: how long are the paths that count?
 #
-# A path's length is the number of its branches. Nobody lists the paths of 54 blocks; the lab adds up all of one length at once.
+# A path's length is the number of its branches; the lab adds up all paths of one length at once.
 #
 # Weigh each path by the squared gradient that it brings. What is the mean length in 54 blocks: with $\alpha = 1$, with $\alpha = 0.3$, and
 # with batch norm in the branch at $\alpha = 1$?
@@ -269,22 +267,21 @@ prediction = "27 branches; 4 to 5; 5 to 6"
 labs.paths_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# At α = 1 count and weight agree: half of the depth, nothing shallow. **54 blocks, α = 0.3**: the two curves part.
-# **54 blocks with batch norm**: as far, at α = 1. **200 blocks, α = 1/√L**: paths with about one branch. Ask: *is that net deep?*
+# At α = 1 count and weight agree: half of the depth. **54 blocks, α = 0.3**: the two curves part. **54 blocks with batch norm**: as far, at α
+# = 1. **200 blocks, α = 1/√L**: about one branch a path. Ask: *is that net deep?*
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A branch multiplies the expected square by $\alpha^2$, and the mixed products of different paths average to 0. So
-# the paths with $k$ branches have together
+# A branch multiplies the expected square by $\alpha^2$, and mixed products of paths average to 0. So all paths with $k$ branches have
 #
 # $$\binom{L}{k}\,\alpha^{2k} \quad\text{of}\quad (1 + \alpha^2)^L,$$
 #
-# a binomial distribution with $p = \alpha^2/(1 + \alpha^2)$: each block is like a coin that says "branch" with probability $p$. The mean
-# length is $Lp$. Under batch norm the coins differ: block $l$ has $p_l = (\chi_l - 1)/\chi_l$, with $\chi_l = 1 + 1/v_l$ where the variance $v_l$
-# of the stream grows with $l$ (a section below), and the mean length is $\sum p_l$.
+# a binomial distribution: each block is a coin that says "branch" with probability $p = \alpha^2/(1 + \alpha^2)$. The mean length is $Lp$.
+# Under batch norm the coins differ: block $l$ has $p_l = (\chi_l - 1)/\chi_l$, with $\chi_l = 1 + 1/v_l$, where the stream's variance $v_l$
+# grows with $l$ (*Three laws of growth*); the mean length is $\sum p_l$.
 #
-# In 2016 Veit, Wilber and Belongie wrote that residual nets "behave like ensembles of relatively shallow networks". Theirs, of 54 blocks, had
-# batch norm, and with it the gradient does come from short paths (here at the start), although nearly all paths are long. Not so without
-# it at $\alpha = 1$. And no path is a net of its own: all share their weights.
+# Residual nets "behave like ensembles of relatively shallow networks", wrote Veit, Wilber and Belongie in 2016. Theirs, of 54 blocks, had
+# batch norm, and with it the gradient does come from short paths (here at the start), though most paths are long. Without it, at
+# $\alpha = 1$, it does not. And no path is a net of its own: they share their weights.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ENSEMBLE.trial()
@@ -292,7 +289,7 @@ claims.ENSEMBLE.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: a mean length
 #
-# Fifty blocks with ReLU, He's weights and $\alpha = 0.5$. How many branches does a path take on average, weighed by the squared gradient?
+# Fifty blocks, ReLU, He's weights, $\alpha = 0.5$. How many branches does a path take on average, weighed by the squared gradient?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -307,7 +304,7 @@ check.mean_length(length)
 # ## "Not so unlucky as to be all −1"
 #
 # The same article: "The residual gradient will not be so unlucky as to be all $-1$, and even if it is small, the 1 keeps the gradient from
-# vanishing. So residual learning is easier."
+# vanishing."
 #
 # 1. Can a block be built that is all $-1$?
 # 2. How unlucky would that be at random?
@@ -328,24 +325,21 @@ print(f"h - relu(h) at h > 0: output {erased.tolist()}, gradient {gradient.tolis
 labs.luck_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **One unit**: a quarter of the draws lose more than half. **A hundred units**: none, and the factor is nearly fixed, $\sqrt2$.
-# But on the right the worst direction keeps next to nothing. **A hundred units, α = 0.1** lifts it to nearly nine tenths. The usual
-# slip: to read "unlikely at random" as "cannot be learnt".
+# **One unit**: a quarter of the draws lose more than half. **A hundred units**: none, and the factor is nearly fixed, $\sqrt2$. But on the
+# right the worst direction keeps next to nothing; **A hundred units, α = 0.1** lifts it to nearly nine tenths. The usual slip: reading
+# "unlikely at random" as "cannot be learnt".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# 1. **It can be built**: a branch that returns minus its input erases the signal, and the gradient with it.
-# 2. **At random it is a question of width.** With $J = \alpha W$ and $W \sim N(0, 1/n)$ the vector $g = W^\top\delta$ is
-#    Gaussian and typically as long as $\delta$, so a block leaves $\lVert\delta + \alpha g\rVert$, whose distribution is
-#    known (dashed). At $\alpha = 1$ less than half is left in a quarter of the draws for one unit, in one of 6000 for
-#    ten, in one of $10^{32}$ for a hundred.
-# 3. **Small branches make it sure.** It is not enough that $J$ is not $-I$: a direction in which it comes near $-1$ is
-#    lost. $J^\top\delta$ is at most $s_{\max}$ times as long as $\delta$, with the largest singular value $s_{\max}$
-#    of $J$ (chapter 05). So
+# 1. **It can be built**: a branch that returns minus its input erases signal and gradient.
+# 2. **At random it is a question of width.** With $J = \alpha W$ and $W \sim N(0, 1/n)$ the vector $g = W^\top\delta$ is Gaussian and
+#    typically as long as $\delta$, so the distribution of what a block leaves, $\lVert\delta + \alpha g\rVert$, is known (dashed). At
+#    $\alpha = 1$ less than half is left in a quarter of the draws for one unit, in one of 6000 for ten, in one of $10^{32}$ for a hundred.
+# 3. **Small branches make it sure.** A single direction in which $J$ comes near $-1$ is lost. But $J^\top\delta$ is at most $s_{\max}$ times
+#    as long as $\delta$, with the largest singular value $s_{\max}$ of $J$ (chapter 05). So
 #
 # $$\lVert (I + J)^\top \delta \rVert \ge (1 - s_{\max})\, \lVert \delta \rVert$$
 #
-# holds for every direction, and says something as soon as $s_{\max} < 1$. For a Gaussian $W$ that is about
-# $\alpha < \tfrac12$.
+# in every direction, which says something once $s_{\max} < 1$: for a Gaussian $W$, about $\alpha < \tfrac12$.
 
 # %% slideshow={"slide_type": "skip"}
 def least_kept(J: torch.Tensor) -> float:
@@ -389,13 +383,13 @@ check.flaw(flaw)
 #
 # $$h_l = h_{l-1} + \mathrm{ReLU}(W_l h_{l-1}), \qquad l = 1, \dots, 20$$
 #
-# He's weights, digits, step size 0.01, and each step keeps nine tenths of the one before (**momentum**, chapter 10;
-# not chapter 06's): nothing unusual. **It goes to NaN.**
+# He's weights, digits, step size 0.01, and each step keeps nine tenths of the one before (**momentum**, chapter 10; not chapter 06's). **It
+# goes to NaN.**
 #
-# Three cures: **clip** the gradient at length 1 (where it is longer, shorten it), **batch norm** of $Wh$ in each branch,
-# or $\alpha = 1/\sqrt L$.
+# Three cures: **clip** the gradient (where it is longer than 1, shorten it to 1), **batch norm** of $Wh$ in each branch, or
+# $\alpha = 1/\sqrt L$.
 #
-# Predict: after sixty steps of this size, one of the three reads hardly more digits than guessing does. Which?
+# Predict: after sixty such steps one of the three reads hardly more digits than guessing does. Which?
 #
 # - **A** clipping
 # - **B** batch norm
@@ -417,9 +411,9 @@ check.guess_cure(my_cure)
 labs.cure_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The heart of the chapter. **none**: NaN at step 3; ask where the number came from, and point at the right panel: it was
-# there before the first step. Let the class try the step size. **clip at 1**: alive; read the loss. Then **batch norm** and
-# **α = 1/√L**: ask why batch norm helps *here* when it makes plain nets explode. The next slide answers.
+# The heart of the chapter. **none**: NaN at step 3; ask where it came from, and point at the right panel: the gradient was that long before
+# the first step. Let the class try the step size. **clip at 1**: alive; read the loss. Then **batch norm** and **α = 1/√L**: ask why batch
+# norm helps *here* when it makes plain nets explode. The next slide answers.
 
 # %% slideshow={"slide_type": "skip"}
 for cure, lr in [*((cure, 0.01) for cure in experiments.CURES), ("clip at 1", 0.1)]:
@@ -440,17 +434,17 @@ for cure, lr in [*((cure, 0.01) for cure in experiments.CURES), ("clip at 1", 0.
 # | **batch norm** | the branch, to a fixed size | a stream that grows like $l$: harmless |
 # | $\boldsymbol{\alpha = 1/\sqrt L}$ | the branch | a signal that grows 7 times over 20 blocks ($\sqrt e$ times if the branch ends in $W$) |
 #
-# The explosion is in the **signal**, before the first step. What shrinks the branches against the stream removes it; the others outlast it.
+# The explosion is in the **signal**, before the first step. Smaller branches remove it; the other cures outlast it.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Clipping** keeps the direction of a step and shortens it. Nothing is NaN; but the net has to walk down from a loss in the ten
-# thousands, and a hundredth is a short step for that. With a tenth it reads 85% of the digits after 150 steps and 96% after 1500, as the other
-# two do by then (medians of five seeds). Without any cure 6000 steps of 0.00003 come to 81% or more (three seeds).
+# **Clipping** keeps the direction of a step and shortens it; from a loss in the ten thousands a hundredth is a short step. With a tenth the
+# net reads 85% of the digits after 150 steps and 96% after 1500, as the other two do by then (medians of five seeds). Without any cure 6000
+# steps of 0.00003 come to 81% or more (three seeds).
 #
-# Under **batch norm** the stream grows and the branches do not, so each counts for less: an $\alpha$ that falls with $l$ (De and Smith, 2020).
+# Under **batch norm** the stream grows and the branches do not: an $\alpha$ that falls with $l$ (De and Smith, 2020).
 #
-# **$\alpha = 1/\sqrt L$** lets the squared gradient grow by at most $e$, as printed here, if the branch ends in $W$. Ours ends in a ReLU;
-# what that costs comes two sections below.
+# **$\alpha = 1/\sqrt L$** lets the squared gradient grow by at most $e$, as printed here, if the branch ends in $W$. Ours ends in a ReLU: see
+# *Why the order matters*.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 for blocks in (1, 10, 100, 1000):
@@ -466,10 +460,10 @@ claims.CLIPPING.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A thousand layers, in seconds
 #
-# $h + W\,\mathrm{ReLU}(h)/\sqrt{1000}$, a thousand times, 32 wide. No normalisation, no clipping, sixty steps.
+# $h + W\,\mathrm{ReLU}(h)/\sqrt{1000}$, a thousand times, 32 wide: no norm, no clipping, sixty steps.
 #
-# Beside it, for five steps each: the plain net, and the same with the ReLU at the *end* of the branch, $h + \mathrm{ReLU}(W h)/\sqrt{1000}$. Does
-# the order matter?
+# Beside it, for five steps: the plain net, and the ReLU at the *end* of the branch, $h + \mathrm{ReLU}(W h)/\sqrt{1000}$. Does the order
+# matter?
 
 # %% tags=["decisive"] slideshow={"slide_type": "subslide"}
 deep = experiments.train_deep(1000)
@@ -485,7 +479,7 @@ assert deep.test_accuracy > 0.7 and plain.gradient_norms[0] < 1e-6
 assert relu_last.broke_at is not None
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The surprise is in the last line. Then the lab: the next preset, **1000 blocks, the branch ends in ReLU**; ask what differs.
+# The surprise is in the last line. In the lab, the next preset, **1000 blocks, the branch ends in ReLU**; ask what differs.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **A thousand blocks: what differs when the branch ends in a ReLU?**
@@ -496,10 +490,10 @@ labs.flow_lab().preset("1000 blocks, α = 1/√L")
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Why the order matters
 #
-# The mixed term of the square was 0 because $W$ stood last in the branch. A branch that *ends* in a ReLU adds numbers that are never negative. With
-# He's weights their mean is $\sqrt{q/\pi}$ and their mean square $q$, where $q$ is the mean square of the stream. Means add up like $L$,
-# deviations like $\sqrt L$. So after $L$ blocks of scale $1/\sqrt L$ the stream's mean is of size $\sqrt L$, and the larger stream makes larger
-# branches: $q$ grows like $e^{c \sqrt L}$ instead of $e$. With the stream's mean $m$:
+# The mixed term of the square was 0 because $W$ stood last in the branch. A branch that *ends* in a ReLU adds numbers that are never
+# negative: with He's weights their mean is $\sqrt{q/\pi}$ and their mean square $q$, the stream's own. Means add up like $L$, deviations like
+# $\sqrt L$. So after $L$ blocks of scale $1/\sqrt L$ the stream's mean $m$ is of size $\sqrt L$, and the larger stream makes larger branches:
+# $q$ grows like $e^{c \sqrt L}$, with some $c$, instead of settling at $e$ times:
 #
 # $$q' = q + 2\alpha m \sqrt{q/\pi} + \alpha^2 q, \qquad m' = m + \alpha \sqrt{q/\pi}$$
 
@@ -519,9 +513,9 @@ for blocks in (20, 100, 300):
     assert abs(np.median(seen) - stream(1 / sqrt(blocks), blocks)) < 0.4
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# For twenty blocks this matters little, so the cure worked. For a thousand it does: end the branch in a weight matrix, or take $\alpha = 1/L$. (The
-# gradient follows: ReLU passes a factor on, so $h \cdot \delta$ is the same in front of every block, and where the signal grows forward
-# the gradient grows backward. The first lab's dashed line includes this.)
+# For twenty blocks this matters little; for a thousand, end the branch in a weight matrix, or take $\alpha = 1/L$. (The gradient follows:
+# ReLU passes a factor on, so $h \cdot \delta$ is the same in front of every block, and where the signal grows forward the gradient grows
+# backward. The first lab's dashed line includes this.)
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ROOT.trial()
@@ -532,7 +526,8 @@ claims.ROOT_RELU.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Which step size for which depth?
 #
-# A step of descent of size $\eta$ changes the weights of a block by $\eta\alpha$ times something, and that changes the output by another $\alpha$. Over $L$ blocks,
+# A step of size $\eta$ moves a block's weights by $\eta$ times their gradient, which has a factor $\alpha$; the move reaches the output $f$
+# with another $\alpha$. Over $L$ blocks, for a step down $f$ itself,
 #
 # $$\Delta f = -\eta \sum_{l=1}^{L} \lVert \partial f / \partial W_l \rVert^2 \ \sim\ \eta\, L\, \alpha^2$$
 #
@@ -558,12 +553,13 @@ check.guess_rate(my_rate)
 labs.rates_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **Four**, **eight**, **sixteen blocks**: on the left the blue curve runs away to the left and breaks, on the right it stays on the grey one. The lab trains for a dozen steps; the claim below takes sixty.
+# **Four**, **eight**, **sixteen blocks**: on the left the blue curve, the deeper net, wants ever smaller steps and breaks beyond; on the
+# right it stays near the grey one. The lab trains for at most a dozen steps; the claim below takes sixty.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So a step size can be looked for in a small net and used in a deep one. With Adam, whose step has one size whatever the gradient, only one $\alpha$ comes in: $\eta L \alpha$, and $\eta$ has
-# to go like $1/\sqrt L$ too. This is **depth-μP** (Yang and others, 2023), for blocks of one layer, as here; where they have more, as a
-# transformer's do, the same paper finds that no such scaling is without its limits.
+# So look for a step size in a shallow net and use it in a deep one. With Adam, whose step has one size whatever the gradient, only one
+# $\alpha$ comes in: $\eta L \alpha$, and $\eta$ has to go like $1/\sqrt L$ too. This is **depth-μP** (Yang and others, 2023), for blocks of
+# one layer, as here; for longer ones, as a transformer's, the same paper finds limits. Chapter 12 has μP, for the width.
 
 # %% slideshow={"slide_type": "skip"}
 def change_per_step(L: int, alpha: float) -> float:
@@ -594,7 +590,7 @@ def same_change(lr: float, old: int, new: int, power: float) -> float:
 check.same_change(same_change)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The claim sweeps nine step sizes at two depths over five seeds, so `make test-long` tries it:
+# The claim sweeps nine step sizes, so `make test-long` tries it:
 
 # %% slideshow={"slide_type": "skip"}
 print(f"{claims.RATE.source}: {claims.RATE.says}")
@@ -608,7 +604,7 @@ print(f"{claims.RATE.source}: {claims.RATE.says}")
 # - **tanh**: $e^{c\sqrt L}$, $c = \frac{8}{3\sqrt{2\pi}}$: the stream grows, so tanh saturates more and more;
 # - **batch norm and ReLU**: like $L^{\pi/(\pi-1)}$, a power: the stream grows, and batch norm divides by it.
 #
-# Each is a straight line, on its own axis. Predict the three at $L = 400$, as powers of ten.
+# Each is a straight line, on its own axes. Predict the three at $L = 400$, as powers of ten.
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -623,18 +619,19 @@ prediction = "about 10^120, 10^9 and 10^4"
 labs.growth_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Read the three vertical axes: a hundred powers of ten, ten, four. Then α down to 0.05: all three are tame.
+# Read the three vertical axes: over a hundred powers of ten, ten, four. Then α down to 0.05: all three are tame.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The lab's orange line multiplies the factors block by block; the grey one is the law alone.
+# The lab's orange line multiplies the factors of the blocks; the grey one is the law.
 #
-# **tanh.** The stream's mean square grows by $\mathrm{E}\tanh^2 \to 1$ per block, so $q \approx l$. A wide Gaussian sees of $\tanh'^2$ only its
-# area, $\tfrac43$, at the height $1/\sqrt{2\pi l}$ of its own middle. The logarithms add up: $\sum_l \tfrac43 / \sqrt{2\pi l} \approx c \sqrt L$ with $c = 8/(3\sqrt{2\pi})$.
+# **tanh.** The stream's mean square grows by $\mathrm{E}\tanh^2 \to 1$ per block, so $q \approx l$. A Gaussian so wide sees of $\tanh'^2$
+# only its area, $\tfrac43$, times its own height in the middle, $1/\sqrt{2\pi l}$. The logarithms add up:
+# $\sum_l \tfrac43 / \sqrt{2\pi l} \approx c \sqrt L$.
 #
-# **Batch norm.** Each branch adds the variance of $W\,\mathrm{ReLU}(u)$, which is $2\,\mathrm{Var}\,\mathrm{ReLU}(u) = 1 - 1/\pi$, so the variance over the
-# batch is $v = 1 + l(1 - 1/\pi)$. Going back, batch norm divides by $v$: a factor $1 + 1/v$. The sum of $1/v$ is
-# $\frac{\pi}{\pi - 1} \ln L$: a power of $L$. In a plain net with batch norm the squared gradient grows by $\pi/(\pi-1)$ *per layer*: the
-# skips turn an exponential into a power.
+# **Batch norm.** Each branch adds the variance of $W\,\mathrm{ReLU}(u)$, which is $2\,\mathrm{Var}\,\mathrm{ReLU}(u) = 1 - 1/\pi$, so the
+# variance over the batch is $v = 1 + l(1 - 1/\pi)$. Going back, batch norm divides by $v$: a factor $1 + 1/v$. The sum of $1/v$ is
+# $\frac{\pi}{\pi - 1} \ln L$: a power of $L$. In a plain net with batch norm (chapter 06) each *layer* multiplies by $\pi/(\pi-1)$: the skips
+# turn an exponential into a power.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.theory import gaussian_mean
@@ -664,14 +661,13 @@ claims.BN_POWER.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two things called a "short connection"
 #
-# A lecture note: "Use short connections: the gradient of a shallow layer has to be computed back from the deep layers bit by bit; if we **apply
-# the loss to the shallow layers directly**, the problem can be avoided as well."
+# A lecture note: "Use short connections: ... if we **apply the loss to the shallow layers directly**, the problem can be avoided as well."
 #
 # 1. **Skip** (He et al. 2015): an identity around a layer or two. The output's gradient arrives.
-# 2. **Deep supervision** (Lee et al. 2015; GoogLeNet's extra heads): small outputs with losses of their own, here at each layer. A *nearby*
-#    gradient arrives.
+# 2. **Deep supervision** (Lee et al. 2015; GoogLeNet's extra heads): a small output, a **head**, with a loss of its own, here at each layer.
+#    A *nearby* gradient arrives.
 #
-# Twenty sigmoid layers. What does layer 1 hear, and from whom?
+# The lab has twenty sigmoid layers.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **What does layer 1 hear, and from whom?**
@@ -680,7 +676,8 @@ claims.BN_POWER.trial()
 labs.shortcuts_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Left panel: both cure the number. Right panel: who is speaking. **Heads almost off** (here α weighs the heads' losses): the gradient of layer 1 shrinks with them.
+# Left panel: both cure the number. Right panel: who is speaking. **Heads almost off** (here α weighs the heads' losses): layer 1's gradient
+# shrinks with them.
 
 # %% slideshow={"slide_type": "skip"}
 accuracies = np.median([experiments.head_accuracies(s, steps=150) for s in range(3)], axis=0)
@@ -689,9 +686,9 @@ for layer in (1, 3, 5, 10, 20):
 assert accuracies[0] > 0.8 and accuracies[-1] < 0.3
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In these 150 steps the shallow layers learn and the output of the twentieth learns nothing: a shallow net inside the deep one. Chapter 03's
-# skips train all twenty in as many steps. With patience the deeper heads follow: after 1000 steps the last reads 41% to 58%, the
-# first 65% to 80% (three seeds).
+# In these 150 steps the shallow layers learn and the twentieth's output learns nothing: a shallow net inside the deep one. Chapter 03's skips
+# train all twenty in as many steps. With patience the deeper heads follow: after 1000 steps the last reads 41% to 58%, the first 65% to 80%
+# (three seeds).
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.TWO_MEANINGS.trial()
@@ -707,14 +704,15 @@ claims.TWO_MEANINGS.trial()
 #
 # $$h_l = h_{l-1} + a_l\, \phi(W_l h_{l-1}), \qquad a_l = 0.$$
 #
-# Which of the two skips is exactly 1?
+# Whose skip is exactly 1?
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Try the first lab's presets *highway, gates at 0.12* and *ReZero, 1000 blocks*. All gates start at $T = \alpha$, by their biases alone. The squared gradient is multiplied by $(1-T)^2 + T^2\chi$ in each layer,
-# which is below 1 for $0 < T < 1$ and $\chi \le 1$: a skip of $1 - T$ forgets. (With ReLU, as in the lab, the line lies higher: the order again.)
+# Try the first lab's presets *highway, gates at 0.12* and *ReZero, 1000 blocks*. All gates start at $T = \alpha$, by their biases alone. Each
+# layer multiplies the squared gradient by $(1-T)^2 + T^2\chi$, which is below 1 for $0 < T < 1$ and $\chi \le 1$: a skip of $1 - T$ forgets.
+# (With ReLU, as in the lab, the line lies higher: the order again.)
 #
-# In a ReZero net the gradient passes as if there were no blocks. At first its weights get none, and the factors $a_l$ do. (**SkipInit**, De and Smith 2020, puts
-# the same factor where batch norm stood.)
+# In a ReZero net the gradient passes as if there were no blocks; at first only the factors $a_l$ get one, not the weights. (**SkipInit**, De
+# and Smith 2020, puts the same factor where batch norm stood.)
 
 # %% slideshow={"slide_type": "skip"}
 a = torch.zeros(5, dtype=torch.float64, requires_grad=True)
@@ -731,7 +729,7 @@ claims.HIGHWAY.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 6: what the carry keeps
 #
-# A highway net whose gates have the bias $-2$, so $T = s(-2)$ with the sigmoid $s$. What is left of the gradient, after 100 layers, on the path
+# A highway net's gates have the bias $-2$, so $T = s(-2)$ with the sigmoid $s$. After 100 layers, what is left of the gradient on the path
 # through skips alone?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
@@ -746,10 +744,10 @@ check.carried(left)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Degradation
 #
-# He and others began with a puzzle: make a plain net deeper, and its **training** error gets *worse*. It is not overfitting, and no lack
-# of power: the deeper net could copy the shallower one.
+# He and others began with a puzzle: make a plain net deeper, and its **training** error gets *worse*. That is not overfitting, and no lack of
+# power: the deeper net could copy the shallower one.
 #
-# Here plain nets start with He's weights, so their gradient does not vanish. Beside them residual nets, $h + W\,\mathrm{ReLU}(h)/\sqrt L$.
+# Our plain nets have He's weights, so their gradient does not vanish. Beside them residual nets, $h + W\,\mathrm{ReLU}(h)/\sqrt L$.
 #
 # Predict the two training losses with 2, with 20 (where the lab opens) and with 50 layers; guessing is 2.3.
 
@@ -766,8 +764,8 @@ prediction = "residual below 0.5; plain low with 2, above 1 with 20, near 2.3 wi
 labs.degradation_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Presets **2 layers** to **50 layers**. Ask: *does the plain gradient vanish?* In the first lab, block *plain*, it does not.
-# At 50 layers the lab trains fewer steps, to stay quick.
+# Presets **2 layers** to **50 layers**. Ask: *does the plain gradient vanish?* In the first lab, block *plain*, it does not. At 50 layers the
+# lab trains fewer steps.
 
 # %% slideshow={"slide_type": "skip"}
 print("layers     plain  residual   (training loss after 150 steps)")
@@ -778,20 +776,20 @@ for depth in (2, 8, 20, 50):
 assert plain > 5 * skips
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The plain net's gradient is long enough. But chapter 05's other number, the correlation $c$ of two inputs, goes to 1: ReLU layers make any
-# two images more alike, until the last ones can hardly tell them apart. Batch norm, which He's nets had, keeps them apart, and
-# then something happens to the gradient's *direction*: the next section.
+# The plain net's gradient is long enough. But chapter 05's other number, the correlation $c$ of two inputs, goes to 1: ReLU layers make
+# images more alike, until the last ones can hardly tell them apart. Batch norm, which He's nets had, keeps them apart, and then the
+# gradient's *direction* suffers: the next section.
 #
-# That was one seed and one step size. The claim, with five and three, runs with `make test-long`; so does that of a thousand layers.
+# That was one seed and one step size. The claim, with five and three, runs with `make test-long`, as does that of a thousand layers.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Shattered gradients
 #
-# A gradient may have the right length and still be useless: if it points elsewhere at a neighbouring input, the steps for two images may
-# undo each other.
+# A gradient may have the right length and be useless: if it points elsewhere at a neighbouring input, the steps for two images may undo each
+# other.
 #
-# Take a random net $f(x)$ of *one* input, with ReLU and batch norm, and look at $\partial f/\partial x$ along a line. One number tells: its
-# **autocorrelation**, how well the gradient at one point foretells that at the next; 1 is smooth, 0 is noise.
+# Take a random net $f(x)$ of *one* input, with ReLU and batch norm, and its slope $\partial f/\partial x$ along a line. One number tells: the
+# **autocorrelation**, how well the slope at one point foretells that at the next; 1 is smooth, 0 is noise.
 #
 # Predict it for 50 layers.
 
@@ -808,9 +806,9 @@ prediction = "about 0: noise"
 labs.shattering_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **one layer**, then drag the depth up: the curve turns into noise. **residual, 50 layers** keeps half, **residual, α = 0.1** most.
-# Then **without batch norm**: no shattering at all! Ask why. (Nothing is centred, all inputs become alike, and so do their gradients: a
-# collapse.) Untick *subtract the mean* to see how a mean can pass for correlation.
+# **one layer**, then drag the depth up: the curve turns into noise. **residual, 50 layers** keeps half, **residual, α = 0.1** most. Then
+# **without batch norm**: no shattering! Ask why. (Nothing is centred; all inputs become alike, and so do their gradients.) Untick *subtract
+# the mean* to see how a mean can pass for correlation.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Autocorrelation at lag $k$: take the values minus their mean, multiply each with the one $k$ places on, add up, and divide by the sum of
@@ -828,9 +826,9 @@ noise = np.random.default_rng(0).standard_normal(256)
 assert abs(autocorrelation(noise, 1)) < 0.15
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Why.** A gradient is a sum over the units that are on. Two unrelated inputs whose signals are centred have each unit on with probability ½,
-# and both with ¼: half of a gradient's paths are shared in each layer. So the correlation halves per layer, $2^{-L}$ (Balduzzi and others, 2017).
-# This needs the centring that batch norm does:
+# **Why.** A gradient is a sum over the units that are on. With centred signals a unit is on with probability ½ for one of two unrelated
+# inputs, and with ¼ for both: in each layer half of a gradient's paths are shared. So the correlation halves per layer, $2^{-L}$ (Balduzzi
+# and others, 2017). This needs the centring that batch norm does:
 
 # %% slideshow={"slide_type": "skip"}
 for layers in (2, 4, 6):
@@ -855,23 +853,23 @@ claims.HALVING.trial()
 #
 # | said | judged |
 # |---|---|
-# | "hundreds of layers", no worry about vanishing | yes. Explosion is the worry: the square grows by $1 + \alpha^2$ per block |
+# | "hundreds of layers", no worry about vanishing | yes. The worry is explosion: the square grows by $1 + \alpha^2$ per block |
 # | "the shortcut passes the gradient without loss" | if nothing stands behind the sum |
 # | "not so unlucky as to be all $-1$" | in wide layers, at random; small branches make it sure |
 # | "a loss on shallow layers" | is another remedy: deep supervision |
 # | "clipping prevents explosion" | of the step, so that the net learns, later; not of the signal |
-# | "residual nets ended the ImageNet contest" | no: it went on for two years, with residual blocks in both winners |
+# | they "brought the ImageNet contest to its end" | no: it went on for two years, with residual blocks in both winners |
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# "The appearance of residual nets brought the ImageNet contest to its end", says the same article. Such nets won it in 2015 with 3.57% of top-5
-# errors (the right class is not among five guesses). The winners of the next two years had 2.99% and 2.25%. After 2017 it was not held again.
+# So the same article. Such nets won the contest in 2015 with 3.57% of top-5 errors (the right class is not among five guesses); the next two
+# winners had 2.99% and 2.25%. After 2017 it was not held again.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
 # - A block's way back is $\delta_{l-1} = (I + J)^\top\delta_l$; on average its square grows by $1 + \alpha^2\chi$: it can explode.
 # - The gradient is a sum over $2^L$ paths; those that count have $L\alpha^2/(1+\alpha^2)$ branches, under batch norm a few.
-# - The skip alone is not the cure. Skip **and** small branches are: $\alpha = 1/\sqrt L$, or batch norm in the branch, which does it unasked.
+# - The skip alone is not the cure. Skip **and** small branches are: $\alpha = 1/\sqrt L$, or batch norm in the branch.
 # - End the branch in a weight matrix. Put nothing behind the sum.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
