@@ -5,7 +5,7 @@
 #
 # **You will do** send gradients a hundred steps back in time, open and close a gate, and train small nets to remember.
 #
-# **You will learn** depth in time, the two paths through an LSTM's cell, why gates alone do not help, and what truncation costs.
+# **You will learn** depth in time, the two paths through an LSTM's cell, why gates alone do not help, what truncation costs.
 #
 # **You need** matrices and eigenvalues; chapter 02 (chain rule, Jacobian), sigmoid and tanh (03), the factor $\chi$ (05).
 #
@@ -36,11 +36,11 @@ from vglib.lstm import check, claims, experiments, labs
 #
 # $$h_t = \phi(W_h h_{t-1} + W_{in} x_t + b), \qquad t = 1, \dots, T$$
 #
-# Written out step by step it is a deep net of $T$ layers, but each has an input of its own, and **every layer has the same $W_h$.**
+# Written out it is a net of $T$ layers, each with an input of its own, and **all with the same $W_h$.**
 #
-# In some directions $W_h$ does nothing but multiply, by an **eigenvalue** $\lambda$. First an orthogonal $W_h$, which
-# turns and does not stretch, in a linear net ($\phi(z) = z$). Right, its $\lambda$: all have modulus 1. Left, the share of the gradient at
-# step $T$ that reaches step $t$.
+# In some directions $W_h$ does nothing but multiply, by an **eigenvalue** $\lambda$. First an orthogonal $W_h$, which turns and does not
+# stretch, in a linear net ($\phi(z) = z$). Right, its $\lambda$: all have the size (**modulus**) 1. Left, the share of the gradient at step
+# $T$ that reaches step $t$.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **How much of the gradient at step $T$ reaches step $t$?** Right, the $\lambda$.
@@ -51,7 +51,7 @@ labs.recurrence_lab().preset("orthogonal, ρ = 1")
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: a little below 1
 #
-# The same net, $T = 100$, with a random $W_h$ whose largest $|\lambda|$ is 0.9. How much of the gradient at step 100 reaches the start?
+# The same net with a random $W_h$ whose largest $|\lambda|$ is 0.9. How much of the gradient at step 100 reaches the start?
 #
 # - **A** about 0.9
 # - **B** about $10^{-5}$
@@ -73,17 +73,16 @@ check.guess_rho(my_share)
 labs.recurrence_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Drag **weight scale**: the pink cloud grows through the grey circle and the line on the left tips over. **ρ = 0.9 and yet**
-# is the surprise: vote first. Last the two tanh presets.
+# Drag **weight scale**: the pink cloud grows through the grey circle and the line on the left tips over. Vote before **ρ = 0.9 and yet**, the
+# surprise. Last the two tanh presets.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# On the left is the size of the Jacobian $\partial h_T/\partial h_t$: how far $h_T$ moves when $h_t$ moves a little. **Typical
-# direction** is the root mean square over all directions; **worst direction** is the most by which any vector is stretched, the largest
-# **singular value**.
+# Left, the size of the Jacobian $\partial h_T/\partial h_t$: how far $h_T$ moves when $h_t$ moves a little. **Typical direction** is the root
+# mean square over all directions; **worst direction** the largest singular value (chapter 05).
 #
-# On the right are the eigenvalues $\lambda$ of $W_h$; the directions are its **eigenvectors**. A pair of complex ones, $|\lambda|\, e^{\pm i\omega}$,
-# stands for a plane in which each step turns by the angle $\omega$ and multiplies by $|\lambda|$. The largest $|\lambda|$ is the **spectral radius** $\rho$,
-# which *weight scale* sets here.
+# Right, the eigenvalues $\lambda$ of $W_h$; their directions are its **eigenvectors**. A pair of complex ones, $|\lambda|\, e^{\pm i\omega}$,
+# stands for a plane in which each step turns by the angle $\omega$ and multiplies by $|\lambda|$. The largest $|\lambda|$ is the **spectral
+# radius** $\rho$; here *weight scale* sets it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Backpropagation through time
@@ -141,8 +140,8 @@ check.bptt(bptt)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The linear case: eigenvalues, in the end
 #
-# Without slopes the product is a power, $\partial h_T / \partial h_t = W_h^{T-t}$. Write $W_h = V \Lambda V^{-1}$, where that can be
-# done, with the eigenvectors in $V$ and the eigenvalues on the diagonal of $\Lambda$:
+# Without slopes the product is a power, $\partial h_T / \partial h_t = W_h^{T-t}$. Where it can be done, write $W_h = V \Lambda V^{-1}$, with
+# the eigenvectors in $V$ and the eigenvalues on the diagonal of $\Lambda$:
 #
 # $$W_h^k = V \Lambda^k V^{-1}, \qquad \lVert W_h^k \rVert \approx \text{const} \cdot \rho^k \ \text{ for large } k$$
 #
@@ -164,22 +163,21 @@ sizes = [np.linalg.norm(np.linalg.matrix_power(w, k)) for k in (100, 200)]
 assert abs((sizes[1] / sizes[0]) ** (1 / 100) - 0.9) < 0.02
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The lab's block has ten units, 0.9 on the diagonal and 0.5 above it. Each unit feeds the next; the number of ways from first to last grows
-# like $k^9$, and only late does $0.9^k$ win.
+# The lab's block has ten units, 0.9 on the diagonal and 0.5 above it. Each feeds the next; the ways from first to last grow like $k^9$, and
+# only late does $0.9^k$ win.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.SMALL_RHO.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# With tanh the slopes come in, and they are at most 1. So $\rho > 1$ is needed for an explosion near $h = 0$ and is not enough:
-# the more a unit is at work, the smaller its slope (Pascanu, Mikolov and Bengio, 2013: *necessary, not sufficient*).
-# For a wide Gaussian $W_h$, where $\sigma_w \approx \rho$, chapter 05's maps give the factor, with the random input in the place of the
-# bias and $u \sim N(0, 1)$:
+# With tanh the slopes come in, at most 1. So $\rho > 1$ is needed for an explosion near $h = 0$ and is not enough: the more a unit is at
+# work, the smaller its slope (Pascanu, Mikolov and Bengio, 2013: *necessary, not sufficient*). For a wide Gaussian $W_h$, where
+# $\sigma_w \approx \rho$, chapter 05's maps give the factor, with the random input for the bias and $u \sim N(0, 1)$:
 #
 # $$q \leftarrow \sigma_w^2\, \mathrm{E}\, \phi(\sqrt q\, u)^2 + \text{noise}^2, \qquad \chi = \sigma_w^2\, \mathrm{E}\, \phi'(\sqrt q\, u)^2$$
 #
-# and $\sqrt\chi$ a step. That is the lab's dashed line for tanh and ReLU. It holds although every step has the same weights, as long as fresh
-# input shakes the state; set **noise** to 0 and see where it fails.
+# and $\sqrt\chi$ a step: the lab's dashed line for tanh and ReLU. It holds, although all steps share their weights, as long as fresh input
+# shakes the state; set **noise** to 0 and see it fail.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.LARGE_RHO.trial()
@@ -187,8 +185,7 @@ claims.LARGE_RHO.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What vanishes: the distant past
 #
-# A tanh net of 64 units as torch makes them, and a loss at step 50. $\delta_1$ vanishes. Does $\partial L/\partial W_h$, a sum over the
-# steps?
+# A tanh net of 64 units as torch makes them, a loss at step 50. $\delta_1$ vanishes. Does $\partial L/\partial W_h$?
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
 parts = experiments.weight_gradient(length=50)
@@ -198,11 +195,11 @@ print(f"‖δ_1‖ / ‖δ_50‖ is below 1e-15: {small}")
 print(f"share of the last 10 terms in ‖∂L/∂W‖: {recent:.1%}")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ask before the cell is shown. Most say yes. Then ask what such a net still learns. (All that is recent.)
+# Ask before the cell is shown; most say yes. Then: *what does such a net still learn?* (All that is recent.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In a feed-forward net a vanished gradient stops the first layers. Here the weights, shared by all steps, do get a gradient: from the last
-# few. The net learns, but what happened long ago has no say in it.
+# In a feed-forward net a vanished gradient stops the first layers. Here the weights, shared by all steps, get theirs from the last few. The
+# net learns, but the distant past has no say in it.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.WEIGHT_GRADIENT.trial()
@@ -247,7 +244,7 @@ def lstm_step(x, h, c, net):
     return torch.sigmoid(o) * torch.tanh(c), c
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Beside `torch.nn.LSTM`, in value and in the gradient of every parameter; and the plain cell beside `torch.nn.RNN`.
+# The same as `torch.nn.LSTM`, in value and in every gradient; and the plain cell as `torch.nn.RNN`:
 
 # %% slideshow={"slide_type": "skip"}
 def rnn_step(x, h, c, net):
@@ -278,9 +275,8 @@ assert same_as_torch(rnn_step, torch.nn.RNN(3, 7, dtype=torch.float64))
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# Along the cell the step from $c_{t-1}$ to $c_t$ has the factor $f_t$: no weight matrix, no slope. As torch creates it, an LSTM has
-# forget biases of about 0. Predict, for 64 units and random inputs $N(0, 1)$: after 100 steps, how large is
-# $\lVert\partial c_T / \partial c_0\rVert$?
+# Along the cell the step from $c_{t-1}$ to $c_t$ has the factor $f_t$: no weight matrix, no slope. torch's forget biases are about 0.
+# Predict, for 64 units and random inputs $N(0, 1)$: after 100 steps, how large is $\lVert\partial c_T / \partial c_0\rVert$?
 #
 # - **A** about 1
 # - **B** about $10^{-3}$
@@ -302,23 +298,23 @@ check.guess_cell(my_gradient)
 labs.forget_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The heart of the chapter. Vote first; most say A, for "LSTMs do not vanish". As it opens 22 powers of ten are gone.
-# Now hold the right arrow on **forget bias**, up to **b = 5**. Ask there: *the gates alone cannot exceed 1, so where does
-# the rest come from?* Then **gates, no memory**, **1997: f = 1**, and **an LSTM explodes**.
+# The heart of the chapter. Vote first; most say A, for "LSTMs do not vanish". As it opens 22 powers of ten are gone. Hold the right arrow on
+# **forget bias**, up to **b = 5**. Ask there: *the gates alone cannot exceed 1, so where does the rest come from?* Then **gates, no memory**,
+# **1997: f = 1**, **an LSTM explodes**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # - **The forget bias decides.** From 0 to 5 it moves the gradient over 100 steps by more than twenty powers of ten.
-# - **The gates alone** (green) follow $s(b)$ a step (pink, dashed), $s$ being the sigmoid. The full gradient is larger: there is a
-#   second path.
-# - **f = 1** (grey) is 1997's **constant error carousel**: along the cell the factor is exactly 1, for any $T$. The grey line
-#   ends higher, by the second path.
+# - **The gates alone** (green) follow $s(b)$ a step (pink, dashed; $s$ is the sigmoid). The full gradient (blue) is larger: there is a second
+#   path.
+# - **f = 1** (grey) is 1997's **constant error carousel**: along the cell the factor is exactly 1. The second path makes the grey line end
+#   higher.
 # - **gates, no memory** keeps the gates $i$ and $o$ and carries nothing ($f = 0$): the gradient dies faster than in the plain LSTM.
 #   **memory, no gates** keeps the addition alone, and the gradient grows.
 #
-# So the cure is the addition, as far as a forget gate does not close it. Gates protect the sum from what is irrelevant.
+# So the cure is the addition, unless a forget gate closes it. Gates protect the sum from what is irrelevant.
 #
-# The middle panel is $\partial h_T/\partial h_t$ with $c_t$ held still. The way into the cell and out of it costs a constant share,
-# once; from there on the line runs parallel to the cell's.
+# The middle panel is $\partial h_T/\partial h_t$ with $c_t$ held still. The way into the cell and out of it costs a constant share, once;
+# then the line runs parallel to the cell's.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two paths
@@ -348,11 +344,11 @@ assert torch.allclose(found, torch.autograd.functional.jacobian(step, c0), rtol=
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A theory for the sum of the paths
 #
-# At torch's weights the terms with $g$ and $c$ in front are smaller, and of either sign. What stays is $W_g$, with mean factors:
+# At torch's weights the terms with $g$ and $c$ are smaller, and of either sign. What stays is $W_g$, with mean factors:
 #
 # $$\frac{\partial c_t}{\partial c_{t-1}} \approx f I + \kappa M, \qquad \kappa = \sigma_w\; \mathrm{E}\,i\; \mathrm{E}(1-g^2)\; \mathrm{E}\,o\; \mathrm{E}(1 - \tanh^2 c)$$
 #
-# $\sigma_w = 1/\sqrt 3$ at weight scale 1, since torch's $U(\pm 1/\sqrt n)$ has the variance $1/3n$. $M$ is a random matrix, of Gaussian entries with
+# $\sigma_w = 1/\sqrt 3$ at weight scale 1, as torch's $U(\pm 1/\sqrt n)$ has the variance $1/(3n)$. $M$ is random, with Gaussian entries of
 # variance $1/n$; its eigenvalues fill the disc of radius 1. So those of the sum fill a disc of radius $\kappa$ **around $f$**:
 #
 # $$\text{a step multiplies by about } f + \kappa, \quad \text{not by } f$$
@@ -362,13 +358,13 @@ assert torch.allclose(found, torch.autograd.functional.jacobian(step, c0), rtol=
 # does $f + \kappa$ pass 1?* (About 3.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# *The next two cells may be skipped; they need complex numbers.* For the root mean square over all directions: the
-# powers $M^k$ of a large Gaussian matrix are as good as orthogonal to one another, each of mean square 1, so squares
-# add up like those of the coefficients of a polynomial, and that is an average over a circle:
+# *This cell and the next may be skipped; they need complex numbers.* For the root mean square over all directions: the powers $M^k$ of a
+# large Gaussian matrix are as good as orthogonal to one another, each of mean square 1, so the squares of a polynomial's coefficients add up,
+# and that is an average over a circle:
 #
 # $$\tfrac1n \lVert (f I + \kappa M)^T \rVert^2 \approx \sum_{k=0}^{T} \binom{T}{k}^{\!2} f^{2(T-k)} \kappa^{2k} = \frac{1}{2\pi} \int_0^{2\pi} \big|f + \kappa e^{i\theta}\big|^{2T} d\theta$$
 #
-# With $f_t$ and $\kappa_t$ of each step in a product, this is the lab's orange line. Nothing in it is fitted: the means are integrals over a
+# With each step's $f_t$ and $\kappa_t$ in a product, this is the lab's orange line. Nothing is fitted: the means are integrals over a
 # Gaussian, as in chapter 05.
 
 # %% slideshow={"slide_type": "skip"}
@@ -398,8 +394,8 @@ for b in (0.0, 1.0, 2.0, 3.0, 5.0):
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Over more than twenty powers of ten the theory is right to a factor of a few; with a nearly open gate it promises up to seven times what
-# there is (three seeds). It is one for the start of training, at the sizes that libraries use: for $b = 0$ it misses by two or three
-# powers of ten at **weight scale** 3, by six or more at 5.
+# there is (three seeds). It is for the start, at the weights that libraries use: for $b = 0$ it misses by two or three powers of ten at
+# **weight scale** 3, by six or more at 5.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.GATES.trial()
@@ -416,10 +412,9 @@ claims.CAROUSEL.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## "LSTMs do not explode", "LSTMs remember training"
 #
-# - $f + \kappa > 1$ is an explosion like any other. Feed an LSTM silence (a sequence of zeros) with its forget gate open.
-# - The Zhihu article: through its gates an LSTM "can, at the next update, 'remember' the 'residual memory' of the last few trainings, and
-#   is therefore often used to generate text". Which memory can be meant, if the state is set to 0 before each sequence? And if it is
-#   carried on?
+# - $f + \kappa > 1$ explodes like any other factor. Feed an LSTM silence (a sequence of zeros) with its forget gate open.
+# - The Zhihu article: through its gates an LSTM "can, at the next update, 'remember' the 'residual memory' of the last few trainings, and is
+#   therefore often used to generate text". Which memory can be meant, if the state is set to 0 before each sequence? If it is carried on?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.EXPLODES.trial()
@@ -459,8 +454,7 @@ check.direct_path(direct_path)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: which bias?
 #
-# You want the direct path to keep a `share` of the gradient over `steps` steps, with $f = s(b)$ throughout. Return
-# $b$.
+# The direct path is to keep a `share` of the gradient over `steps` steps, with $f = s(b)$ throughout. Return $b$.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def bias_for(share: float, steps: int) -> float:
@@ -478,8 +472,8 @@ check.bias_for(bias_for)
 #
 # $$h_t = z_t\, h_{t-1} + (1 - z_t)\, n_t, \qquad n_t = \tanh\!\big(W_{in} x_t + b_{in} + r_t\, (W_h h_{t-1} + b_h)\big)$$
 #
-# Cho and others, 2014. The **update gate** $z$ keeps, as $f$ does; the **reset gate** $r$ lets the past into the candidate $n$. What comes in and what
-# is kept add up to 1, so the state stays between −1 and 1.
+# Cho and others, 2014. The **update gate** $z$ (no pre-activation here) keeps, as $f$ does; the **reset gate** $r$ lets the past into the
+# candidate $n$. The two weights add up to 1, so the state stays between −1 and 1.
 
 # %% slideshow={"slide_type": "skip"}
 def gru_step(x, h, c, net):
@@ -499,19 +493,19 @@ assert same_as_torch(gru_step, torch.nn.GRU(3, 7, dtype=torch.float64))
 labs.cells_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **as torch makes them**: all three vanish, the gated ones more slowly. **b = 5**: LSTM and GRU carry a hundred steps.
-# Then **larger weights**: the tanh net gains, and the two gated ones leave their theory.
+# **as torch makes them**: all three vanish, the gated ones more slowly. **b = 5**: LSTM and GRU carry a hundred steps. **larger weights**:
+# the tanh net gains, the gated ones leave their theory.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The theory is the same with $z$ in the place of $f$ and $\kappa = \sigma_w\, \mathrm{E}(1-z)\, \mathrm{E}(1-n^2)\, \mathrm{E}\,r$. An open update gate
-# makes its $\kappa$ small by itself, so that at torch's weights $z + \kappa$ stays below 1: a GRU is a leaky average. Its gradient
-# can explode all the same: with weights ten times larger ($b = 1$, three seeds) it does.
+# The theory is the same with $z$ for $f$ and $\kappa = \sigma_w\, \mathrm{E}(1-z)\, \mathrm{E}(1-n^2)\, \mathrm{E}\,r$. An open update gate
+# makes its $\kappa$ small by itself, so at torch's weights $z + \kappa$ stays below 1: a GRU is a leaky average. With weights ten times
+# larger ($b = 1$, three seeds) its gradient explodes all the same.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Does it learn? Two numbers, far apart
 #
 # The **adding task**: a sequence of random numbers from 0 to 1, two of them marked, one in each half. At the end, give their sum. Answering
-# "1" each time leaves a squared error of $1/6$; to do well the net must carry both numbers to the end.
+# "1" each time leaves a squared error of $1/6$.
 #
 # A **tanh RNN**, an **IRNN** (ReLU, with $W_h$ starting as the identity), an **LSTM**, a **GRU**. Predict: who learns it at $T = 10$ within
 # 300 updates? And at $T = 20$, within 150 in the lab and within 500 below it?
@@ -529,12 +523,12 @@ prediction = "T = 10: all but tanh; T = 20: the GRU in the lab, then IRNN and LS
 labs.lag_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **tanh, T = 5** learns; at 10 it waits on the dashed line, at 20 it stays there. In the right panel compare the slopes at the
-# start. The usual slip: "has not learned" is not "cannot learn".
+# **tanh, T = 5** learns; at 10 it waits on the dashed line, at 20 it stays there. On the right compare the slopes at the start. The usual
+# slip: taking "has not learned" for "cannot learn".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Now with more patience: $T = 20$, 16 units, 500 updates of 20 sequences, Adam (chapter 10) with a step of 0.02, for the IRNN 0.004, no gradient
-# longer than 1 (clipping, chapter 09).
+# With more patience: $T = 20$, 16 units, 500 updates of 20 sequences, Adam (chapters 01 and 10) with steps of 0.02, for the IRNN 0.004, no
+# gradient longer than 1 (clipping, chapter 09).
 
 # %% slideshow={"slide_type": "skip"}
 learned = {}
@@ -546,14 +540,13 @@ for name in experiments.NETS:
 assert learned["GRU"].smooth[-1] < 0.05 < learned["tanh RNN"].smooth[-1]
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This is one seed: with the next one the LSTM with $b = 1$ still waits at update 500. A small gradient at the start is a handicap and no
-# verdict: the LSTM with $b = 0$ and the GRU start with about as little as the tanh net, and learn. Adam makes steps of one size out of
-# gradients of almost any size, and a gate can open as it learns.
+# One seed: with the next one the LSTM with $b = 1$ still waits at update 500. A small gradient at the start is a handicap and no verdict: the
+# LSTM with $b = 0$ and the GRU start with about as little as the tanh net, and learn. Adam makes steps of one size from gradients of almost
+# any size, and a gate can open as it learns.
 #
-# The IRNN has no gate and no cell, just a factor of 1 a step at the start. What counts is the factor; addition with gates is one way to it.
+# The IRNN has no gate and no cell, just a factor of 1 a step at the start. The factor counts; a gated sum is one way to it.
 #
-# The four claims below need $T = 50$ and 1500 updates, so `make test-long` puts them on trial. The first three hold; for the fourth this task
-# is too easy.
+# The four claims below need $T = 50$ and 1500 updates, so `make test-long` tries them. Three hold; for the fourth this task is too easy.
 
 # %% slideshow={"slide_type": "skip"}
 for claim in (claims.LONG_LAG_TANH, claims.LONG_LAG_LSTM, claims.LONG_LAG_IRNN, claims.FORGET_BIAS):
@@ -562,11 +555,10 @@ for claim in (claims.LONG_LAG_TANH, claims.LONG_LAG_LSTM, claims.LONG_LAG_IRNN, 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Truncated backpropagation
 #
-# A text has a million steps. In practice one reads a **window** of $k$ steps, backpropagates inside it, **carries the state on** and cuts
-# the gradient.
+# A text has a million steps. One reads a **window** of $k$ steps, backpropagates inside it, **carries the state on** and cuts the gradient.
 #
-# The task: a stream of coin flips; say at each step which one came 5 steps ago. An LSTM of 16 units reads it in windows of 5: no output ever
-# lies in a window with its answer. Predict: learned or not, within 2400 steps of the stream?
+# The task: a stream of coin flips; say at each step which came 5 steps ago. An LSTM of 16 units reads windows of 5: no output lies in a
+# window with its answer. Predict: learned or not, within 2400 steps of the stream?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -581,13 +573,12 @@ prediction = "not learned: the error stays at 1"
 labs.truncation_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **window 6**: it learns. **window 5, lag 4** too. So a window cannot teach what does not
-# fit in it? Then the last preset, **tanh, input × 8**: learned. Ask what has changed. (The state held the answer already.)
+# **window 6** learns, **window 5, lag 4** too. So a window cannot teach what does not fit in it? Then **tanh, input × 8**: learned. Ask what
+# has changed. (The state held the answer already.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# No gradient crosses the edge of a window, so none says that an input should be written into the state. But input weights that are large from
-# the start write it there unasked; to carry it on inside the window, and to read it, can be taught. So too in an LSTM of 64 units
-# (the claim runs with `make test-long`):
+# No gradient crosses the edge of a window, so none says that an input should be written into the state. But large input weights write it
+# there unasked; to carry it on inside the window, and to read it, can be taught. So too in an LSTM of 64 units (its claim is a slow one):
 
 # %% slideshow={"slide_type": "skip"}
 for input_weights in (1, 16):
@@ -598,11 +589,12 @@ assert wide.loss < 0.3
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## "Often used to generate text"
 #
-# An LSTM reads nine tenths of some prose of this course and foresees the next letter. Its score is in **bits per character**: the cross-entropy, with
-# logarithms to base 2, on the tenth that is **held out**. Two marks to beat: what is left when one has counted each letter, and each pair of letters.
+# An LSTM reads nine tenths of some prose of this course and foresees the next letter. Its score, in **bits per character**, is the
+# cross-entropy, with logarithms to base 2, on the tenth that is **held out**. Two marks to beat: what counting letters leaves, and counting
+# pairs.
 #
-# Sixteen places of the text are read at once, windows of 25, plain SGD. **Clipping** shortens a gradient longer than a
-# threshold, $g \leftarrow g \cdot \min(1, c/\lVert g\rVert)$; chapter 09 is about it.
+# Sixteen places are read at once, in windows of 25, with plain SGD. **Clipping** (chapter 09) shortens a gradient longer than a threshold
+# $c$: $g \leftarrow g \cdot \min(1, c/\lVert g\rVert)$.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
 letters, pairs = experiments.entropies()
@@ -616,8 +608,8 @@ print(f"{len(experiments.coded())} characters: {bits}")
 labs.character_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# It opens without clipping at a large step: spikes on the right, and the bits jump with them. **clipped at 0.25**: the same step
-# now works. **no clipping, small step** is the other cure, and slow.
+# It opens without clipping at a large step: spikes on the right, and the bits jump with them. **clipped at 0.25**: the step now works. **no
+# clipping, small step** is the other cure, a slow one.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CLIPPING.trial()
@@ -632,9 +624,9 @@ print(models[10].write("the gradient ", length=160))
 assert models[10].final < models[1].final - 0.3 < models[10].unseen.min() < letters - 0.5
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A window of 1 does not go back in time at all: it learns from pairs of letters and from what its state happens to hold, starts faster (ten times as
-# many updates) and stays behind. But bits on its own text mean little: the model learns by heart. On the tenth held out window 10 is best early, a
-# quarter of a bit below counting pairs, and at the end worse than counting letters. So little text does not teach it more (one seed).
+# A window of 1 does not go back in time: it learns from pairs of letters and from what its state happens to hold, starts faster (ten times as
+# many updates) and stays behind. But bits on its own text mean little: the model learns by heart. On the tenth held out window 10 is best
+# early, a quarter of a bit below counting pairs, and at the end worse than counting letters (one seed).
 #
 # The article's "CNN-based LSTM" is probably the convolutional LSTM (Shi and others, 2015): convolutions in the place of the matrix products,
 # and $c_t = f_t c_{t-1} + i_t g_t$ as before.
@@ -642,17 +634,17 @@ assert models[10].final < models[1].final - 0.3 < models[10].unseen.min() < lett
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What replaced the LSTM
 #
-# Take out $W_h$ and $\phi$: a **linear** recurrence, each unit for itself. Depth is put between such layers, not into time.
+# Take out $W_h$ and $\phi$: a **linear** recurrence, each unit for itself. What is nonlinear stands between such layers.
 #
 # $$h_t = \lambda_t\, h_{t-1} + b_t$$
 #
-# - **LRU** (Orvieto and others, 2023): $\lambda$ complex and learned, $b_t = \gamma\, W x_t$. **State-space nets** (S4, Mamba): the same, from
-#   a differential equation.
+# - **LRU** (linear recurrent unit; Orvieto and others, 2023): $\lambda$ complex and learned, $b_t = \gamma\, W x_t$. **State-space nets**
+#   (S4, Mamba): the same, from a differential equation.
 # - **minGRU** (Feng and others, 2024): $\lambda_t = 1 - z_t$ and $b_t = z_t\, W x_t$, with a gate $z_t$ that reads $x_t$ alone.
 #
-# There is one path, so the gradient is its product and nothing else, $\partial h_T/\partial h_t = \lambda_T \cdots \lambda_{t+1}$.
+# There is one path, so the gradient is its product, $\partial h_T/\partial h_t = \lambda_T \cdots \lambda_{t+1}$.
 #
-# Predict: $|\lambda| = 0.999$, so that 37% of a gradient survives 1000 steps. Inputs $b_t$ are random, $N(0, 1)$. How large does $h_t$ become?
+# Predict: with $|\lambda| = 0.999$ a gradient keeps 37% over 1000 steps. For random $b_t$, $N(0, 1)$, how large does $h_t$ become?
 #
 # - **A** about 1
 # - **B** about 22
@@ -674,17 +666,16 @@ check.guess_state(my_state)
 labs.diagonal_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Start at 0.99: over 1000 steps all is lost. **0.999**: the gradient holds, and the state has grown on the right. **with γ** is the LRU's
-# answer. Last **torch's gates**: the minGRU starts as forgetful as an LSTM with bias 0.
+# At 0.99 all is lost over 1000 steps. **0.999**: the gradient holds, and on the right the state has grown. **with γ** is the LRU's answer.
+# Last **torch's gates**: the minGRU starts as forgetful as an LSTM with bias 0.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Random inputs add up by their squares. With $r = |\lambda|$:
 #
 # $$\mathrm{E}\,|h_t|^2 = 1 + r^2 + r^4 + \dots = \frac{1 - r^{2t}}{1 - r^2}, \qquad \text{in the end } \frac{1}{1 - r^2}$$
 #
-# Two things of the LRU follow. It multiplies the input by a $\gamma$ that starts at $\sqrt{1 - r^2}$ and is learned, so that the state
-# starts at 1. And it learns $\nu$ in $|\lambda| = \exp(-\exp \nu)$: never above 1, and from 0.99 to 0.999 is as far as from 0.9 to
-# 0.99. A minGRU weighs what comes in by $z$: its state stays small by itself.
+# So the LRU multiplies the input by a $\gamma$ that starts at $\sqrt{1 - r^2}$ and is learned: the state starts at 1. And it learns $\nu$ in $|\lambda| = \exp(-\exp \nu)$:
+# never above 1, and from 0.99 to 0.999 is as far as from 0.9 to 0.99. A minGRU weighs what comes in by $z$, which keeps its state small.
 
 # %% slideshow={"slide_type": "skip"}
 nu, angle = torch.tensor([-4.6, 0.3], dtype=torch.float64, requires_grad=True)
@@ -704,8 +695,8 @@ claims.NO_TIME.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 5: two steps in one
 #
-# With nothing between the steps but $h \leftarrow a h + b$ they can be joined before $h$ is known, so 1000 of them need not wait for each
-# other. First $(a_1, b_1)$, then $(a_2, b_2)$: return the pair $(a, b)$ that does both.
+# Steps $h \leftarrow a h + b$ can be joined before $h$ is known, so 1000 of them need not wait for each other. First $(a_1, b_1)$, then
+# $(a_2, b_2)$: return the pair $(a, b)$ that does both.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def combine(a1: float, b1: float, a2: float, b2: float) -> tuple[float, float]:
@@ -718,9 +709,9 @@ def combine(a1: float, b1: float, a2: float, b2: float) -> tuple[float, float]:
 check.combine(combine)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **A short history.** Hochreiter found the exponential decay in time in his diploma thesis of 1991, Bengio, Simard and Frasconi
-# independently in 1994. The training rule of 1997 cut the path through $h$ on purpose, to keep the error flow at exactly 1. Today's LSTM is
-# trained with the full gradient, and so has both paths.
+# **A short history.** Hochreiter found the exponential decay in time in 1991 (diploma thesis), Bengio, Simard and Frasconi independently in
+# 1994. The training rule of 1997 cut the path through $h$ on purpose, to keep the error flow at exactly 1. Today's LSTM is trained with the
+# full gradient, along both paths.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Judgement
@@ -728,18 +719,18 @@ check.combine(combine)
 # | one reads | true? |
 # |---|---|
 # | eigenvalues below 1 vanish, above 1 explode | linear nets, in the end; with tanh the slopes count too |
-# | a vanished gradient stops the weights | no: the recent steps keep it alive, the distant past is lost |
+# | a vanished gradient stops the weights | no: recent steps move them, the distant past is lost |
 # | an LSTM vanishes less, **by its gates** | at torch's weights, or where $f$ is near 1; by the addition |
 # | the cell's gradient is the product of the $f$ | that is one of two paths: $f + \kappa$ a step |
 # | an LSTM cannot explode | it can: $f + \kappa > 1$ |
 # | it remembers earlier training | it remembers what it read, if the state is carried on |
-# | carrying the state makes up for truncation | as far as the state holds unasked what is asked for |
+# | carrying the state makes up for truncation | as far as the state happens to hold what is asked for |
 # | a linear recurrence with $\lvert\lambda\rvert < 1$ cannot blow up | its gradient; the state grows by $1/\sqrt{1 - \lvert\lambda\rvert^2}$ |
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - A recurrent net is as deep as its sequence is long, with one matrix for all layers: a factor a step, to the power $T$.
+# - A recurrent net is as deep as its sequence is long, with one matrix for all layers.
 # - An LSTM's cell adds instead of replacing. The factor along it is $f$, and a second path adds $\kappa$.
 # - A forget bias of about $\ln T$ keeps the direct path open over $T$ steps. torch starts it near 0, Keras at 1.
 
