@@ -5,10 +5,10 @@
 #
 # **You will do** walk off a cliff, turn a gradient by clipping it, save a recurrent net, and watch numbers overflow layer by layer.
 #
-# **You will learn** why explosion is a wall in the landscape, how the kinds of clipping differ, how to choose a threshold, and what L1, L2, max-norm, weight clipping and a gradient penalty limit.
+# **You will learn** why explosion is a wall in the landscape, how the kinds of clipping differ, how to choose a threshold, and what penalties and limits on weights or
+# slopes do instead.
 #
-# **You need** the chain rule (chapter 02), descent on a loss surface (chapter 01), initialisation (chapter 05),
-# recurrent nets (chapter 08).
+# **You need** descent on a loss surface (chapter 01), the chain rule (02), initialisation (05), recurrent nets (08).
 #
 # **Time** 90 minutes
 
@@ -35,8 +35,8 @@ from vglib.clipping import check, claims, labs
 #
 # $$h_t = s(w\,h_{t-1} + b), \qquad h_0 = \tfrac12, \qquad L = (h_T - 0.7)^2$$
 #
-# A **recurrent** net ($s$ is the sigmoid): the output goes back in, $T$ times, with the *same* $w$ and $b$. Two parameters, so its loss is a
-# landscape, and where $w > 4$ it has a cliff. Below that, descent does what it did in chapter 01:
+# A recurrent net ($s$ is the sigmoid): the output goes back in, $T$ times, with the *same* $w$ and $b$. Two parameters, so its loss is a landscape, and where $w > 4$
+# it has a cliff. First, below that:
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Below $w = 4$: where does descent go?**
@@ -47,7 +47,7 @@ labs.cliff_lab().preset("w below 4: no cliff")
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: down to the cliff
 #
-# $T = 30$. Descent with step size 0.5 starts at $w = 5$, $b = -1.8$ and comes down to the cliff. What happens there?
+# $T = 30$. Descent with step size 0.5, from $w = 5$, $b = -1.8$, comes down to the cliff. What happens there?
 #
 # - **A** it slides along the edge
 # - **B** it finds the bottom
@@ -69,10 +69,9 @@ check.guess_cliff(my_cliff)
 labs.cliff_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# At **off the cliff** the orange path walks down the plain, touches the wall and is gone;
-# the blue one takes the same steps until the threshold cuts in. The pink line is theory's wall, of the next slide. Then drag **start b**: sometimes the plain
-# descent hops across the wall unharmed. **Threshold too large** is none; **too small** is safe and creeps.
-# Last, **w below 4**: no wall. The usual slip: "clipping finds the minimum".
+# At **off the cliff** the orange path walks down the plain, touches the wall and is gone; the blue one takes the same steps until the threshold cuts in. The pink line
+# is theory's wall, of the next slide. Drag **start b**: sometimes plain descent hops across unharmed. **Threshold too large** is none; **too small** is safe and
+# creeps. The usual slip: "clipping finds the minimum".
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why there is a wall
@@ -88,9 +87,8 @@ labs.cliff_lab()
 # $w > 4$: a wall as steep as $k^T$. To one side of it $h$ runs up, to the other down.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# $z = w \cdot \tfrac12 - \tfrac w2 = 0$ and $s(0) = \tfrac12$: the unit reproduces itself. With $w > 4$ a small deviation grows by $k > 1$ in
-# each step (chapter 02's condition for a sigmoid's factor to pass 1). It ends at
-# a high or a low resting point, and between the two regions the loss jumps.
+# $z = w \cdot \tfrac12 - \tfrac w2 = 0$ and $s(0) = \tfrac12$: the unit reproduces itself. With $w > 4$ a small deviation grows by $k > 1$ a step (chapter 02's
+# condition) and ends at a high or a low resting point; between the two regions the loss jumps.
 #
 # The formula is the geometric sum $\tfrac14 (1 + k + \dots + k^{T-1})$. The derivative by $w$ is half of it, since each step multiplies $w$ by
 # $h = \tfrac12$. Autograd agrees:
@@ -115,9 +113,8 @@ for T in (10, 20, 30):
     print(f"T = {T}: on the wall {wall_gradient(5.0, T):6.1f} with w = 5, {wall_gradient(3.0, T):.2f} with w = 3")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# On the wall the gradient shows the way down, but its length tells nothing of how far the
-# valley reaches. And the wall is thin: its width falls like $k^{-T}$. A longer net has a steeper wall that is hit more
-# seldom: one reason why a run can look healthy for long before it explodes.
+# On the wall the gradient shows the way down, but its length says nothing of how far the valley reaches. And the wall is thin, of a width like $k^{-T}$: a longer net
+# has a steeper wall that is hit more seldom. So a run can look healthy for long before it explodes.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.WALL.trial()
@@ -132,7 +129,7 @@ claims.CLIFF_SAVED.trial()
 #
 # - a gradient longer than the threshold $c$ is shortened to $c$; its direction stays;
 # - a shorter one stays as it is;
-# - so no step of plain descent is longer than step size times $c$.
+# - no step of plain descent is longer than step size times $c$.
 #
 # (Pascanu, Mikolov and Bengio, 2013.)
 
@@ -153,8 +150,7 @@ def clip(g: np.ndarray, c: float) -> np.ndarray:
 check.clip(clip)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Torch's `clip_grad_norm_` does the same, except for a millionth that it adds to the norm. The other rule, `clip_grad_value_`,
-# puts each entry into $[-c, c]$ by itself.
+# torch's `clip_grad_norm_` does the same, but adds a millionth to the norm. `clip_grad_value_` puts each entry into $[-c, c]$ by itself.
 
 # %% slideshow={"slide_type": "skip"}
 def by_norm(g: torch.Tensor, c: float) -> torch.Tensor:
@@ -175,7 +171,7 @@ for rule, of_torch in ((by_norm, "clip_grad_norm_"), (by_value, "clip_grad_value
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## By value: another direction
 #
-# The gradient is $(0.9,\ 100)$ and the threshold 1. What is left of its direction?
+# The gradient is $(0.9,\ 100)$, the threshold 1.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **What is left of the gradient's direction?**
@@ -184,12 +180,10 @@ for rule, of_torch in ((by_norm, "clip_grad_norm_"), (by_value, "clip_grad_value
 labs.angle_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Drag the threshold and follow the
-# pink point. **On the diagonal** both rules agree. The usual slip: clipping by value at 1 allows the length
-# $\sqrt n$, not 1.
+# Drag the threshold and follow the pink point. **On the diagonal** both rules agree. The usual slip: by value at 1 allows the length $\sqrt n$, not 1.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The **cosine** of the angle between two vectors is their inner product over both lengths; 1 means the same direction:
+# The **cosine** of the angle between two vectors; 1 means the same direction:
 #
 # $$\cos(g, g') = \frac{g \cdot g'}{\lVert g\rVert\,\lVert g'\rVert}$$
 #
@@ -199,8 +193,8 @@ labs.angle_lab()
 #
 # $$\frac{\sum_i |g_i|}{\sqrt n\,\lVert g\rVert} = \frac{\text{mean}\,|g|}{\sqrt{\text{mean}\,g^2}}$$
 #
-# For many entries from a bell curve that is $\sqrt{2/\pi} = 0.80$, and at worst nearly $1/\sqrt n$, when one entry holds nearly all. But no entry changes its sign, so
-# $g \cdot g' \ge 0$: it still points downhill, only not the steepest way.
+# For many entries from a bell curve that is $\sqrt{2/\pi} = 0.80$; at worst, when one entry holds nearly all, nearly $1/\sqrt n$. But no entry changes its sign, so
+# $g \cdot g' \ge 0$: it still points downhill, not the steepest way.
 
 # %% slideshow={"slide_type": "skip"}
 def cosine(g: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -229,8 +223,8 @@ claims.SIGNS.trial()
 # - **groups**: the optimiser's parameter groups, here the hidden layers and the output layer;
 # - **each entry**: by value.
 #
-# A tanh net of 20 layers, at twice Glorot's scale, has a gradient of norm 34 (seed 0), clipped at 1. Predict: which of the four keep the
-# direction of the whole gradient? Which keep the ratio between the layers?
+# A tanh net of 20 layers, at twice Glorot's scale, has a gradient of norm 34, clipped at 1. Predict: which of the four keep the whole gradient's direction? Which keep
+# the ratio between the layers?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -245,12 +239,11 @@ prediction = "both: only the whole norm; groups keep them within a group"
 labs.scopes_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Presets in order. **Each layer** flattens the curve and gives up the direction.
-# **Sigmoid, vanishing**: nothing is above the threshold. With **tiny c** the last layers are cut and the ratio
-# improves, by slowing those that learn. The usual slip: calling per-layer clipping "the same, only finer".
+# Presets in order. **Each layer** flattens the curve and gives up the direction. **Sigmoid, vanishing**: nothing is above the threshold. With **tiny c** the ratio
+# improves, by slowing the layers that learn. The usual slip: calling per-layer clipping "the same, only finer".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Within a layer the three norm rules keep the direction; the right panel drops for *each entry* only. Between the layers they differ, where something is clipped:
+# Within a layer the three norm rules keep the direction; the right panel drops for *each entry* only. Between the layers, where something is clipped:
 #
 # | rule | whole direction | ratio between layers | length at most |
 # |---|---|---|---|
@@ -259,7 +252,7 @@ labs.scopes_lab()
 # | groups | kept within each group | kept within each group | $c\sqrt{\text{groups}}$ |
 # | each entry | turned | evened out in part | $c\sqrt{\text{entries}}$ |
 #
-# In torch you choose by what you pass together:
+# In torch it is what you pass together:
 
 # %% slideshow={"slide_type": "skip"}
 from torch.nn.utils import clip_grad_norm_
@@ -276,7 +269,7 @@ assert torch.cat([p.grad.flatten() for p in net.parameters()]).norm() <= 1 + 1e-
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: clip the whole
 #
-# Given the norms of the layers' gradients, return the list of norms after the *whole* gradient was clipped at `c`.
+# Given the norms of the layers' gradients, return those after the *whole* gradient was clipped at `c`.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def clip_whole(norms: list[float], c: float) -> list[float]:
@@ -294,14 +287,13 @@ check.clip_whole(clip_whole)
 #
 # $$\min\left(1, \frac{c}{\lVert g\rVert}\right) \le 1$$
 #
-# The factor never makes anything larger. Clipped at 1, a gradient of norm $10^{-8}$ stays as it is.
+# Nothing gets larger. Clipped at 1, a gradient of norm $10^{-8}$ stays as it is.
 #
 # An article of 2023 puts clipping first of nine measures: it "mainly limits the size of the gradient's values, so that the gradient becomes
 # neither too large nor too small".
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ask for a rule that *would* lengthen a short gradient: dividing by the norm. Then ask what it does to the ratio between the layers
-# (nothing: it is one factor for all).
+# Ask for a rule that *would* lengthen a short gradient (dividing by the norm), and what it does to the ratio between the layers (nothing: one factor for all).
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.TOO_SMALL.trial()
@@ -312,20 +304,18 @@ claims.DEEP_SIGMOID.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A net that diverges
 #
-# Chapter 08's adding task and its IRNN, a recurrent net of ReLUs whose $W$ starts as the identity:
-# $h_t = \mathrm{relu}(W h_{t-1} + U x_t + b)$ ($W$ and $U$ for $W_h$ and $W_{in}$).
+# Chapter 08's adding task and its IRNN, ReLUs whose $W$ starts as the identity: $h_t = \mathrm{relu}(W h_{t-1} + U x_t + b)$ ($W$ and $U$ for $W_h$ and $W_{in}$).
 #
 # $$\delta_{t-1} = W^\top \delta_t \quad\text{(where the units are on)}$$
 #
 # With $W = I$ the gradient reaches the first time step undiminished. One step of descent later $W$ is no longer the identity.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# $W$ sits in every time step, so its gradient is a *sum* over time:
+# As in chapter 08 the gradient of $W$ is a *sum* over time:
 #
 # $$\frac{\partial L}{\partial W} = \sum_t \delta_t\, h_{t-1}^\top$$
 #
-# $T$ terms that point much the same way, so a step of ordinary size moves $W$ a good deal. And the signal goes through $W$ $T$ times, so what one
-# step changes counts $T$ times over. Hence the quick explosion.
+# Its $T$ terms point much the same way, so a step of ordinary size moves $W$ a good deal, and the signal goes through $W$ $T$ times. Hence the quick explosion.
 
 # %% slideshow={"slide_type": "skip"}
 generator = torch.Generator().manual_seed(0)
@@ -345,8 +335,9 @@ assert torch.allclose(by_W, sum(torch.outer(d, h) for d, h in zip(deltas, hs)), 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# A widely read Zhihu article says of L1 and L2: "if the gradient explodes, the norm of the weights becomes very large; through the regularisation term the
-# explosion can be limited in part." So: **weight decay**, in plain descent the same step as L2. It takes the share $\eta\lambda$ off each weight in each step ($\eta$ the step size; biases are left alone):
+# A widely read Zhihu article says of L1 and L2 (penalties on the size of the weights, below): "if the gradient explodes, the norm of the weights becomes very large;
+# through the regularisation term the explosion can be limited in part." So: **weight decay**, in plain descent the same step as L2. Each step takes the share
+# $\eta\lambda$ off each weight ($\eta$ is the step size; biases are left alone):
 #
 # $$w \leftarrow w - \eta\, g - \eta\lambda\, w$$
 #
@@ -372,9 +363,9 @@ check.guess_decay(my_decay)
 labs.rescue_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The orange and the pink run lie on each other. Drag the decay up until pink parts from orange; at 10 it holds. Ask who of the two that live has learnt (neither: both answer 1).
-# Then **ten steps: nothing to save**, where clipping costs nothing, and **ten steps, large step size**. "Dies": one huge step switched every ReLU off for good; the loss
-# looks harmless, the gradient is exactly 0 in the recurrent weights. The usual slip: looking for NaN only.
+# The orange and the pink run lie on each other. Drag the decay up until they part; at 10 it holds. Ask who of the two that live has learnt (neither: both answer 1).
+# Then **ten steps: nothing to save**, where clipping costs nothing, and **ten steps, large step size**. "Dies": one huge step switched every ReLU off for good; the
+# loss looks harmless, the recurrent weights' gradient is exactly 0. The usual slip: looking for NaN only.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_DECAY.trial()
@@ -383,12 +374,13 @@ claims.BY_DECAY.trial()
 claims.BIG_WEIGHTS.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The order matters: where the gradient peaks, at 310 to 12,000, the weights still have the norm that they started with (to a thousandth; 50 time steps, $\eta = 0.01$, seeds 0 to 6). A penalty on
-# the weights hears of the explosion one step late.
+# The order matters: where the gradient peaks, at 310 to 12,000, the weights still have the norm of their start (to a thousandth; 50 time steps, $\eta = 0.01$, seeds 0
+# to 6). A penalty on them hears of the explosion one step late.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# And more decay? Over 50 time steps $\lambda = 10$ holds the net through the claims' 200 steps, with a loss of 0.15 to 0.18; clipped, it has 0.18 to 0.22 (seeds 0 to 4). Always answering 1,
-# the mean of the sums, has 0.167: alive is not yet trained. Ten time steps, $\eta = 0.1$ (most plain nets are lost within five steps) and 2000 steps tell the two apart:
+# And more decay? Over 50 time steps $\lambda = 10$ holds the net through the claims' 200 steps, with a loss of 0.15 to 0.18; clipped, it has 0.18 to 0.22 (seeds 0 to
+# 4). Always answering 1 has 0.167: alive is not yet trained. Ten time steps, $\eta = 0.1$ (most plain nets are lost within five steps) and 2000 steps tell the two
+# apart:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.STRONG_DECAY.trial()
@@ -407,7 +399,7 @@ claims.PREVENTS.trial()
 #
 # **Log the norm before clipping**, look at its histogram, then choose.
 #
-# The IRNN again, 50 time steps, $\eta = 0.01$, clipped at 1. Predict: what share of its steps is clipped?
+# The IRNN again, clipped at 1. Predict: what share of its steps is clipped?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -422,31 +414,32 @@ prediction = "nine in ten: the median norm is far above 1"
 labs.norms_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **Clip nearly all**: it lives, and is descent with a fixed step length. **Clip the tail only**: the usual advice. **Too late**: the
-# threshold lies above the norms of a healthy run, and the first outlier kills. The usual slip: reading the norm *after* clipping, which is $c$ and says nothing.
+# **Clip nearly all**: descent with a fixed step length. **Clip the tail only**: the usual advice. **Too late**: the threshold lies above a healthy run's norms, and
+# the first outlier kills. The usual slip: reading the norm *after* clipping, which is $c$.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The run depends on the threshold too: compare the medians of the first and the third preset. So choose, run, look again. Two habits:
+# The run depends on the threshold too: compare the medians of the first and the third preset. So choose, run, look again.
 #
 # - `clip_grad_norm_` *returns* the norm before clipping. Log it.
-# - If nearly all steps are clipped, nearly every step has the length $\eta c$; if hardly any is, the threshold guards against rare outliers.
+# - If nearly all steps are clipped, they have the length $\eta c$; if hardly any is, the threshold guards against rare outliers.
 #
-# A threshold depends on the size of the net, on the loss and on whether it sums or averages over the batch. Pascanu, Mikolov and Bengio found that from half to ten times the average norm training "can still"
-# converge, at another speed perhaps. A slow claim tries it (`half-to-ten-times-the-average-norm`, in `make test-long`): with ten
-# time steps, $\eta = 0.1$ and 2000 steps, four of five such thresholds end below half the loss of always answering 1 (median of seeds 0 to 4); where one fails, it is five or ten times the average.
+# A threshold depends on the size of the net, on the loss and on whether it sums or averages over the batch. Pascanu, Mikolov and Bengio found that from half to ten
+# times the average norm training "can still" converge, perhaps at another speed. A slow claim tries it (`half-to-ten-times-the-average-norm`): with ten time steps,
+# $\eta = 0.1$ and 2000 steps, four of five such thresholds end below half the loss of always answering 1 (median of seeds 0 to 4); the one that fails is five or ten
+# times the average.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where it goes in a program
 #
 # 1. `loss.backward()`, for all parts of the batch if you accumulate;
-# 2. where gradients were multiplied up for float16 (mixed precision): divide again;
+# 2. where gradients were multiplied up for float16 (chapter 12): divide again;
 # 3. `clip_grad_norm_(net.parameters(), c)`;
 # 4. `optimizer.step()`.
 #
-# Weight decay inside the optimiser comes in 4, so it is not clipped. Momentum and Adam see clipped gradients only, and their step has a length of its own.
+# The optimiser's weight decay comes in 4, so it is not clipped. Momentum and Adam see clipped gradients, and their steps have a length of their own.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ask what happens when 2 and 3 change places. (The norm is thousands of times too large, and every step is clipped.)
+# Ask what happens when 2 and 3 change places. (The norm is thousands of times too large: every step is clipped.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: find the flaw
@@ -542,8 +535,7 @@ check.adaptive_clip(adaptive_clip)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Overflow, as it happens
 #
-# Ten ReLU layers, He's initialisation, float32, a step size of 1, no clipping. In chapter 05 the forward pass overflowed before
-# training. Here training makes it overflow: `inf`, then NaN.
+# Ten ReLU layers, He's initialisation, float32, a step size of 1, no clipping. In chapter 05 the start overflowed; here training makes it: `inf`, then NaN.
 #
 # Predict: after how many steps comes the first `inf`, and in which layer?
 
@@ -560,13 +552,12 @@ prediction = "after a handful of steps, in a layer in the middle"
 labs.overflow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Read the left panel upwards: three steps before, two, one, gone. The exponent itself grows exponentially: a product of ten grown matrices makes a gradient that makes them
-# grow again. **He, twenty layers**, then **the same in float64**: eight times the exponent buys one step more. The usual slip: blaming the loss, which is only the first to be printed.
+# Read the left panel upwards: three steps before, two, one, gone. The exponent itself grows exponentially: ten grown matrices make a gradient that makes them grow
+# again. **He, twenty layers**, then **the same in float64**: eight times the exponent buys one step more. The usual slip: blaming the loss, which is only the first to
+# be printed.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The course's `fit`, too, ends at the first loss that is not finite and names the layer.
-#
-# Clipping must come *before* the overflow. Once an entry is infinite, the norm is infinite, the factor is 0, and $0 \cdot \infty$ is NaN:
+# Clipping must come *before* the overflow. With an infinite entry the norm is infinite, the factor 0, and $0 \cdot \infty$ is NaN:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 p = torch.nn.Parameter(torch.zeros(3))
@@ -576,8 +567,7 @@ for entries in ([3.0, float("inf"), -4.0], [1e20, 1e20, 0.0]):
     print(f"{entries} has norm {norm.item()} and becomes {[abs(g) for g in p.grad.tolist()]}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In the second line every entry is finite, but in float32 their squares are not, and the step is silently lost. `error_if_nonfinite=True` turns both cases into an
-# error.
+# In the second line the entries are finite, but in float32 their squares are not, and the step is silently lost. `error_if_nonfinite=True` makes both an error.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.NAN.trial()
@@ -591,7 +581,7 @@ claims.NAN.trial()
 # | **L1** | $\alpha \sum \lvert w_i\rvert$ | $\alpha\,\mathrm{sign}\, w_i$ | the same force on all; its minimum has exact zeros |
 # | **max-norm** | nothing | none | after each step: $w \leftarrow w \min(1, r/\lVert w\rVert)$ |
 #
-# Max-norm is clipping by norm, of weights ($w$: usually those that enter one unit) instead of the gradient.
+# Max-norm is clipping by norm, of weights: usually of those that enter one unit.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Which penalty makes a weight exactly 0?**
@@ -603,11 +593,11 @@ labs.penalty_lab()
 # Drag **size of the goal**: only one line goes flat. Then **L1 makes a zero**; ask why L2 never does (its force dies with the weight).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The loss here is $\sum_i \frac{a_i}{2} (w_i - g_i)^2$: unpenalised, each weight goes to its goal $g_i$. With L2, set the slope to 0: $a (w - g) + \alpha w = 0$, so
+# The loss here is $\sum_i \frac{a_i}{2} (w_i - g_i)^2$: unpenalised, each weight goes to its goal $g_i$. With L2 the slope is 0 where $a (w - g) + \alpha w = 0$, so
 #
 # $$w = \frac{a}{a + \alpha}\, g$$
 #
-# a fixed share of the goal, however far it is. That is not a threshold.
+# a fixed share of the goal, however far it is: no threshold.
 
 # %% slideshow={"slide_type": "skip"}
 def l2(w: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -642,11 +632,12 @@ check.soft(soft)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### What `tf.nn.l2_loss` leaves out
 #
-# The Zhihu article writes the penalty as $\alpha\lVert W\rVert^2$ and, where no regulariser was set when the net was built, computes it as
+# The Zhihu article writes the penalty as $\alpha\lVert W\rVert^2$ and, where the net was built without one, computes it as
 #
 # `tf.add_n([tf.nn.l2_loss(var) for var in tf.trainable_variables() if 'weights' in var.name])`
 #
-# By its documentation `l2_loss(t)` is `sum(t ** 2) / 2`: half of the squared norm, and no $\alpha$, which is for you to multiply. And a layer that calls its matrix "kernel" goes unpenalised without a word.
+# By its documentation `l2_loss(t)` is `sum(t ** 2) / 2`: half of the squared norm, without $\alpha$. And a layer that calls its matrix "kernel" goes unpenalised
+# without a word.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.L2_LOSS.trial()
@@ -655,17 +646,19 @@ claims.L2_LOSS.trial()
 claims.L2_THRESHOLD.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# With plain gradient descent, L2 in the loss and weight decay are the same step. With Adam they are not: L2's gradient is divided by Adam's scale along with everything else, decay is not (Loshchilov and Hutter,
+# With Adam L2 in the loss and weight decay are no longer the same step: L2's gradient is divided by Adam's scale (chapter 10), decay is not (Loshchilov and Hutter,
 # 2019, "AdamW").
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## WGAN: limits of a third kind
 #
-# In a **WGAN** one net makes fake points and another, the critic $f$, tells them from real ones: raise $\text{mean}\, f(\text{real}) - \text{mean}\, f(\text{fake})$. Without a limit on the slope of $f$ that has no end.
+# In a **WGAN** one net makes fake points and another, the critic $f$, tells them from real ones: it raises $\text{mean}\, f(\text{real}) - \text{mean}\,
+# f(\text{fake})$, without end unless its slope is limited.
 #
-# Wanted: $|f'(x)| \le 1$ everywhere, the **Lipschitz condition** with constant 1. Then the best difference is a distance, how far on average the fake points have to be carried to lie on the real ones.
+# Wanted: $|f'(x)| \le 1$ everywhere, the **Lipschitz condition** with constant 1. Then the best difference is a distance: how far, on average, the fake points must be
+# carried to the real ones.
 #
-# Predict which of these hold the slope: clip the *weights*, penalise the *slope*, clip the *gradient* by the weights.
+# Predict which hold the slope: clip the *weights*, penalise the *slope*, clip the *gradient* by the weights.
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -680,8 +673,8 @@ prediction = "the first bounds it, the second holds it near 1, the third does no
 labs.critic_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Set ±0.1 and move the depth: a product of layers again. **Gradient penalty**: near 1, whatever the weights do. **Gradient clipping**: the slope runs away;
-# it limits the speed of the journey and not where it goes. The usual slip: taking the penalty's gradient for one by the weights.
+# Set ±0.1 and move the depth: a product of layers again. **Gradient penalty**: near 1, whatever the weights do. **Gradient clipping**: the slope runs away; clipping
+# limits the speed and not where it goes. The usual slip: taking the penalty's gradient for one by the weights.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### What weight clipping allows
@@ -690,7 +683,7 @@ labs.critic_lab()
 #
 # $$c\,(c\,n)^d$$
 #
-# and in the lab training drives nearly all weights to $\pm c$ to get there. Below $c = 1/n$ the bound vanishes with the depth, above it explodes.
+# and in the lab training drives nearly all weights to $\pm c$. Below $c = 1/n$ the bound vanishes with the depth, above it explodes.
 #
 # ### What the penalty allows
 #
@@ -750,7 +743,8 @@ claims.PENALTY_SLOPE.trial()
 # - Where a net explodes, its loss has a wall: in the one-unit net thin, and as steep as a factor to the power of $T$.
 # - Clipping by norm bounds the gradient and keeps its direction. By value it turns it.
 # - What vanishes it does not touch; what has overflowed it cannot repair.
-# - Weight decay works at the rate $\eta\lambda$ in each step. In the IRNN a common one is too late for the explosion; those tried that are quick enough stop the learning too.
+# - Weight decay works at the rate $\eta\lambda$ a step. In the IRNN a common one comes too late for the explosion; those tried that are quick enough stop the learning
+#   too.
 # - Log the norm before clipping, then choose the threshold.
 # - Where curvature grows with the gradient, a clipped step also beats the best fixed one.
 
