@@ -3,14 +3,13 @@
 #
 # **Of all the remedies that one reads about, which bring a lost gradient back, and what do the others do?**
 #
-# **You will do** train a deep net one layer at a time as in 2006, see what an optimiser makes of a gradient that is gone, and send every
-# remedy against three sick nets.
+# **You will do** train a deep net one layer at a time as in 2006, see what an optimiser makes of a gradient that is gone, and send nine remedies against three sick
+# nets.
 #
 # **You will learn** what pretraining gave and what replaced it, why moving is not learning, how large a step may be, and which
 # measures act on the gradient at all.
 #
-# **You need** the chain rule (chapter 02), χ and the sigmoid's critical point (05), the cliff and clipping (09); for
-# the tournament also batch norm, residual nets and the LSTM (06 to 08).
+# **You need** the chain rule (chapter 02), χ and the sigmoid's critical point (05), clipping (09); for the tournament also 06 to 08.
 #
 # **Time** 120 minutes
 
@@ -36,7 +35,7 @@ from vglib.other_remedies import check, claims, labs
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2006: one layer at a time
 #
-# Four hidden layers of 60 sigmoids on digits, weights $N(0, 1/n)$, quadratic loss, step 0.5: after 20 epochs it still guesses.
+# Four hidden layers of 60 sigmoids on digits, weights $N(0, 1/n)$, quadratic loss, step 0.5: chapter 01's patient, wider.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **As drawn, after 20 epochs: does it learn?**
@@ -53,7 +52,7 @@ labs.pretraining_lab()
 # 2. keep it; train layer 2 to copy the output of layer 1; and so on up;
 # 3. only then train the whole net on the labels: **fine-tuning**.
 #
-# No label is used in 1 and 2. What will the same 20 epochs reach in 3?
+# What will the same 20 epochs reach in 3?
 #
 # - **A** about 10%
 # - **B** about half
@@ -78,13 +77,13 @@ check.guess_pretraining(my_pretraining)
 labs.pretraining_lab().preset("one layer")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The first lab shows the patient. Step through **one layer** ... **all four layers** here, and stay at each: the orange line, the spread of h, comes up one layer at a time, the pictures
-# on the right with it, and the accuracy goes from 10 to 10, 43, 83, 95. **One layer** disappoints: the gradient still has three layers to cross. Then **eight layers**.
-# The usual slip: "it learns the digits without labels". It learns to copy; at epoch 0 it still guesses.
+# Step through **one layer** ... **all four layers**, and stay at each: the orange line, the spread of h, comes up one layer at a time, the pictures on the right with
+# it, and the accuracy goes from 10 to 10, 43, 83, 95. **One layer** disappoints: the gradient still has three layers to cross. Then **eight layers**. The usual slip:
+# "it learns the digits without labels". It learns to copy; at epoch 0 it still guesses.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# As drawn (dotted), each layer keeps about a quarter of the differences between the images (their spread, orange), and on the way back each keeps about a quarter of the gradient: one product, seen
-# from both ends. A layer that has learned to rebuild its input *must* pass differences on, or there would be nothing to rebuild them from. Here the gradient comes back with them.
+# As drawn (dotted), each layer keeps about a quarter of the differences between the images (their spread, pink) and of the gradient on its way back (grey): one
+# product, seen from both ends. A layer that can rebuild its input *must* pass differences on. Here the gradient comes back with them.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A layer that copies
@@ -99,7 +98,7 @@ labs.pretraining_lab().preset("one layer")
 #
 # $\delta_y = 2 (y - x)\, y (1 - y)$, $\quad \delta_h = (W \delta_y)\, h (1 - h)$.
 #
-# Two layers of gradient, never more: there is no long product to vanish.
+# Two layers of gradient: no long product that could vanish.
 
 # %% slideshow={"slide_type": "skip"}
 def copying_gradient(W: torch.Tensor, b: torch.Tensor, c: torch.Tensor, x: torch.Tensor):
@@ -118,7 +117,7 @@ L = ((torch.sigmoid(W.T @ torch.sigmoid(W @ x + b) + c) - x) ** 2).sum()
 assert torch.allclose(gradient, copying_gradient(W, b, c, x), rtol=1e-10)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# For the first layer, whose inputs are standardised pixels and not numbers between 0 and 1, the last sigmoid is left out: $y = W^\top h + c$.
+# In the first layer, whose inputs are standardised pixels, the last sigmoid is left out: $y = W^\top h + c$.
 #
 # ### Exercise 1: rebuild
 #
@@ -138,7 +137,7 @@ check.rebuild(rebuild)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Layer by layer
 #
-# First without, in a wider net, 4 × 100, and for forty epochs:
+# First without, in a wider net, 4 × 100, for forty epochs:
 
 # %% slideshow={"slide_type": "fragment"}
 from copy import deepcopy
@@ -170,7 +169,7 @@ for index in tqdm(range(4), unit="layer", leave=False):
 assert errors[-1] < 0.1
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# (The error is the missed share of the variance: 100% for the mean image.) Now the labels, with the loss, step and batches that got stuck before:
+# (The error is the missed share of the variance: 100% for the mean image.) Now the labels, with the loss, step and batches from before:
 
 # %% slideshow={"slide_type": "fragment"}
 copied = pretraining.measure(net, data)
@@ -188,9 +187,10 @@ claims.EVENS_OUT.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The control
 #
-# The same net, loss, step and batches. **No pretraining**, but the weights of Glorot's initialisation **times 4**.
+# The same net, loss, step and batches. **No pretraining**, but Glorot's weights **times 4**.
 #
-# Pretraining moved $\sigma_w = \sqrt{n \operatorname{Var} w}$ from 1 to 1.9 in layer 1 and 3.2 to 3.7 above (seeds 0 and 1), towards the sigmoid's critical point (chapter 05) at 10.15. One can also just *draw* them there.
+# Pretraining moved $\sigma_w = \sqrt{n \operatorname{Var} w}$ from 1 to 1.9 in layer 1 and 3.2 to 3.7 above (seeds 0 and 1), towards the sigmoid's critical 10.15
+# (chapter 05). One can just *draw* them there.
 
 # %% slideshow={"slide_type": "fragment"}
 control = mlp(4, 100, init="glorot", weight_scale=4.0, output="sigmoid")
@@ -205,8 +205,9 @@ assert ratio < 10 and plain[-1] > 0.7
 #
 # The **size** of the weights, or their **directions** (what each unit looks at)?
 #
-# Take the pretrained net and put the entries of each hidden layer's matrix in random order: the size stays, every direction is gone. **Centre** it:
-# $b_l = -W_l\,\overline{h_{l-1}}$, so that every unit's mean $z$ is 0. (The learned biases did about this; now they belong to other weights.) Fine-tune it for 40 epochs. Compared with the pretrained net,
+# Take the pretrained net and put the entries of each hidden layer's matrix in random order: the size stays, the directions are gone. **Centre** it,
+# $b_l = -W_l\,\overline{h_{l-1}}$, so that every unit's mean $z$ is 0 (about what the old biases did for the old weights). Fine-tune it for 40 epochs. Compared with
+# the pretrained net,
 #
 # - **A** it stays at 10%
 # - **B** it gets nearly as far, later
@@ -222,7 +223,7 @@ my_shuffle = "B"
 check.guess_shuffle(my_shuffle)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The lab opens on the pretrained net, as it is. Press *Hold*, so that its curves stay as a ghost; then choose **pretrained, shuffled, centred**.
+# The lab opens on the pretrained net. Press *Hold*; then choose **pretrained, shuffled, centred**.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Size or directions: what did pretraining give?** Hold, then shuffle.
@@ -231,38 +232,40 @@ check.guess_shuffle(my_shuffle)
 labs.pretraining_lab().preset("pretrained, 40 epochs")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# *Hold*, then **pretrained, shuffled, centred**: the ghost is the net with its directions. Over 40 epochs they meet; at epoch 5 the ghost is far ahead. **Pretrained, then shuffled** leaves the biases as they were, and the units
-# saturate: slower still. The pictures are gone, and the net learns anyway. Then **4x Glorot, no pretraining**. Scale decides *whether*, directions *how soon*.
+# *Hold*, then **pretrained, shuffled, centred**: the ghost has its directions. At epoch 5 it is far ahead, over 40 they meet. **Pretrained, then shuffled** leaves the
+# biases as they were, and the units saturate: slower still. The pictures are gone, and the net learns anyway. Then **4x Glorot, no pretraining**. Scale decides
+# *whether*, directions *how soon*.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Train nothing but the readout, and the directions show alone: no fine-tuning repairs the layers below.
+# Train nothing but the readout (the output layer), and no fine-tuning repairs the layers below:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ONLY_SCALE.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A widely read Zhihu article explains: "the idea amounts to first looking for local optima and then putting them together to look for the global optimum; it has its merits, and is not used much any more." Each layer does look for an optimum, of *copying*. That is another loss, and nothing is promised about the first.
-# The slow claims (`make test-long`) put it on trial: after 60 epochs on the labels, a start that was never pretrained, 4 times Glorot with centred biases, has the *lower* training loss (median of five seeds). So the pretrained one had not found the global optimum.
+# A widely read Zhihu article explains: "the idea amounts to first looking for local optima and then putting them together to look for the global optimum; it has its
+# merits, and is not used much any more." Each layer does look for an optimum, of *copying*: another loss. A slow claim tries it: after 60 epochs on the labels, a
+# start that was never pretrained, 4 times Glorot with centred biases, has the *lower* training loss (median of five seeds). So the pretrained one had not found the
+# global optimum.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The original: a Boltzmann machine
 #
-# *History: you may go on at "What replaced it, and why".* Hinton, Osindero
-# and Teh (2006) did not copy, they *modelled*. A **restricted Boltzmann machine** gives each pair of a visible $v$
-# and a hidden $h$, all 0 or 1, an energy:
+# *History: you may go on at "What replaced it, and why".* Hinton, Osindero and Teh (2006) did not copy, they *modelled*. A **restricted Boltzmann machine** (RBM)
+# gives each pair of a visible $v$ and a hidden $h$, of zeros and ones, an energy:
 #
 # $$E(v, h) = -a \cdot v - b \cdot h - h \cdot W v, \qquad P(v, h) = \frac{e^{-E(v, h)}}{Z}$$
 #
-# *Restricted*: no bonds within a layer. So given $v$ the hidden units are independent, and each is a sigmoid:
+# *Restricted*: no bonds within a layer. So given $v$ the hidden units are independent, each a sigmoid:
 #
 # $$P(h_j = 1 \mid v) = s(b_j + W_j \cdot v)$$
 #
-# A layer, read as a probability; downwards the same with $W^\top$ and $a$.
+# Downwards the same with $W^\top$ and $a$.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### The free energy
 #
-# How likely is an image $v$? Sum over all $h$: $\;P(v) = e^{-F(v)} / Z$ with
+# How likely is an image $v$? $\;P(v) = e^{-F(v)} / Z$ with
 #
 # $$F(v) = -\ln \sum_h e^{-E(v, h)} = -a \cdot v - \sum_j \ln\left(1 + e^{\,b_j + W_j \cdot v}\right)$$
 #
@@ -320,12 +323,12 @@ for v in vs:
 #
 # $$\frac{\partial \ln P(v)}{\partial W} = \underbrace{\mathrm{E}\!\left[h\,v^\top \mid \text{data}\right]}_{\text{positive phase}} - \underbrace{\mathrm{E}\!\left[h\,v^\top \mid \text{model}\right]}_{\text{negative phase}}$$
 #
-# - Positive: run the data up. One matrix product.
+# - Positive: run the data up.
 # - Negative: a mean over *all* images that the model can dream.
 #
 # **Contrastive divergence**, CD-$k$ (Hinton 2002): start from the data, sample $h$, then $v$, then $h$ ... $k$ times, and take that for the model.
 #
-# No chain of layers, so no long product to vanish.
+# No chain of layers, no long product.
 
 # %% slideshow={"slide_type": "skip"}
 def rbm_gradient(data: torch.Tensor) -> torch.Tensor:
@@ -343,7 +346,8 @@ assert torch.allclose(gradient, rbm_gradient(images), atol=1e-10)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: how many terms?
 #
-# An RBM with 64 visible units (black or white pixels) and 20 hidden ones. You want $Z$ exactly. Like $F$, the sum over *one* of the layers has a closed form. How many terms must you still add up, at the least?
+# An RBM has 64 visible units (black or white pixels) and 20 hidden ones. Like $F$, the sum over *one* of the layers has a closed form. How many terms must you still
+# add up, at the least, for an exact $Z$?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -355,7 +359,8 @@ terms = 2**20
 check.terms(terms)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In the lab an RBM with 9 visible and 6 hidden units learns 14 pictures of bars and stripes, 3 × 3 pixels. All $2^9$ images are counted out, so the *mean* of CD-$k$ stands beside the true gradient.
+# The lab's RBM, 9 visible and 6 hidden units, learns 14 pictures of bars and stripes. All $2^9$ images are counted out, so the *mean* of CD-$k$ stands beside the true
+# gradient.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **How near to the truth is one step of sampling?**
@@ -364,11 +369,12 @@ check.terms(terms)
 labs.rbm_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Left: CD-1 climbs along with the truth and falls behind. Middle: at the start one step of sampling is
-# nearly the truth, at the end it is not. Ask why (large weights: the sampling hardly leaves the image it came from), then **large weights**. **CD-10** closes the gap. The usual slip: "biased, so useless".
+# Left: CD-1 climbs with the truth and falls behind. Middle: one step of sampling is nearly the truth at the start, not at the end. Ask why (large weights: sampling
+# hardly leaves the image it came from), then **large weights**. **CD-10** closes the gap. The usual slip: "biased, so useless".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Why the slope: one step of sampling, $v \to h \to v'$, is a matrix $T$ on distributions. The model is its eigenvector with eigenvalue 1; every other part shrinks in each step, the slowest by $|\lambda_2|$. So CD-$k$'s error ends up falling as $|\lambda_2|^k$.
+# Why the slope: one step of sampling, $v \to h \to v'$, is a matrix on distributions. The model is its eigenvector with eigenvalue 1; every other part shrinks in each
+# step, the slowest by $|\lambda_2|$. So CD-$k$'s error ends up falling as $|\lambda_2|^k$.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CD_GRADIENT.trial()
@@ -376,7 +382,7 @@ claims.CD_GRADIENT.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Stacked: the deep belief net
 #
-# Layer 1 models the images, layer 2 the probabilities $P(h = 1)$ of layer 1, and so on; then fine-tuning. The loop from above; pixels from 0 to 1 count as probabilities.
+# Layer 1 models the images, layer 2 the probabilities $P(h = 1)$ of layer 1, and so on; then fine-tuning. Pixels from 0 to 1 count as probabilities.
 
 # %% slideshow={"slide_type": "fragment"}
 pixels = pretraining.lab_data("RBM")
@@ -392,15 +398,16 @@ print(f"before the labels {guess:.0%}, 20 epochs later {revived[-1]:.0%}")
 assert guess < 0.3 and revived[-1] > 0.8
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A tutorial of 2017 tells it so: "In 2006 Hinton's deep belief network, which completes its learning by training each layer of neurons individually, became one of the first non-convolutional models to train deep architectures with success; it opened
-# the revival of deep learning ..." The success and the revival hold. The learning is not complete after the layers:
+# A tutorial of 2017: "In 2006 Hinton's deep belief network, which completes its learning by training each layer of neurons individually, became one of the first
+# non-convolutional models to train deep architectures with success; it opened the revival of deep learning ..." The success and the revival hold. The learning is not
+# complete after the layers:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.LAYER_BY_LAYER.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In 2006's paper, too, the layers were the beginning: the topmost machine saw the labels, and the whole was fine-tuned after that. In the first lab **a stack of RBMs** evens out the gradient less than autoencoders do:
-# before the labels layer 4 has 5 times the gradient of layer 1, not 2.2 times (seeds 0 to 2).
+# In 2006's paper, too, the topmost machine saw the labels, and then the whole was fine-tuned. In the first lab **a stack of RBMs** evens out the gradient less than
+# autoencoders do: before the labels layer 4 has 5 times the gradient of layer 1, not 2.2 times (seeds 0 to 2).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What replaced it, and why
@@ -410,13 +417,14 @@ claims.LAYER_BY_LAYER.trial()
 # | weights of a size that carries the signal | initialisation (Glorot and Bengio 2010; He 2015), BN, residuals |
 # | units off their flat parts | ReLU: "without requiring any unsupervised pre-training on purely supervised tasks with large labeled datasets" (Glorot, Bordes and Bengio 2011) |
 # | good directions from unlabelled images | more labelled images, distorted ones too, and GPUs (Cireşan et al. 2010) |
-# | a regulariser (Erhan et al. 2010) | dropout, augmentation |
+# | a regulariser (Erhan et al. 2010) | dropout (chapter 05), **augmentation**: distorted copies of the images |
 #
-# What lives on is the *order*: learn from unlabelled data first, then fine-tune. Most language models do, but all layers at once and with one loss.
+# The *order* lives on: unlabelled data first, then fine-tuning. So do most language models, but all layers at once and with one loss.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In 2006 pretraining showed that a deep net *can* be trained, when many had given up. That the reason was in good part the scale of the weights came out four years later, with Glorot's initialisation, and when others trained deep autoencoders
-# from random weights with a better optimiser (Martens 2010) or with careful scale and momentum (Sutskever et al. 2013). With few labels, on harder data than 8 × 8 digits, the features may count for more.
+# In 2006 pretraining showed that a deep net *can* be trained, when many had given up. That this was in good part the scale of the weights came out four years later,
+# with Glorot's initialisation, and when others trained deep autoencoders from random weights with a better optimiser (Martens 2010) or with careful scale and momentum
+# (Sutskever et al. 2013). With few labels and harder data the features may count for more.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The step
@@ -433,9 +441,7 @@ claims.LAYER_BY_LAYER.trial()
 # All entry by entry. The hats correct the start from 0: $\hat m = m / (1 - 0.9^t)$, $\hat s = s / (1 - 0.999^t)$. $\varepsilon = 10^{-8}$.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The last two divide by the size of the gradient itself, which sounds like a cure.
-#
-# The rules as code, against torch, over five steps with gradients from $10^{-12}$ to $1$:
+# The last two divide by the size of the gradient itself, which sounds like a cure. Against torch, over five steps with gradients from $10^{-12}$ to $1$:
 
 # %% slideshow={"slide_type": "skip"}
 def adam(gs: np.ndarray, lr: float, eps: float = 1e-8) -> np.ndarray:
@@ -467,9 +473,8 @@ for rule, of_torch in ((adam, torch.optim.Adam), (rmsprop, torch.optim.RMSprop))
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# Ten sigmoid layers of 30, weights $N(0, 1/n)$. The gradient of layer 1 is some millionths of layer 10's, and SGD stays at 10%.
-#
-# Now **Adam**, step size 0.003, seed 0. What share of the digits does it get right after 300 steps, and after 12,000?
+# Ten sigmoid layers of 30, weights $N(0, 1/n)$. The gradient of layer 1 is some millionths of layer 10's, and SGD stays at 10%. Now **Adam**, step size 0.003, seed 0.
+# What share of the digits does it get right after 300 steps, and after 12,000?
 #
 # - **A** 10%, guessing, and 10%
 # - **B** about 20%, and 20%
@@ -485,7 +490,8 @@ my_adam = "C"
 check.guess_adam(my_adam)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# First look at one step, in layers of 50. Left, the gradient of each layer (grey) and what the optimiser makes of it (blue). Go from SGD to Adam. The right panel is for later.
+# First one step, in layers of 50. Left, the gradient of each layer (grey) and what the optimiser makes of it (blue). Go from SGD to Adam. The right panel is for
+# later.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **What does the optimiser make of a gradient that is gone?** Left panel first.
@@ -494,9 +500,9 @@ check.guess_adam(my_adam)
 labs.step_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Left panel only, at first. **SGD**: two parallel lines. **Adam, ten layers**: the blue one is flat, and the class will say "cured". **Twenty layers**: where does the blue line leave the dashed
-# one? (Where an entry of the gradient is about $10^{-8}$.) Then the right panel: what should shuffling the labels do to a gradient? **ReLU at torch's scale** is as blind as the sigmoid
-# net, **He's scale** is not. The usual slip: "Adam fixes the gradient". That is grey, and stays where it was.
+# Left panel first. **SGD**: two parallel lines. **Adam, ten layers**: the blue one is flat, and the class will say "cured". **Twenty layers**: where does it leave the
+# dashed one? (Where an entry of the gradient is about $10^{-8}$.) Then the right panel: what should shuffling the labels do to a gradient? **ReLU at torch's scale**
+# is as blind as the sigmoid net, **He's scale** is not. The usual slip: "Adam fixes the gradient". That is grey, and stays where it was.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Adam's first step
@@ -529,11 +535,11 @@ claims.ADAM_SIZE.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Adam's memory
 #
-# $m$ forgets in some 10 steps, $s$ in some 1000. A gradient is near 0 for thousands of steps, then it comes up to $g$ and stays there. After $k$ steps
+# $m$ forgets in some 10 steps, $s$ in some 1000. A gradient is near 0 for thousands of steps, then it is $g$ and stays. After $k$ steps
 #
 # $$m = (1 - \beta_1^k)\, g, \qquad s = (1 - \beta_2^k)\, g^2, \qquad \frac{\Delta w}{\eta} = \frac{1 - \beta_1^k}{\sqrt{1 - \beta_2^k}}$$
 #
-# Predict, for Adam as libraries set it, $\beta_1 = 0.9$ and $\beta_2 = 0.999$: its largest step is
+# Predict for libraries' $\beta_1 = 0.9$, $\beta_2 = 0.999$: the largest step is
 #
 # - **A** $\eta$
 # - **B** about $3\,\eta$
@@ -555,12 +561,12 @@ check.guess_jump(my_jump)
 labs.memory_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Left: the step leaves the grey line, peaks at step 12 and comes back over a thousand. **β₂ = 0.95**, which language models are trained with: hardly a bump. **One large
-# gradient** is the other half: for hundreds of steps the weight hardly moves. The usual slip: "Adam's step is lr".
+# Left: the step leaves the grey line, peaks at step 12 and comes back over a thousand. **β₂ = 0.95**, as for language models: hardly a bump. **One large gradient** is
+# the other half: for hundreds of steps the weight hardly moves. The usual slip: "Adam's step is lr".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So a weight whose gradient has vanished for a while gets steps that are too large just as it comes back, one reason why losses of large models spike.
-# One outlier does the reverse: $s$ remembers it long after $m$ has forgotten. A shorter memory, clipping (chapter 09) and warm-up each help.
+# So a weight whose gradient had vanished gets too large steps just as it comes back, one reason why losses of large models spike. One outlier does the reverse: $s$
+# remembers it long after $m$ has forgotten. A shorter memory, clipping (chapter 09) and warm-up (below) each help.
 #
 # ### Exercise 5: after the jump
 #
@@ -587,10 +593,10 @@ claims.ADAM_BOUND.trial()
 #
 # $$X \leftarrow a X + (b A + c A^2)\, X, \qquad A = X X^\top, \qquad X_0 = G / \lVert G\rVert$$
 #
-# since that makes $a s + b s^3 + c s^5$ of every $s$ and leaves $U$ and $V$. $a, b, c = 3.4445, -4.775, 2.0315$.
+# which makes $a s + b s^3 + c s^5$ of every $s$ and leaves $U$ and $V$. $a, b, c = 3.4445, -4.775, 2.0315$.
 #
-# Predict: in the middle of ten sigmoid layers one singular value of the gradient is nearly the whole norm, and forty of fifty are below a
-# millionth of it. Does Muon make them all 1?
+# Predict: in the middle of ten sigmoid layers one singular value is nearly the gradient's whole norm, and forty of fifty are below a millionth of it. Does Muon make
+# them all 1?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -605,8 +611,8 @@ prediction = "no: five steps multiply a tiny one by 3.4445 to the fifth, some 50
 labs.muon_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **Before**, then step up to five: the grey line is lifted from the left. Most end between 0.7 and 1.2, never at 1: the curve on the right is steep at 0
-# and ripples on top. **Ten sigmoid layers**: one direction is left, and Muon gives back that one.
+# **Before**, then step up to five: the grey line is lifted. Most end between 0.7 and 1.2: the curve on the right is steep at 0 and ripples on top. **Ten sigmoid
+# layers**: one direction is left, and Muon gives back that one.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.other_remedies.muon import COEFFICIENTS, newton_schulz, on_singular_values
@@ -620,6 +626,8 @@ assert np.allclose(direction, U @ Vt)  # U V^T is the gradient of the sum of sin
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 6: one step of it
+#
+# Return $X$ after one of the five steps.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def muon_step(X: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
@@ -638,7 +646,7 @@ claims.MUON.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Moving is not learning
 #
-# The net of the prediction, 300 steps with SGD (step size 0.5) and with Adam (0.01). Presets change its depth.
+# The net of the prediction, 300 steps with SGD (step size 0.5) and with Adam (0.01).
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Every layer moves: does the net learn?**
@@ -647,12 +655,12 @@ claims.MUON.trial()
 labs.reach_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Presets in order: **four layers**, where SGD is lost (ten times its step size would give it some 60%) and Adam is not. **Six**: slowly. **Ten**: every layer moves, and it names two digits of ten.
-# **ε = 10⁻³⁰**: ε is not to blame; 20% again. **Four times the scale**: the same Adam, other weights. Right panel: Adam does widen the
+# Presets in order: **four layers**, where SGD is lost (ten times its step size would give it some 60%) and Adam is not. **Six**: slowly. **Ten**: every layer moves,
+# and it names two digits of ten. **ε = 10⁻³⁰**: 20% again, so ε is not to blame. **Four times the scale**: the same Adam, other weights. Right panel: Adam widens the
 # spread, but in one direction. The usual slip: "Adam cannot do it". Start the next cell, and talk over its seconds.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# And with patience? The accuracy after each tenth of 12,000 steps of size 0.003:
+# With patience: the accuracy after each tenth of 12,000 steps of size 0.003:
 
 # %% slideshow={"slide_type": "fragment"}
 from vglib.other_remedies.experiments import patience, widened
@@ -662,8 +670,8 @@ print(*(f"{share:.0%}" for share in shares))
 assert shares[0] < 0.4
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Seeds 0 to 4 end at 79, 83, 19, 86 and 92%. 75% is reached after some 8400 steps (median, read every 1200). From four times the weights, with a step size of 0.01, it takes 180. Ten times the step size
-# ends at 10%, a tenth of it at 20 (medians of seeds 0 to 4; `adam-needs-only-patience`, in `make test-long`).
+# Seeds 0 to 4 end at 79, 83, 19, 86 and 92%. 75% is reached after some 8400 steps (median, read every 1200). From four times the weights, with a step size of 0.01, it
+# takes 180. Ten times the step size ends at 10%, a tenth of it at 20 (medians of seeds 0 to 4; the slow claim `adam-needs-only-patience`).
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ADAM_CURES.trial()
@@ -680,16 +688,15 @@ claims.ADAM_CARRIES.trial()
 #
 # $$\frac{\partial L}{\partial W} \approx \Big(\sum_i \delta_i\Big)\, \bar h^\top$$
 #
-# A sum does not know its order. **Deal the labels out to the images anew, and the gradient stays nearly the same.** It knows how many of each digit there are, and next to nothing of which is which.
+# **Deal the labels out to the images anew, and the gradient stays nearly the same.** It knows how many of each digit there are, and next to nothing of which is which.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The part that does know is what is left of $h_i - \bar h$. It is about as large as the **relative spread** of $h$,
-# that is, $\lVert h - \bar h\rVert / \lVert h\rVert$. The difference $g - g'$ to the gradient with shuffled labels
-# holds two such parts, hence the $\sqrt 2$ of the dashed line in the right panel of the lab of one step:
+# The part that does know comes from $h_i - \bar h$. It is about as large as the **relative spread** of $h$, $\lVert h - \bar h\rVert / \lVert h\rVert$. The difference
+# to the gradient $g'$ with shuffled labels holds two such parts, hence the $\sqrt 2$ of the dashed line in the one-step lab's right panel:
 #
 # $$\frac{\lVert g - g' \rVert}{\lVert g \rVert} \approx \sqrt 2\; \frac{\lVert h - \bar h\rVert}{\lVert h\rVert}$$
 #
-# In layer 10 that is five parts in a million, and Adam's first step enlarges the rest along with them.
+# In layer 10 that is five parts in a million, and Adam's first step enlarges the rest with them.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.data import digits
@@ -722,8 +729,9 @@ claims.BLIND.trial()
 claims.SAME_STEP.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So the first steps are blind. But the part that counts digits has an end: once the readout's biases say how many of each there are, $\sum_i \delta_i$ over all images is nearly 0. What is left does know which
-# image is which (let nothing move but these biases, and its part grows from millionths to about 1, seeds 0 to 4), and Adam makes it as long as any other gradient. The last hidden layer, over all training images:
+# So the first steps are blind. But the part that counts digits has an end: once the readout's biases say how many of each there are, $\sum_i \delta_i$ over all images
+# is nearly 0. What is left does know which image is which (move these biases alone, and its part grows from millionths to about 1, seeds 0 to 4), and Adam makes it as
+# long as any other gradient. The last hidden layer, over all training images:
 
 # %% slideshow={"slide_type": "skip"}
 for steps in (0, 100, 300):
@@ -736,12 +744,12 @@ assert widened(0).part < 1e-4 and widened(300).part > 0.5
 assert widened(0).spread < 1e-5 and widened(300).spread > 0.3 and widened(300).first > 0.99
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# (A part above 1: with other labels it would be another gradient, and a longer one.) After 300 steps the relative spread has grown from a millionth to 0.6 or 0.7: the signal is back, in *one* direction.
-# One direction parts the images into two groups: two digits, 20% (so at seeds 0 to 4, step size 0.01).
-# The next has to be found again, in batches in which the counts vary by chance. Without that chance, in batches of six of each digit, 4000 steps of 0.003 reach 86, 91 and 74%
-# (`patience(steps=4000, balanced=True)`, seeds 0 to 2), not 20, 32 and 19.
+# (A part above 1: with other labels the gradient would be longer.) After 300 steps the relative spread has grown from a millionth to 0.6 or 0.7: the signal is back,
+# in *one* direction. It parts the images into two groups: two digits, 20% (so at seeds 0 to 4, step size 0.01). The next has to be found in batches whose counts vary
+# by chance. Without that chance, in batches of six of each digit, 4000 steps of 0.003 reach 86, 91 and 74% (`patience(steps=4000, balanced=True)`, seeds 0 to 2), not
+# 20, 32 and 19.
 #
-# So the signal collapses on its way forward (chapter 01). Initialisation, normalisation, shortcuts keep it. An optimiser can win it back, and pays in steps.
+# Initialisation, normalisation and skips keep the signal. An optimiser can win it back, and pays in steps.
 #
 # ### Exercise 7: find the flaw
 #
@@ -772,13 +780,13 @@ check.flaw_adam(flaw_adam)
 #
 # $$\eta < \frac{2}{\lambda}$$
 #
-# With many weights the steepest direction decides: $\lambda$ is the largest eigenvalue of the **Hessian**, the matrix of second derivatives.
+# With many weights the steepest direction decides: $\lambda$ is the largest eigenvalue of the Hessian (chapter 03).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A matrix's eigenvectors are the directions that it only stretches, by the eigenvalue. Near a minimum a smooth landscape is, along the Hessian's eigenvectors, a set of independent bowls. Each
-# follows the line above with its own $\lambda$, and the steepest is the first to fly apart.
+# Near a minimum a smooth landscape is, along the Hessian's eigenvectors, a set of independent bowls. Each follows the line above with its own $\lambda$, and the
+# steepest is the first to fly apart.
 #
-# In the next lab's net the weights, and so $\lambda$, are too large at the start, and $\lambda$ falls as training goes on. There it pays to begin with small steps.
+# In the next lab's net the weights, and so $\lambda$, are too large at the start, and $\lambda$ falls in training: it pays to begin with small steps.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Schedules
@@ -791,7 +799,7 @@ check.flaw_adam(flaw_adam)
 # | **step decay** | $1$, from half time $\tfrac1{10}$, from three quarters $\tfrac1{100}$ |
 # | **cosine** | $\frac12 \left(1 + \cos\frac{\pi t}{T}\right)$ |
 #
-# Six ReLU layers, He's weights times 1.5, **plain SGD**, peak 0.25. Is warm-up of any use without Adam?
+# The lab: six ReLU layers, He's weights times 1.5, **plain SGD**, peak 0.25.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Is warm-up of any use without Adam?**
@@ -800,8 +808,9 @@ check.flaw_adam(flaw_adam)
 labs.schedule_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Middle panel first: orange starts eighty times above the pink limit, blue starts near it. By the end of the warm-up the limit has come up more than twentyfold. **Two steps of it**: at half of the seeds too few. **Cosine alone** falls too late. **He's scale**: no warm-up needed. **A smaller constant step**, a third of the peak, trains as well, to 87 to 91% where warm-up reaches 91 to 95 (seeds 0 to 4): that is what warm-up
-# buys. The usual slip: reading the limit as a law.
+# Middle panel first: orange starts eighty times above the pink limit, blue near it. By the end of the warm-up the limit has come up more than twentyfold. **Two steps
+# of it**: at half of the seeds too few. **Cosine alone** falls too late. **He's scale**: no warm-up needed. **A smaller constant step**, a third of the peak, reaches
+# 87 to 91%, warm-up 91 to 95 (seeds 0 to 4): that is what it buys. The usual slip: reading the limit as a law.
 
 # %% slideshow={"slide_type": "skip"}
 def warm_up(t: int, k: int) -> float:
@@ -823,7 +832,7 @@ assert [warm_up(t, 4) for t in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 8: warm up, then cool down
 #
-# Return the step size at `step` (counted from 0): the line up to `peak` over `warm` steps, then the cosine over the remaining `total - warm` steps.
+# Return the step size at `step` (from 0): the line up to `peak` over `warm` steps, then the cosine over the other `total - warm`.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def warm_cosine(step: int, peak: float, warm: int, total: int) -> float:
@@ -844,13 +853,13 @@ claims.WARM_UP.trial()
 claims.NO_WARM_UP.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A schedule changes the path, not the gradient at a point. It brings no vanished signal back, and saves from an explosion that comes from the *step*: here the first few.
+# A schedule changes the path, not the gradient at a point. It brings no vanished signal back, and saves from explosions that come from the *step*.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## At the edge
 #
-# $\lambda$ is no constant: training changes it. Two tanh layers of 32, torch's start, 100 digits, squared error, **the whole batch** at each step, $\eta = 1.5/\lambda_0$ for
-# good. At first $\lambda$ climbs. Predict: when it meets $2/\eta$,
+# Training changes $\lambda$. Two tanh layers of 32, torch's start, 100 digits, squared error, **all of them** at each step, $\eta = 1.5/\lambda_0$ throughout. At
+# first $\lambda$ climbs. Predict: when it meets $2/\eta$,
 #
 # - **A** the training diverges
 # - **B** $\lambda$ stops there, and the loss goes on falling
@@ -872,12 +881,13 @@ check.guess_edge(my_edge)
 labs.edge_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# It opens at a small step: the curvature climbs and never gets there. **1.5/λ₀**: it gets there and stays; the loss rises on some hundred of 400 steps, and is lower than before. **3/λ₀**
-# starts beyond the edge and is driven back. **Catapult**: the loss rises first, the curvature falls, and then it converges. **4.2/λ₀** does not. The usual slip: "2/λ is a law".
+# It opens at a small step: the curvature never gets there. **1.5/λ₀**: it gets there and stays; the loss rises on some hundred of 400 steps, and still ends lower.
+# **3/λ₀** starts beyond the edge and is driven back. **Catapult**: the loss rises, the curvature falls, then it converges. **4.2/λ₀** does not. The usual slip: "2/λ
+# is a law".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This is the **edge of stability** (Cohen and others, 2021). A step that overshoots along the steep direction carries the weights to where that direction is less steep.
-# The smallest net that does it has two layers and one number to fit, $f = u \cdot v/\sqrt n$ and $L = f^2/2$, with the curvature $\lambda = (|u|^2 + |v|^2)/n$ along $f$:
+# This is the **edge of stability** (Cohen and others, 2021): overshooting along the steep direction carries the weights to where it is less steep. The smallest net
+# that does it is $f = u \cdot v/\sqrt n$ with $L = f^2/2$, and the curvature $\lambda = (|u|^2 + |v|^2)/n$ along $f$:
 #
 # $$f \leftarrow f \left(1 - \eta\lambda + \eta^2 f^2/n\right), \qquad \lambda \leftarrow \lambda + \frac{\eta f^2}{n}\,(\eta\lambda - 4)$$
 #
@@ -928,8 +938,8 @@ claims.CATAPULT.trial()
 #
 # $$H = 2 \begin{pmatrix} \sigma^2 + \mu^2 & \mu \\ \mu & 1 \end{pmatrix}$$
 #
-# - a large $\sigma$ or $\mu$ makes one direction steep, and the step must be small for it;
-# - at that step the flat direction takes some $\lambda_{\max} / \lambda_{\min}$ times as many steps as the steep one: the **condition number**;
+# - a large $\sigma$ or $\mu$ makes one direction steep, and the step must be small;
+# - then the flat direction takes some $\lambda_{\max} / \lambda_{\min}$ times as many steps as the steep one: the **condition number**;
 # - $\mu = 10$, $\sigma = 1$: 10,402. Standardised, $(x - \mu)/\sigma$: 1.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -939,8 +949,9 @@ claims.CATAPULT.trial()
 labs.bowl_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **Mean 3**: the ellipse is tilted, the path zig-zags across it and hardly goes along it. **A little too large a step**: 0.093 against the limit 0.0917. **Mean 10**: two thirds of the loss are left. Then tick **standardise** at a step of 0.4.
-# The mean does worse harm than the scale: about the fourth power. The usual slip: "the bias takes care of the mean".
+# **Mean 3**: the path zig-zags across the tilted ellipse and hardly goes along it. **A little too large a step**: 0.093 against the limit 0.0917. **Mean 10**: two
+# thirds of the loss are left. Then tick **standardise** at a step of 0.4. The mean harms by about its fourth power, more than the scale. The usual slip: "the bias
+# takes care of the mean".
 
 # %% slideshow={"slide_type": "skip"}
 def hessian(mean: float, std: float) -> np.ndarray:
@@ -985,8 +996,8 @@ claims.CONDITION.trial()
 #
 # $$\frac{\partial L}{\partial W_1} = \sum_i \delta_i\, x_i^\top, \qquad \delta_{\text{out}} = \frac{2}{N}(z - y)$$
 #
-# - inputs $c$ times as large: the gradient of $W_1$ too, and $z_1$: a sigmoid or tanh **saturates**, and $\delta_1$ vanishes;
-# - labels $c$ times as large: once they are large, every $\delta$ is $c$ times as large, and the first step **explodes**.
+# - inputs $c$ times as large: so are $\partial L/\partial W_1$ and $z_1$; a sigmoid or tanh **saturates**, and $\delta_1$ vanishes;
+# - labels $c$ times as large: in the end every $\delta$ too, and the first step **explodes**.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Inputs or labels of another size: what vanishes, and what explodes?**
@@ -995,9 +1006,9 @@ claims.CONDITION.trial()
 labs.scaling_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **Pixels of 0 … 255**: layer 1 is 99% saturated and its gradient a fourteenth. It trains all the same, if worse: layer 1 serves as a set of fixed features. **The same, ReLU**: it explodes. **Mean 5** is the worst: all units
-# of layer 1 say the same for every image. **A hundred times smaller**: nothing is learnt in 100 steps. **Labels of size 1000**; then ReLU with a step of 0.0001: tuned, it trains. The usual slip: looking at
-# the size of the loss, which is in units of the labels squared.
+# **Pixels of 0 … 255**: layer 1 is 99% saturated and its gradient a fourteenth. The net trains, if worse: layer 1 serves as fixed features. **The same, ReLU**: it
+# explodes. **Mean 5** is the worst: layer 1 says the same for every image. **A hundred times smaller**: nothing is learnt in 100 steps. **Labels of size 1000**; then
+# ReLU with a step of 0.0001: tuned, it trains. The usual slip: reading the size of the loss, which is in units of the labels squared.
 
 # %% slideshow={"slide_type": "skip"}
 net = mlp(3, 30, activation="tanh", seed=0)
@@ -1021,10 +1032,10 @@ claims.LABELS.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Without backprop?
 #
-# "The reason why Hinton proposed capsules is to abandon for good the present deep learning algorithms, which are based on backpropagation", says a widely read Zhihu article, after it blames backpropagation for the vanishing.
+# "The reason why Hinton proposed capsules is to abandon for good the present deep learning algorithms, which are based on backpropagation", says the Zhihu article,
+# after it blames backpropagation for the vanishing.
 #
 # A **capsule** is a group of units whose output is a vector. Capsules of one layer *vote* for those of the next, and votes that agree gain weight, over three rounds.
-#
 # Can one differentiate through that?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
@@ -1037,8 +1048,8 @@ before, after = capsule_training(60)
 assert before < 0.4 and after > 0.7
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# One layer of capsules, ten clouds of points, 60 steps of plain descent *by backprop*: it learns. The rounds of voting are sums, products and a softmax, and the chain rule goes through them. The
-# published network was trained so, with Adam (Sabour, Frosst and Hinton 2017). Nor is backpropagation to blame: it computes the gradient exactly (chapter 02). What vanishes is the product of the Jacobians.
+# One layer of capsules, ten clouds of points, 60 steps of plain descent *by backprop*: it learns. The voting is sums, products and a softmax, and the chain rule goes
+# through them. The published network was trained so, with Adam (Sabour, Frosst and Hinton 2017). Nor is backpropagation to blame for the vanishing (chapter 02).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What each of these changes
@@ -1152,8 +1163,9 @@ labs.tournament_lab()
 # reaches 95 (medians of seeds 0 to 4, 600 steps).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The gradient at a point contains no learning rate and no threshold: these come in when it is *used*. L2 adds $\alpha w$ to it, which has nothing to do with the data.
-# That "tanh and ReLU work because they are nonlinear" was judged in chapter 05, the learning rate in chapter 01, clipping in 09, batch norm in place of the activation in 06. The rest of the article:
+# The gradient at a point contains no learning rate and no threshold: these come in when it is *used*. L2 adds $\alpha w$, which has nothing to do with the data. Four
+# of the article's statements were judged before: the learning rate in chapter 01, "tanh and ReLU work because they are nonlinear" in 05, batch norm in place of the
+# activation in 06, clipping in 09. The rest:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.PREVENT.trial()
@@ -1171,7 +1183,7 @@ claims.TOO_WIDE.trial()
 claims.OVERFITTING.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# And L2 can do harm: it shrinks the very weights that carry the gradient back. How much, in a sigmoid net over 3000 steps and five seeds, is a slow claim (`l2-makes-vanishing-worse`, in `make test-long`).
+# And L2 can do harm: it shrinks the very weights that carry the gradient back. A slow claim says how much (`l2-makes-vanishing-worse`).
 #
 # ### Exercise 11: find the flaw
 #
@@ -1217,9 +1229,10 @@ check.cured(cured)
 #
 # - Pretraining moved the weights to where signal and gradient get through. Drawing them there does it too; the learned directions
 #   make it quicker.
-# - Adam's first step has one size in every layer, down to ε. Where the signal has collapsed, the first steps know how many of each digit there are
-#   and not which is which. Adam can win the signal back, one direction at a time: ten layers took some 45 times the steps of a better start, and one seed of five did not get there.
-# - In a bowl the largest step is $2/\lambda$; in a net $\lambda$ climbs to the $2/\eta$ of the step, and stays. Warm-up is for a start that is steep; standardising one input makes its bowl round.
+# - Adam's first step has one size in every layer, down to ε. Where the signal has collapsed, the first steps do not know which image is which. Adam can win the signal
+#   back, one direction at a time: ten layers took some 45 times the steps of a better start, and one seed of five did not get there.
+# - In a bowl the largest step is $2/\lambda$; in a net $\lambda$ climbs to $2/\eta$, and stays. Warm-up is for a steep start; standardising one input makes its bowl
+#   round.
 # - Of the nine measures some change what flows through the net, some only the step, the loss or the time to stop. In the table only the first kind
 #   cures a gradient that vanishes.
 
