@@ -3,9 +3,10 @@
 #
 # **My own network does not learn. Which number tells why, and how do I know that it does not lie?**
 #
-# **You will do** have your own net examined, write a doctor of some forty lines, check a backward pass, break a training while it is watched, and diagnose six patients.
+# **You will do** have your own net examined, write a doctor of forty lines, diagnose six patients, check a backward pass, and break a training while it is watched.
 #
-# **You will learn** why no size of a gradient is a diagnosis, what a second look and an experiment add, what a gradient check finds and what it cannot, and what a monitor should show.
+# **You will learn** why no size of a gradient is a diagnosis, what a second look and an experiment add, what a gradient check can find, and what a monitor should
+# show.
 #
 # **You need** χ (chapter 05), dead units (04), clipping (09). What a finding rests on is in the chapter that it names.
 #
@@ -36,9 +37,9 @@ from vglib.doctor import check_gradients, examine, watch
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The first patient
 #
-# A tower: fifteen layers of sigmoids with Glorot's weights. After two layers it learnt, its owner says; at fifteen the loss stands still.
+# A tower: fifteen layers of sigmoids with Glorot's weights. With two layers it learnt, its owner says; with fifteen the loss stands still.
 #
-# Predict: what share of the last layer's gradient reaches layer 1? And do weights five times as large heal it?
+# Predict: what share of the last layer's gradient reaches layer 1? Do weights five times as large heal it?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -53,22 +54,21 @@ prediction = "about 10^-10: sqrt(chi) is 1/4 a layer; no, better, and still ill"
 labs.ward_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Begin with **guess first**: the pictures without the sentence; let the class name the illness. **sigmoid tower**, **two sigmoids**: the same activation, and nothing to find.
-# **sigmoids, weights x 5** is better and still ill. **ReLU at torch's default** against **torch's default x 2**: one factor a layer, and it is well. **healthy**: a suspicion may come up, and the
-# short training takes it back. Drag **depth** there: it stays silent. The usual slip: reading one layer; it is the slope over the layers that tells.
+# Begin with **guess first**, the pictures without the sentence; let the class name the illness. **sigmoid tower**, **two sigmoids**: the same activation, and nothing
+# to find. **sigmoids, weights x 5** is better and still ill. **ReLU at torch's default** against **torch's default x 2**: one factor a layer, and it is well.
+# **healthy**: a suspicion may come up, and the short training takes it back; drag **depth**, and it stays silent. The usual slip: reading one layer. The slope over
+# the layers tells.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The lab goes the way that the whole chapter goes: **look once** (one forward and one backward pass), **look again** after twenty steps on a copy, and **try the cure**. Only what is there twice, and gives way
-# to the cure, is called by a name.
+# The lab goes the chapter's way: **look once** (one forward and one backward pass), **look again** after twenty steps on a copy, **try the cure**. Only what is there
+# twice, and gives way to the cure, is called by a name.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Your own net in five minutes
 #
 # Three things: a **model**, a **loss**, one **batch**. Put yours in place of these and run the cell.
 #
-# This one's owner says: "It learns, but three more hidden layers made it no better."
-#
-# Predict, from the code: what will the doctor find?
+# This one's owner says: "It learns, but three more hidden layers made it no better." Predict, from the code: what will the doctor find?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -99,25 +99,26 @@ assert report.findings[0].name == "not-in-model"
 print(report.findings[0])
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# That is the first line. The whole report, with its pictures:
+# The whole report, with its pictures:
 
 # %% slideshow={"slide_type": "skip"}
 report
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Let somebody paste a net of their own. Read the report aloud in the order of the next slide. The usual slip: stopping at the first line.
+# Let somebody paste a net of their own. Read the report in the order of the next slide. The usual slip: stopping at the first line.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How to read a report
 #
-# 1. **The finding**: a name, the place, the number and the bound that it is held against. *Broken* needs no threshold: the thing is wrong whatever its size. *Likely* is theory's word, after a second look and an
-#    experiment. A *note* is no alarm.
+# 1. **The finding**: a name, the place, the number and its bound. *Broken* needs no threshold: it is wrong whatever its size. *Likely* is theory's word, after a
+#    second look and an experiment. A *note* is no alarm.
 # 2. **Why**, the chapter, and two lines to try.
 # 3. **Seen**: how many of the matrices took part. What was not seen was not examined.
 # 4. **Not checked**: what it could not know, and how to tell it.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A doctor that says "healthy" of what it has not seen lies. Here a sound net; but its owner's training step forgets `zero_grad`. Without the step the doctor finds nothing, and says what it did not check:
+# A doctor that says "healthy" of what it has not seen lies. Here a sound net, whose owner's training step forgets `zero_grad`, so that the gradients of all steps add
+# up. Without the step the doctor finds nothing, and says what it did not check:
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -161,7 +162,7 @@ for kind in (("sigmoid", "glorot"), ("relu", "he")):
 #
 # A published tool says: a mean $|g|$ below $10^{-7}$ is a vanishing gradient (DeepDiagnosis, 2022).
 #
-# Predict. A friend divides the loss by a million (it was in another unit) and multiplies the rate of plain descent by a million. What changes in the training?
+# Predict. A friend divides the loss by a million (another unit) and multiplies the rate of plain descent by a million. What changes in the training?
 #
 # - **A** it becomes slower
 # - **B** the first layers vanish, the last do not
@@ -196,7 +197,7 @@ assert torch.equal(trained(1.0), trained(2.0**-20))
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One threshold for all
 #
-# Twelve healthy nets and twelve sick ones. A net with a layer whose mean $|g|$ lies below the threshold counts as sick.
+# Twelve healthy nets and twelve sick ones. If a layer's mean $|g|$ lies below the threshold, the net counts as sick.
 #
 # Predict: with $10^{-7}$, how many of the healthy are accused, and how many of the sick are missed? Is there a better threshold?
 
@@ -213,8 +214,9 @@ prediction = "three accused, nine missed; no threshold is much better"
 labs.thresholds_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# From **1e-7** to **1e-4** and **1e-2**: each sick net that is won costs a healthy one. Point at a healthy net at the very bottom: its readout starts at 0, so its gradient is exactly 0, for one step.
-# **healthy nets of 20 layers**: depth moves the healthy ones too. On the right the published rules on the same bank, with their own thresholds. The usual slip: tuning the threshold on one's own nets.
+# From **1e-7** to **1e-4** and **1e-2**: each sick net that is won costs a healthy one. Point at a healthy net at the very bottom: its readout starts at 0, so its
+# gradient is exactly 0, for one step. **healthy nets of 20 layers**: depth moves the healthy ones too. On the right the published rules, with their own thresholds.
+# The usual slip: tuning the threshold on one's own nets.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BELOW.trial()
@@ -237,13 +239,14 @@ claims.INPUTS.trial()
 # | DeepLocalize 2021 | 34 of 40 | alarms on 133 of 186 (72%), counted in DeepDiagnosis' result files |
 # | DeepDiagnosis 2022 | 46 of 53 real programs | 68 of 188 (36%), counted there too |
 # | UMLAUT 2021 | its users mended more bugs | its rule on inputs: all of 19 healthy nets |
-# | independent study (Humbatova et al. 2025) | best tool: recall 0.55 | precision 0.37 |
+# | independent study (Humbatova et al. 2025) | best tool: finds 55% of the faults (recall) | 37% of its alarms are right (precision) |
 #
-# False alarms are the open flank. An alarm that is wrong every third time is soon ignored.
+# False alarms are the open flank: an alarm that is wrong every third time is soon ignored.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The first column is as the papers state it. DeepLocalize's and DeepDiagnosis' alarms were counted in the published result files; UMLAUT's rule and the rules in the lab were run anew, rewritten for PyTorch, where one step on the batch
-# stands for an epoch. The authors judged their tools on Keras models of their time, so read the comparison as one of rules, not of tools. The course's doctor was built on a bank with healthy twins; that is the bank it knows best.
+# *Published* is as the papers state it. DeepLocalize's and DeepDiagnosis' alarms were counted in the published result files; UMLAUT's rule and the rules in the lab
+# were run anew, rewritten for PyTorch, where one step on the batch stands for an epoch. The tools were made for Keras models of their time, so this compares rules,
+# not tools. The course's doctor was built on a bank of faulty nets with repaired twins, and knows that bank best.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it thinks, 2: a hook, and a ratio
@@ -252,7 +255,7 @@ claims.INPUTS.trial()
 #
 # $$\frac{\lVert\delta_l\rVert^2}{\lVert\delta_{l+1}\rVert^2} \approx \chi_l = n_{l+1}\,\mathrm{Var}(W_{l+1})\; \overline{\phi'(z_l)^2}$$
 #
-# δ is the gradient by a layer's *output* $z$, so we need the $z$: a **hook** is a function that torch calls whenever a layer has run.
+# For that we need the $z$: a **hook** is a function that torch calls whenever a layer has run.
 
 
 # %% slideshow={"slide_type": "fragment"}
@@ -291,7 +294,8 @@ for low, high, weight in zip(zs[:4], zs[1:5], weights[1:5]):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it thinks, 3: look again
 #
-# A residual net whose blocks start at 0, a readout that starts at 0, LoRA's $B = 0$: in the first step most of the gradient is **exactly 0**, and after one step it is there. So a verdict never rests on step 0 alone.
+# A residual net whose blocks start at 0 (ReZero, chapter 07), a readout that starts at 0, LoRA (a product $BA$ added to a matrix, with $B = 0$ at first): in the first
+# step most of the gradient is **exactly 0**, one step later it is there. So a verdict never rests on step 0 alone.
 
 
 # %% slideshow={"slide_type": "fragment"}
@@ -317,8 +321,8 @@ assert first == 0 and look(later, loss_fn, (x, y))[0].grad.norm() > 1e-3 and fal
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it thinks, 4: signs
 #
-# What we look for twice: the ratio of the first δ to the last, and the largest share of **dead** ReLUs in a layer: units that are 0 for *all* examples. (A zero for some is what a ReLU is for.) Where no gradient came back at all, the
-# graph is cut, and no threshold is needed.
+# Looked for twice: the ratio of the first δ to the last, and the largest share of dead ReLUs in a layer, 0 for *all* examples (chapter 04). Where no gradient came
+# back at all, the graph is cut, and no threshold is needed.
 
 
 # %% slideshow={"slide_type": "fragment"}
@@ -335,7 +339,7 @@ def signs(net: nn.Module, loss_fn, batch) -> tuple[float, float]:
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it thinks, 5: try the cure
 #
-# The same net with ReLUs and He's weights, at the owner's rate and at a tenth of it. If that is no better, the suspicion was wrong.
+# The same net with ReLUs and He's weights, at the owner's rate and a tenth of it. If that is no better, the suspicion was wrong.
 
 
 # %% slideshow={"slide_type": "fragment"}
@@ -355,7 +359,7 @@ def gain_of_cure(net: nn.Module, loss_fn, batch, lr: float) -> float:
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it thinks, 6: the report
 #
-# Exact findings first, then what a smaller rate mends, then dead units, then the flow. Else nothing.
+# Exact findings first, then what a smaller rate mends, dead units, the flow; else nothing.
 
 
 # %% slideshow={"slide_type": "fragment"}
@@ -376,12 +380,12 @@ def diagnose(net: nn.Module, loss_fn, batch, lr: float) -> str:
 
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Type `look` and `diagnose` live if you can. About forty lines that work, each for a reason that the class has seen. Ask at each step: which healthy net would be accused without it?
+# Type `look` and `diagnose` live if you can. Ask at each step: which healthy net would be accused without it?
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Rounds
 #
-# Six people come with a net and a story. Read, look at the pictures, choose **your diagnosis**, press **Register**; only then show the doctor's.
+# Six people come with a net and a story. Read, look at the pictures, choose **your diagnosis**, press **Register**; then show the doctor's.
 #
 # Predict: of the six, how many will you have right, and how many will the forty lines above?
 
@@ -398,8 +402,8 @@ prediction = "the forty lines five: they never look at what the loss is fed"
 labs.rounds_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The presets are the six patients, in the order of the door. One student a patient; vote, register, then show. **the worried one** is the best: most of the class says *vanishing*, and so does a published rule. The
-# usual slip: believing the owner's own diagnosis (**the hasty one** speaks of exploding gradients).
+# The presets are the six patients. One student a patient; vote, register, then show. **the worried one** is the best: most say *vanishing*, and so does a published
+# rule. The usual slip: believing the owner's own diagnosis (**the hasty one** speaks of exploding gradients).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Now our own report on the same six:
@@ -416,7 +420,8 @@ for name, story in patients.PATIENTS.items():
 assert right == 5
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# What it misses, it misses for a reason: a softmax in front of a loss that has its own is no matter of sizes. The package's doctor follows each operation and knows what each loss expects. All six, beside the published rules:
+# It misses one for a reason: a softmax in front of a loss that has its own is no matter of sizes. The package's doctor follows each operation and knows what each loss
+# expects. All six, beside the published rules:
 
 # %% slideshow={"slide_type": "skip"}
 from IPython.display import Markdown
@@ -424,7 +429,7 @@ from IPython.display import Markdown
 Markdown(rounds.table())
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Six patients that the chapter chose are no statistics. `python -m benchmarks doctor` runs the whole bank, faults, repaired twins and healthy nets.
+# Six chosen patients are no statistics. `python -m benchmarks doctor` runs the whole bank: faults, repaired twins, healthy nets.
 #
 # ### Exercise 1: find the flaw
 #
@@ -447,10 +452,9 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: a detector
 #
-# Write a detector that twelve healthy nets and twelve sick ones will judge. It gets the mean $|g|$ of each layer before the first step, from the input on, and the losses before each of twenty steps and after the last. It returns `True`
-# for an alarm. Right is **no alarm on the healthy** and **at most one sick net missed**.
-#
-# (Play with `patients.records()` to see what it gets.)
+# Write a detector for the twelve healthy nets and the twelve sick ones. It gets the mean $|g|$ of each layer before the first step, from the input on, and the losses
+# before each of twenty steps and after the last (see `patients.records()`). It returns `True` for an alarm. Right is **no alarm on the healthy** and **at most one
+# sick net missed**.
 
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
@@ -472,14 +476,14 @@ check.detector(detector)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Is the gradient right at all?
 #
-# Autograd's is. One that you wrote yourself, or an operation with a backward pass of its own, may not be. The **gradient check**: move all weights a little along a random direction $d$ and compare the loss's difference with what the gradient
-# says:
+# Autograd's is. One that you wrote yourself may not be. The **gradient check**: move all weights a little along a random direction $d$ and compare the loss's
+# difference with what the gradient says:
 #
 # $$\langle \nabla L, d \rangle \;\approx\; \frac{L(w + h d) - L(w - h d)}{2h}$$
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Taylor's series at both ends: $L(w \pm hd) = L \pm h L' + \frac{h^2}{2} L'' \pm \frac{h^3}{6} L''' + \dots$, with the derivatives along $d$. Subtract: the even terms cancel, and the difference is $L' + \frac{h^2}{6} L''' + \dots$ That is why both sides are asked and
-# not one.
+# Taylor's series at both ends: $L(w \pm hd) = L \pm h L' + \frac{h^2}{2} L'' \pm \frac{h^3}{6} L''' + \dots$, with the derivatives along $d$. Subtract, divide by
+# $2h$: the even terms cancel, and $L' + \frac{h^2}{6} L''' + \dots$ is left. Hence both sides.
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -501,7 +505,8 @@ assert abs(difference(loss, w, d, 1e-5) / exact - 1) < 1e-8
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# A sigmoid net with a backward pass written by hand, three layers of weights, sixteen images. Four mistakes; a difference along *one* random direction is compared with each. Which does it **not** find?
+# A sigmoid net with a backward pass by hand, three layers of weights, sixteen images. Each of four mistakes is compared with a difference along *one* random
+# direction. Which does that **not** find?
 #
 # - **A** $s'(z)$ of the first layer forgotten
 # - **B** $W$ in place of $W^\top$
@@ -525,7 +530,8 @@ for slip in gradcheck.SLIPS:
 assert errors["none"] < 1e-6 < errors["one weight"]
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The last line: a single wrong derivative of 6400, and one direction shows it. Ask how one would find out *which* (a direction for each parameter, then for half of it, and so on).
+# The last line: one wrong derivative of 6400, and one direction shows it. Ask how to find out *which* (a direction for each parameter, then for half of it, and so
+# on).
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.SLOPE.trial()
@@ -539,7 +545,8 @@ claims.ONE_DIRECTION.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: the error
 #
-# The two numbers are compared by their **relative error**, $|a - b| / \max(|a|, |b|)$, and 0 where both are 0. Above $10^{-2}$ the gradient is "probably wrong", below $10^{-7}$ "you should be happy" (CS231n).
+# The two numbers are compared by their **relative error**, $|a - b| / \max(|a|, |b|)$, and 0 where both are 0. Above $10^{-2}$ the gradient is "probably wrong", below
+# $10^{-7}$ "you should be happy" (CS231n, a Stanford course).
 
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
@@ -556,7 +563,8 @@ check.relative_error(relative_error)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: how far to move?
 #
-# Float64 keeps 16 digits, so each loss carries an error of about $10^{-16} L$; divided by $h$ it grows as $h$ shrinks. The curve adds $\frac{h^2}{6} L'''$. Take $L = L''' = 1$: at which $h$ is $\frac{10^{-16}}{h} + \frac{h^2}{6}$ least?
+# Float64 keeps 16 digits, so each loss carries an error of about $10^{-16} L$, which is divided by $h$. The curve adds $\frac{h^2}{6} L'''$. Take $L = L''' = 1$: at
+# which $h$ is $\frac{10^{-16}}{h} + \frac{h^2}{6}$ least?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -577,7 +585,7 @@ check.best_h(best_h)
 # $$\langle \nabla L, d \rangle = \frac{\mathrm{Im}\, L(w + i h d)}{h} \quad\text{up to } h^2, \qquad h = 10^{-30}$$
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# $L(w + ihd) = L + ih L' - \frac{h^2}{2} L'' - \dots$: the imaginary part is $h L'$ and nothing is taken from anything. With $h = 10^{-30}$ the next term is gone too.
+# $L(w + ihd) = L + ih L' - \frac{h^2}{2} L'' - \dots$: the imaginary part is $h L'$, nothing is subtracted, and with $h = 10^{-30}$ the next term is gone too.
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -602,13 +610,14 @@ assert abs(by_autograd / by_step - 1) < 1e-9
 assert gradient[0].norm() < 1e-7 * gradient[19].norm()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# They agree in all digits. The gradient has vanished, and it is exact: backpropagation reports the truth about the loss. The article of 2023 promises code that detects vanishing by a gradient check; a check looks for another illness.
+# They agree to twelve digits: the gradient has vanished, and it is exact. The article of 2023 promises code that detects vanishing by a gradient check; a check looks
+# for another illness.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CHECK_FINDS.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The package's `check_gradients` does all this for any model, parameter by parameter, with the same dice for dropout, and says so:
+# `check_gradients` does this for any model, parameter by parameter, with the same dice for dropout:
 
 # %% slideshow={"slide_type": "skip"}
 checked = check_gradients(patients.tower(8, "sigmoid", "glorot"), loss_fn, (x, y))
@@ -618,7 +627,8 @@ print(checked)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The article's code, written out at last
 #
-# "The code builds the model with **regularisation** and **dropout**. Then **gradient checking** and **gradient clipping** are carried out, to avoid vanishing and exploding gradients." So ends the article of 2023, and there is no code. Here it is.
+# "The code builds the model with **regularisation** and **dropout**. Then **gradient checking** and **gradient clipping** are carried out, to avoid vanishing and
+# exploding gradients." So ends the article of 2023, without code. Here it is.
 #
 # Ten layers, twice: sigmoids with $N(0, 1/n)$, which vanish, and ReLUs at three times He's scale, which explode.
 #
@@ -670,7 +680,7 @@ def run(net: nn.Module, decay: float, clip: float, steps: int = 100) -> tuple[fl
 
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In the PyTorch optimiser `weight_decay` is L2: it adds $\lambda w$ to the gradient. A clipping at infinity is none.
+# torch's `weight_decay` is L2: SGD adds $\lambda w$ to the gradient. Clipping at infinity is none.
 
 # %% slideshow={"slide_type": "skip"}
 never = float("inf")
@@ -713,10 +723,10 @@ for kind in ("sigmoids", "ReLUs x 3"):
 # | clipping | never acts: the gradient is short | acts at every step; finite, and a poor learner |
 # | **He's weights** | learn, with ReLU | learn |
 #
-# And dropout in each of ten layers takes from the healthy net most of what it learns in a hundred steps.
+# And dropout in each of ten layers costs the healthy net most of what it learns in a hundred steps.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# One seed, one rate: the table illustrates, the claims judge (chapters 09 and 10 try the measures over grids). Ask what a *detection* would have saved: the first column is known before the first step.
+# One seed, one rate: the claims judge (chapters 09 and 10, over grids). Ask what a *detection* would have saved: the first column is known before the first step.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CLIPPING.trial()
@@ -724,7 +734,8 @@ claims.CLIPPING.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The loss is NaN
 #
-# An embedding learns distances: $\sqrt{\lVert f(a) - f(b) \rVert^2}$, compared with 1. The forward pass is finite. After one step every weight is NaN. In the batch one pair is twice the same image.
+# A net $f$ learns distances: $\sqrt{\lVert f(a) - f(b) \rVert^2}$, compared with 1. The forward pass is finite; after one step every weight is NaN. In the batch one
+# pair is twice the same image.
 #
 # Predict: what helps?
 #
@@ -766,7 +777,7 @@ for eps in (0.0, 1e-6):
 # %% [markdown] slideshow={"slide_type": "skip"}
 # $$\frac{\partial \sqrt u}{\partial u} = \frac{1}{2\sqrt u}, \qquad u = \lVert v \rVert^2, \quad \frac{\partial u}{\partial v} = 2v$$
 #
-# At $v = 0$ that is $\infty \cdot 0$, which is NaN. The doctor names the first operation with finite numbers going in and something else coming out, forward or backward.
+# At $v = 0$ that is $\infty \cdot 0$, which is NaN. The doctor names the first operation into which finite numbers go and others come out, forward or backward.
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -787,12 +798,12 @@ claims.NOT_A_NUMBER.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Watch a training
 #
-# A good start does not guarantee a good middle, says the Medium article, and points on to one about *debugging, monitoring, fixing*. Four numbers a step: the **loss**, each layer's **gradient**, the **update ratio** $\lVert\Delta w\rVert / \lVert w\rVert$ and the share of
-# **dead** units.
+# A good start does not guarantee a good middle, says the Medium article. Four numbers a step: the **loss**, each layer's **gradient**, the **update ratio**
+# $\lVert\Delta w\rVert / \lVert w\rVert$ and the share of **dead** units.
 #
-# At step 30 something breaks: the rate is multiplied by 100, or one batch has a NaN, or layer 1 freezes, or the labels are shuffled from there on.
+# At step 30 something breaks: the rate is multiplied by 100, or a batch has a NaN, or layer 1 freezes, or the labels are shuffled from there on.
 #
-# Predict for each: which of the four numbers shows it first? Is there a break that the loss never shows?
+# Predict for each: which number shows it first? Is there a break that the loss never shows?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -807,11 +818,12 @@ prediction = "rate: the ratio; NaN: all at once; frozen: never the loss; labels:
 labs.monitor_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **nothing** first: what a sound run looks like. **rate x 100**: the ratio jumps at once, the loss a step later. **layer 1 frozen**: the loss shows nothing, ever; only the layer's own numbers do. **labels shuffled** is the
-# other way round: the loss jumps and the flow is sound, for what is wrong is outside the net. **12 layers, weights x 3**: it breaks by itself. The usual slip: watching the loss alone.
+# **nothing** first: a sound run. **rate x 100**: the ratio jumps at once, the loss a step later. **layer 1 frozen**: the loss shows nothing, ever; only the layer's
+# own numbers do. **labels shuffled**: the loss jumps and the flow is sound, for what is wrong is outside the net. **12 layers, weights x 3**: it breaks by itself. The
+# usual slip: watching the loss alone.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# For your own loop it is one line, `with watch(model, optimizer) as seen:`. Nothing is stopped and nothing changed; `seen.figure()` draws, `seen.rows` and `file="run.csv"` keep the numbers.
+# For your own loop: `with watch(model, optimizer) as seen:`. Nothing is changed; `seen.figure()` draws, `seen.rows` and `file="run.csv"` keep the numbers.
 
 # %% slideshow={"slide_type": "skip"}
 net = patients.tower(3)
@@ -835,9 +847,9 @@ claims.WRONG_START.trial()
 #
 # $$r = \frac{\lVert \Delta W \rVert}{\lVert W \rVert}, \qquad \text{plain descent: } r = \frac{\eta\,\lVert g \rVert}{\lVert W \rVert}, \qquad \text{Adam's first step: } r = \frac{\eta}{\mathrm{rms}(W)}$$
 #
-# It has no unit either. "Somewhere around $10^{-3}$", say the notes of CS231n, as a rough heuristic.
+# It has no unit either. (rms is the root mean square.) "Somewhere around $10^{-3}$", say the notes of CS231n, as a rough heuristic.
 #
-# Predict: at which ratios do trainings of a small net work, with three optimisers? Over what range?
+# Predict: at which ratios does a small net train, with three optimisers?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -852,8 +864,8 @@ prediction = "from 1e-3 to 2e-2, in this small net and with so few steps"
 labs.ratio_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **SGD**, **momentum**, **Adam** in order: three curves over one axis lie nearer to one another than over the rate. **Adam at 1e-3**: the famous rate is too low for so few steps. **weights x 0.2** and **weights x 3** move the good range: the weights in the
-# denominator matter. **12 layers**. The usual slip: taking $10^{-3}$ for a law.
+# **SGD**, **momentum**, **Adam** in order: over the ratio the three curves lie nearer to one another than over the rate. **Adam at 1e-3**: the famous rate is too low
+# for so few steps. **weights x 0.2** and **weights x 3** move the good range: the denominator matters. The usual slip: taking $10^{-3}$ for a law.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Adam's first step divides each entry by its own size, so every entry moves by η (chapter 10):
@@ -896,10 +908,10 @@ claims.RATIO.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the doctor cannot see
 #
-# - **What the data mean.** Shuffled labels, a leak of the label into the input, a bad split: the net does what it was told.
+# - **What the data mean.** Shuffled labels, a label that leaks into the input, a bad split: the net does what it was told.
 # - **What it is not given.** No `step`: no forgotten `zero_grad`. No `optimizer`: no rate. `report.not_checked` says so.
 # - **What did not take part**: `report.seen`. What runs outside torch's operations, in a kernel of its own, it does not follow.
-# - **What comes later.** Twenty steps on one batch say nothing of epoch 40: for that, `watch`.
+# - **What comes later.** Twenty steps on one batch say nothing of epoch 40: use `watch`.
 # - **Whether the answer is good.** Overfitting is no matter of gradients.
 
 # %% slideshow={"slide_type": "skip"}
@@ -909,7 +921,7 @@ report = examine(net, nn.CrossEntropyLoss(), shuffled, budget=60)
 assert report.healthy
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# "Overfit one batch" is the oldest test of all, and a good one. Whoever fails it is ill. And whoever passes?
+# "Overfit one batch" is an old test and a good one. Whoever fails it is ill. Whoever passes?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ONE_BATCH.trial()
@@ -920,8 +932,8 @@ claims.ONE_BATCH.trial()
 # - A gradient's size has a unit: $10^{-7}$ is no diagnosis, 70% zeros is none, an input of 1.5 is none. Ratios between layers, shares of *dead* units and update ratios have none.
 # - One look raises a suspicion. A second look and a cure that helps make a finding.
 # - A gradient check asks whether the gradient is the loss's. A vanished gradient is exact.
-# - Regularisation, dropout and clipping do not bring a lost gradient back; detection comes before the first step, and a cure from the cause.
-# - The loss is often the last to know, and sometimes the only one. Watch it with each layer's gradient and update ratio.
+# - Regularisation, dropout and clipping do not bring a lost gradient back; a cure comes from the cause.
+# - The loss is often the last to know, and sometimes the only one: watch it with each layer's gradient and update ratio.
 # - Read what was *not* checked.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
