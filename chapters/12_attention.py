@@ -8,7 +8,7 @@
 # **You will learn** where the gradients of a transformer vanish and explode today, and what the place of a norm, the scale of a skip,
 # QK-norm, muP and a number format do about it.
 #
-# **You need** the chain rule and the Jacobian (chapter 02), batch norm (06), residual blocks (07).
+# **You need** the chain rule and the Jacobian (chapter 02), batch norm (06), residual blocks (07), Adam's step (10).
 #
 # **Time** 120 minutes
 
@@ -45,18 +45,16 @@ from vglib.attention import check, claims, experiments, labs, mup, precision
 #
 # $$Q = X W_q^\top, \qquad K = X W_k^\top, \qquad V = X W_v^\top$$
 #
-# Queries meet keys in **scores**; the softmax makes each row of scores into weights that add up to 1; each token gets a weighted mean
-# of all values:
+# Queries meet keys in **scores**; the softmax makes each row of them into weights that add up to 1; each token gets a weighted mean of all values:
 #
 # $$S = \frac{Q K^\top}{\sqrt n}, \qquad A = \mathrm{softmax}(S), \qquad Y = A V W_o^\top$$
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: twenty-four layers of it
 #
-# Thirty-two random tokens; two of them have on average a cosine of 0. Twenty-four layers $X \leftarrow Y$, weights $N(0, 1/n)$, nothing
-# else.
+# Thirty-two random tokens; two of them have on average a cosine of 0. Twenty-four layers $X \leftarrow Y$, weights $N(0, 1/n)$, nothing else.
 #
-# What is the mean cosine at the end? And how long is $\partial L/\partial W_q$ of the last layer, when a random gradient comes in there?
+# What is the mean cosine at the end? How long is $\partial L/\partial W_q$ of the last layer, if a random gradient comes in there?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -72,23 +70,22 @@ labs.collapse_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # The heart of the chapter. Begin with **3 layers**, orange alone: "two layers, and the tokens are one". Then drag the depth to 24 and read off the five
-# curves from above. Ask of each: *what does it add to the one before?* Only the last has both panels flat. **twice the weights**: the
-# scores saturate, and the picture changes; that comes below. The usual slip: to say "the skip prevents it". It does not, look at pink.
+# curves from above. Ask of each: *what does it add to the one before?* Only the last has both panels flat. **twice the weights**: the scores saturate;
+# that comes below. The usual slip: "the skip prevents it". Look at pink.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This is **rank collapse**: the matrix of the tokens comes to have rank 1. Five nets, the same weights:
+# This is **rank collapse**: the matrix of the tokens comes to have rank 1, one direction for all. Five nets, the same weights:
 #
 # | net | layer | what happens |
 # |---|---|---|
-# | attention alone | $F(x)$ | the tokens are one after two layers; no query or key hears of the loss any more |
-# | skip | $x + F(x)$ | alike after a dozen; and the stream grows, its square up to twice per layer: the scores explode, and the gradients with them |
+# | attention alone | $F(x)$ | the tokens are one after two layers; no query or key hears of the loss |
+# | skip | $x + F(x)$ | alike after a dozen; the stream's square grows up to twice per layer: the scores explode, and the gradients with them |
 # | post-LN | $N(x + F(x))$ | as alike; the gradient vanishes towards the *output* |
 # | pre-LN | $x + F(N(x))$ | slower: each branch adds to a stream that has grown |
 # | skip, branch over $\sqrt L$ | $x + F(x)/\sqrt L$ | hardly at all, at any depth |
 #
-# $N$ is layer norm, below. A vanishing gradient, then, that comes from the *forward* pass: what tells tokens apart has gone. In the net
-# with a plain skip a second thing takes the gradient of the last layers: scores in the thousands, a saturated softmax. It has its own
-# section.
+# $N$ is layer norm (chapter 06, and below). So this vanishing comes from the *forward* pass: what tells tokens apart has gone. With a plain skip a
+# second thing takes the gradient of the last layers, a saturated softmax (*Large scores*).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A mean of everything
@@ -97,12 +94,12 @@ labs.collapse_lab()
 #
 # $$x_i' = x_i + b\, W \bar x \qquad \text{with the mean } \bar x \text{ of all tokens}$$
 #
-# - What sets tokens apart, $x_i - \bar x$, stays as it is.
-# - What they share, $\bar x$, grows: $\lVert\bar x\rVert^2$ by $g = 1 + b^2$ per layer (chapter 07).
+# - What sets tokens apart, $x_i - \bar x$, stays.
+# - What they share grows: $\lVert\bar x\rVert^2$ by $g = 1 + b^2$ per layer (chapter 07).
 #
 # $$\boxed{\ \text{mean cosine after } L \text{ layers} \approx \frac{g^L - 1}{g^L + T - 1}\ }$$
 #
-# $b = 1$: it is near 1 once $2^L \gg T$. With $b = 1/\sqrt L$, $g^L$ stays below $e$. And with no skip at all, one layer does it.
+# $b = 1$: it is near 1 once $2^L \gg T$. $b = 1/\sqrt L$: $g^L$ stays below $e$. With no skip, one layer does it.
 
 # %% slideshow={"slide_type": "skip"}
 def uniform_cosine(layers: int, b: float, tokens: int) -> float:
@@ -132,8 +129,7 @@ for layers, b in ((6, 1.0), (12, 0.5), (24, 1 / sqrt(24))):
     assert abs(mean_cosine(X) - uniform_cosine(layers, b, 32)) < 0.12
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# (The start: $T$ independent tokens of square $n$ have a mean of square $n/T$. In random scores of size 1, as in the lab, some weights are
-# larger; that slows it down a little.)
+# (At the start $T$ independent tokens of square $n$ have a mean of square $n/T$. Random scores of size 1, as in the lab, slow the collapse a little.)
 #
 # ### Exercise 1: how small a branch
 #
@@ -156,11 +152,11 @@ claims.SKIPS.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The way back, 1: the softmax
 #
-# One row: scores $s$, weights $a_j = e^{s_j} / \sum_k e^{s_k}$. Raise one score, and its weight rises while all others fall:
+# One row: scores $s$, weights $a_j = e^{s_j} / \sum_k e^{s_k}$. Raise one score: its weight rises, all others fall:
 #
 # $$\frac{\partial a_j}{\partial s_k} = a_j\,([j = k] - a_k), \qquad\text{the Jacobian}\quad \mathrm{diag}(a) - a\,a^\top$$
 #
-# Its rows add up to 0: the same number added to all scores changes nothing.
+# Its rows add up to 0: what is added to all scores changes nothing.
 
 # %% slideshow={"slide_type": "skip"}
 def softmax_jacobian(a: torch.Tensor) -> torch.Tensor:
@@ -175,8 +171,8 @@ assert softmax_jacobian(s.softmax(0)).sum(1).abs().max() < 1e-15
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: through the softmax
 #
-# Write $\partial L/\partial s$ of one row from `weights` $= a$ and `by_weights` $= \partial L/\partial a$, both NumPy arrays, without making the
-# whole Jacobian.
+# Write $\partial L/\partial s$ of one row from `weights` $= a$ and `by_weights` $= \partial L/\partial a$, both NumPy arrays, without the whole
+# Jacobian.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def softmax_back(weights: np.ndarray, by_weights: np.ndarray) -> np.ndarray:
@@ -202,7 +198,8 @@ check.softmax_back(softmax_back)
 # and $\partial X = \partial Q\, W_q + \partial K\, W_k + \partial V\, W_v$: three ways lead back.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Have the class check shapes: $A$ is $T \times T$, all others have $T$ rows. Ask: which of the three ways needs tokens that differ? The next slide but one.
+# Have the class check shapes: $A$ is $T \times T$; $Q$, $K$, $V$ and $X$ have $T$ rows. Ask: which of the three ways needs tokens that differ? The next
+# slide tells.
 
 # %% slideshow={"slide_type": "skip"}
 def attention(X, W_q, W_k, W_v, W_o):
@@ -234,12 +231,12 @@ assert all(torch.allclose(f, e, rtol=1e-10) for f, e in zip(found, expected))
 #
 # Let the tokens differ by little: $x_i = \bar x + r_i$, with $r$ small. Two things vanish on the way to $W_q$:
 #
-# 1. $\partial A_{ij} = \partial C_i \cdot v_j$ is nearly the same for all $j$, since the values are: the softmax's Jacobian takes what they share.
-# 2. Each row of $\partial S$ adds up to 0, so of the keys, too, only their differences count:
+# 1. $\partial A_{ij} = \partial C_i \cdot v_j$ is nearly the same for all $j$, and what they share the softmax's Jacobian takes out.
+# 2. Each row of $\partial S$ adds up to 0, so of the keys, too, only the differences count:
 #
 # $$\partial Q = \frac{\partial S\, K}{\sqrt n} = \frac{\partial S\,(K - \bar k)}{\sqrt n}$$
 #
-# Each is of the order $r$: $\ \boxed{\ \lVert\partial W_q\rVert \propto r^2\ }$, while $\partial W_v$ does not fall at all.
+# Each is of the order $r$: $\ \boxed{\ \lVert\partial W_q\rVert \propto r^2\ }$, while $\partial W_v$ does not fall.
 
 # %% slideshow={"slide_type": "skip"}
 with torch.no_grad():
@@ -256,9 +253,9 @@ for name, power in experiments.powers().items():
     print(f"{name:5} grows as r^{abs(power):.2f}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# And `apart`, what sets the *outputs* apart, goes as $r^3$. The score of $i$ and $j$ has four terms: those with $r_i$ alone drop out of the
-# softmax, those with $r_j$ alone are the same for every row. So two rows of $A$ differ by $r_i \cdot r_j$, two factors, and what they weigh
-# differs by a third. Cubes of cubes of cubes: **doubly exponential**. A residual of 0.03 becomes $10^{-7}$, and then less than float64 can tell.
+# And `apart`, what sets the *outputs* apart, goes as $r^3$. The score of $i$ and $j$ has four terms: those with $r_i$ alone drop out of the softmax,
+# those with $r_j$ alone are the same for every row. So two rows of $A$ differ by $r_i \cdot r_j$, two factors, and the values that they weigh by a
+# third. Cubes of cubes: **doubly exponential**. 0.03 becomes $10^{-7}$, and then less than float64 can tell.
 
 # %% slideshow={"slide_type": "skip"}
 for seed in range(3):
@@ -275,9 +272,9 @@ claims.QUERIES.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Several heads, and an MLP
 #
-# **Heads** share the width out: each has $n/H$ of the columns of $Q$, $K$ and $V$, its own scores, divided by $\sqrt{n/H}$, and its own means. They
-# are put side by side again before $W_o$. A block also has an **MLP**, $\mathrm{ReLU}(x W_1^\top) W_2^\top$, for each token by itself, four times as
-# wide inside. Nothing new on the way back: chapter 02 has all of it.
+# $H$ **heads** share the width: each has $n/H$ of the columns of $Q$, $K$ and $V$, its own scores, divided by $\sqrt{n/H}$, and its own means, put side
+# by side again before $W_o$. A block also has an **MLP** (multi-layer perceptron), $\mathrm{ReLU}(x W_1^\top) W_2^\top$, for each token by itself, four
+# times as wide inside. On the way back chapter 02 has all of it.
 
 # %% slideshow={"slide_type": "skip"}
 def many_heads(X, W_q, W_k, W_v, W_o, heads):
@@ -300,12 +297,11 @@ with torch.no_grad():
 #
 # $$N(x) = \hat x = \frac{x - \mu}{\sigma}$$
 #
-# Batch norm (chapter 06) does that to each unit over the batch, layer norm to each token over its units. So the way back is the same, with means
-# over the units:
+# Batch norm (chapter 06) does that to each unit over the batch. So the way back is the same, with means over the units:
 #
 # $$\boxed{\ \partial x = \frac{1}{\sigma}\Big(g - \overline{g} - \hat x\; \overline{g\,\hat x}\Big)\ }$$
 #
-# It takes two directions out of the gradient and **divides by $\sigma$**: a token twice as long hears half as much.
+# It takes out two directions and **divides by $\sigma$**: a token twice as long hears half as much.
 
 # %% slideshow={"slide_type": "skip"}
 def norm(x: torch.Tensor) -> torch.Tensor:
@@ -332,7 +328,7 @@ assert torch.allclose(norm_back(2 * x.detach(), g), expected / 2, rtol=1e-10)
 # | **post-LN**, 2017 | $N(a x + b F(x))$ | $N' (a I + b J)$ |
 # | **pre-LN**, 2019 | $a x + b F(N(x))$ | $a I + b J N'$ |
 #
-# In post-LN a norm stands on every way, in pre-LN the skip is free. That is chapter 07's question again: what stands behind the sum?
+# In post-LN a norm stands on every way, in pre-LN the skip is free: chapter 07's question, what stands behind the sum?
 
 # %% slideshow={"slide_type": "skip"}
 def joined(x, F, place, a=1.0, b=1.0):
@@ -356,8 +352,8 @@ for place, expected in through.items():
     assert torch.allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# All labs of this chapter run on a transformer written out in this way, in NumPy, forward and back. Is it the one that torch has? One block, output
-# and the gradient by the input (the tests compare all gradients):
+# The labs run on a transformer written out in this way, in NumPy, forward and back. Is it torch's? One block, output and the gradient by the input (the
+# tests compare all gradients):
 
 # %% slideshow={"slide_type": "skip"}
 def as_torch(one, two, place):
@@ -387,8 +383,8 @@ for place in ("pre", "post"):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: three blocks, then forty-eight
 #
-# Blocks of attention and MLP, one batch, one step of plain descent of 0.001. How far does that step move the output? In one of three nets it moves
-# 48 blocks no farther than 3. In which?
+# Blocks of attention and MLP, one batch, one step of plain descent of 0.001. How far does it move the output? In one of three nets 48 blocks move no
+# farther than 3. In which?
 #
 # - **A** post-LN
 # - **B** pre-LN
@@ -410,22 +406,22 @@ check.guess_step(my_net)
 labs.placing_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **3 blocks**, **Hold**, **48 blocks**: in the right panel the orange line stays where it was; green and blue rise. In the middle panel read the last block: green large, blue falls.
-# Left: blue grows like the depth. Ask which of these a user would notice first (green: its first steps go too far, hence warm-up). The usual slip:
-# to read "pre-LN has small gradients" as an advantage in itself.
+# **3 blocks**, **Hold**, **48 blocks**: on the right the orange line stays where it was; green and blue rise. In the middle read the last block: green
+# large, blue falls. Left: blue grows like the depth. Ask which of these a user would notice first (green: its first steps go too far, hence warm-up).
+# The usual slip: taking pre-LN's small gradients for an advantage.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why the place matters
 #
-# - **post-LN**: skip and branch count alike in every sum. The last blocks hear all of the loss, at any depth; and what a step changes in one
-#   block is changed again by every block behind it.
-# - **pre-LN**: the stream's mean square grows by up to 1 per branch, so like $L$. The last norm divides by its root: the last gradients fall
-#   like $1/\sqrt L$.
+# - **post-LN**: skip and branch count alike in every sum. The last blocks hear all of the loss, at any depth; and every block behind changes again what
+#   a step changes in one.
+# - **pre-LN**: the stream's mean square grows by up to 1 per branch, like $L$. The last norm divides by its root: the last gradients fall like
+#   $1/\sqrt L$.
 # - **DeepNorm**: a branch enters with $\beta^2$, $\beta = (8L)^{-1/4}$ (in $W_v$ and $W_o$, or $W_1$ and $W_2$), against a skip of $a$:
 #
 # $$\frac{\beta^2}{a} = (8L)^{-1/2}\,(2L)^{-1/4}$$
 #
-# 1.6% at 48 blocks: every block starts next to the identity, and one step of all of them is bounded.
+# 1.6% at 48 blocks: every block starts next to the identity, and a step of all of them is bounded.
 
 # %% slideshow={"slide_type": "skip"}
 def deepnorm_share(depth: int) -> float:
@@ -459,20 +455,20 @@ claims.POST_LARGE.trial()
 claims.BOUNDED.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# All that was before the first step. Does it matter in training? Twelve blocks of width 24 read the digits, row by row, with Adam, 300 steps at the best of three rates: pre-LN 94%, post-LN
-# 63%, and 74% where its steps grow over the first 150, a **warm-up** (medians of five seeds). After 1000 steps post-LN has come to 83%, and to 88% with a warm-up of 300 (one seed). The claim on pre-LN,
-# `claims.NO_WARM_UP`, runs with `make test-long`.
+# Does it matter in training? Twelve blocks of width 24 read the digits, row by row, with Adam, 300 steps at the best of three rates: pre-LN 94%,
+# post-LN 63%, and 74% with a warm-up (chapter 10) of 150 (medians of five seeds). After 1000 steps post-LN has come to 83%, to 88% with a warm-up of
+# 300 (one seed). The claim on pre-LN, `claims.NO_WARM_UP`, is a slow one.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The curse of depth
 #
-# In today's language models nearly half of the layers are less effective than expected, say Sun and others (2025). Their suspect is pre-LN. If the
-# stream's mean square is $1 + c\,l$ behind block $l$, that block's share of its length is
+# In today's language models nearly half of the layers are less effective than expected, say Sun and others (2025), and suspect pre-LN. If the stream's
+# mean square is $1 + c\,l$ behind block $l$, that block's share of its length is
 #
 # $$\boxed{\ \sqrt{\frac{c}{1 + c\,l}} \approx \frac{1}{\sqrt l}\ }$$
 #
-# The deeper the block, the nearer is it to the identity. Their cure, **LayerNorm scaling**: divide the norm in block $l$ by $\sqrt l$. The stream
-# then grows like $\ln l$ only. **Predict**: does that make the share of block 48 larger or smaller, at the start?
+# The deeper the block, the nearer to the identity. Their cure, **LayerNorm scaling**: divide the norm in block $l$ by $\sqrt l$. The stream then grows
+# like $\ln l$. **Predict**: does that make the share of block 48 larger or smaller, at the start?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -512,8 +508,8 @@ claims.SCALING.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Large scores
 #
-# In training, $W_q$ and $W_k$ may grow. Scores grow with both, the rows of $A$ become nearly one-hot, their **entropy** $-\sum_j a_j \ln a_j$ falls from
-# $\ln T$ to 0: **entropy collapse**, and often the start of a divergence.
+# In training $W_q$ and $W_k$ may grow, and scores with both. The rows of $A$ become nearly one-hot (one weight 1, the others 0), their **entropy**
+# $-\sum_j a_j \ln a_j$ falls from $\ln T$ to 0: **entropy collapse**, often the start of a divergence.
 #
 # $W_q$ and $W_k$ times 16: the largest score is about 1000. **Predict**: what is left of the gradient by the scores?
 #
@@ -537,23 +533,24 @@ check.guess_rows(my_rows)
 labs.saturation_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **scale 1**, **scale 4**: the entropy is gone, the middle panel has grown. **scale 16**: in the right panel most rows are off the floor, and the last few stand up. **scale 64**: now the last
-# ones fall too. Ask: *is "no gradient" right?* Of a typical row, from 8 on; of the sum, here, beyond 32. Green is QK-norm: a level line everywhere.
+# **scale 1**, **scale 4**: the entropy is gone, the middle panel has grown. **scale 16**: on the right most rows lie on the floor, and the last few
+# stand up. **scale 64**: now the last ones fall too. Ask: *is "no gradient" right?* Of a typical row, from 8 on; of the sum, here, beyond 32. Green is
+# QK-norm: level everywhere.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# $\lVert\partial W_q\rVert\,\lVert W_q\rVert$ says how much the loss moves if all of $W_q$ changes by a given *share*; that makes it fair to compare scales. The
-# dashed curve is $\ln T - s^4/2$, the entropy over very many Gaussian scores of standard deviation $s^2$. In the right panel the rows of
-# layer 1, from the smallest gradient to the largest; what is below the panel lies on its floor.
+# $\lVert\partial W_q\rVert\,\lVert W_q\rVert$ says how much the loss moves if all of $W_q$ changes by a given *share*: a fair comparison of scales. The
+# dashed curve is $\ln T - s^4/2$, the entropy over very many Gaussian scores of standard deviation $s^2$. On the right the rows of layer 1, from the
+# smallest gradient to the largest; what is below the panel lies on its floor.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A row with two candidates
 #
-# Let two scores lead, $\Delta$ apart, and let the loss want their weights to change by $g_1$ and $g_2$. Then $a = (p, 1 - p)$ and
+# Two scores lead, $\Delta$ apart; the loss's slopes by their weights are $g_1$ and $g_2$. Then $a = (p, 1 - p)$ and
 #
 # $$\lVert\partial s\rVert = \sqrt2\; p\,(1-p)\; |g_1 - g_2| = \frac{\sqrt2\,|g_1 - g_2|}{4 \cosh^2(\Delta/2)}$$
 #
-# - one row: it vanishes like $e^{-\Delta}$, and $\Delta$ grows with the square of the scale;
-# - many rows: some have $\Delta < 1$ by chance, about one in $s^2$ of them. Through those the gradient goes on, and $Q$ and $K$ have grown.
+# - one row: it vanishes like $e^{-\Delta}$, and $\Delta$ grows with the square of the scale $s$;
+# - many rows: some, about one in $s^2$, have $\Delta < 1$ by chance. Through those the gradient goes on, and $Q$ and $K$ have grown.
 #
 # So the whole vanishes when no row has a tie any more: later, the more rows there are.
 
@@ -575,8 +572,8 @@ for scale in (4.0, 16.0, 64.0, 256.0, 1024.0):
 assert np.median(grown) < 1e-9
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The transformer's first paper divides scores by $\sqrt{d_k}$ with the words: "We suspect that for large values of $d_k$, the dot products grow large in magnitude, pushing the
-# softmax function into regions where it has extremely small gradients." Without the root, at $d_k = 512$:
+# The transformer's first paper divides scores by $\sqrt{d_k}$, with $d_k$ numbers in a key: "We suspect that for large values of $d_k$, the dot
+# products grow large in magnitude, pushing the softmax function into regions where it has extremely small gradients." Without the root, at $d_k = 512$:
 
 # %% slideshow={"slide_type": "skip"}
 whole, middle = np.median([experiments.unscaled(512, seed) for seed in range(3)], axis=0)
@@ -592,12 +589,12 @@ claims.SATURATED.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## QK-norm
 #
-# Divide each query and each key by its root mean square. Then no score is beyond $\sqrt{d}$, with $d$ numbers in a head, whatever the weights do. As behind
-# batch norm, the output no longer sees the scale of $W_q$, so
+# Divide each query and each key by its root mean square. Then no score is beyond $\sqrt{d_k}$, whatever the weights do. As behind batch norm (chapter
+# 06), the output no longer sees the scale of $W_q$, so
 #
 # $$\frac{\partial L}{\partial W}\bigg|_{cW} = \frac1c\, \frac{\partial L}{\partial W}\bigg|_{W}, \qquad \sum_{ij} W_{ij}\, \frac{\partial L}{\partial W_{ij}} = 0$$
 #
-# The gradient falls as the weights grow, and stands at a right angle to them. (Nets in use multiply the normed queries and keys by a learnt gain again.)
+# The gradient falls as the weights grow, at a right angle to them. (Nets in use multiply the normed queries and keys by a learnt gain.)
 
 # %% slideshow={"slide_type": "skip"}
 def normed_attention(X, W_q, W_k, V):
@@ -641,11 +638,11 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Mixing the streams: a product once more
 #
-# A skip carries one stream past every block. **Hyper-connections** carry four, and mix them before each block:
+# A skip carries one stream. **Hyper-connections** carry four, and mix them before each block:
 #
 # $$X_l = M_l\, X_{l-1} + (\text{what block } l \text{ adds}), \qquad M_l \text{ is } 4 \times 4$$
 #
-# Leave the blocks out, and signal and gradient go through one product:
+# Without the blocks, signal and gradient go through one product:
 #
 # $$X_L = P_L\, X_0, \qquad \frac{\partial L}{\partial X_0} = P_L^\top\, \frac{\partial L}{\partial X_L}, \qquad P_L = M_L \cdots M_2\, M_1$$
 #
@@ -672,7 +669,7 @@ assert torch.allclose(by_autograd, product(Ms).T @ by_output, rtol=1e-10)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Predict: sixty mixers near the identity
 #
-# $M = I + 0.3\, N$ with $N_{ij} \sim N(0, 1)$, sixty of them. How large is the largest row or column sum of their product, typically?
+# Sixty matrices $M = I + 0.3\, N$ with $N_{ij} \sim N(0, 1)$. How large is the largest row or column sum of their product, typically?
 #
 # - **A** about 1: what is drawn has mean 0
 # - **B** about 1.4
@@ -694,19 +691,19 @@ check.guess_mixers(my_gain)
 labs.mixing_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Let the class turn the dial: **60 free matrices**, **dial at 0.2**, **doubly stochastic**. Then point to the right panel, which
-# nobody has looked at: all differences are gone. Ask: *what are four streams for, if they carry the same?* **Near the
-# identity** keeps most of them. **One round, spread 3**: Sinkhorn was stopped too early, the sums are not 1.
+# Let the class turn the dial: **60 free matrices**, **dial at 0.2**, **doubly stochastic**. Then point to the right panel, which nobody has looked at:
+# all differences are gone. Ask: *what are four streams for, if they carry the same?* **Near the identity** keeps most. **One round, spread 3**:
+# Sinkhorn stopped too early, the sums are not 1.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Free.** One matrix multiplies the expected square of a vector by $1 + 4 \cdot 0.3^2 = 1.36$ (chapter 07's argument: the mixed term averages
-# to 0). Sixty of them by $1.36^{60} = 10^8$, so $10^4$ in length: the dashed line. A typical draw stays below, as a
-# product's typical size lies below its mean (chapter 02). In a model of 27 billion weights the product of the learnt matrices was reported
-# to reach about 3000, and its loss jumped.
+# **Free.** One matrix multiplies the expected square of a vector by $1 + 4 \cdot 0.3^2 = 1.36$ (chapter 07: the mixed term averages to 0), sixty by
+# $1.36^{60} = 10^8$, so $10^4$ in length: the dashed line. A typical draw stays below (chapter 02). In a model of 27 billion weights the product of the
+# learnt matrices was reported to reach about 3000, and its loss jumped.
 #
-# **The dial** replaces the free matrix by a **doubly stochastic** one: no entry below 0, all rows and columns add up to 1. *Sinkhorn's* algorithm
-# makes one of any positive matrix, here of $\exp(d\,I + 0.3\,N)$ (*diagonal* is $d$): divide each column by its sum, then each row by its; again; twenty rounds. Products of doubly stochastic matrices are
-# doubly stochastic. So all sums of $P_L$ are 1, at any depth: nothing can grow, neither forwards nor backwards.
+# **The dial** goes from the free matrix to a **doubly stochastic** one: no entry below 0, all rows and columns add up to 1. *Sinkhorn's* algorithm
+# makes one of any positive matrix, here of $\exp(d\,I + 0.3\,N)$, entry by entry (*diagonal* is $d$): divide each column by its sum, then each row by
+# its, twenty rounds. Products of such matrices are doubly stochastic too. So all sums of $P_L$ are 1, at any depth: nothing can grow, forwards or
+# backwards.
 
 # %% slideshow={"slide_type": "skip"}
 def sinkhorn(M: torch.Tensor, rounds: int = 20) -> torch.Tensor:
@@ -730,8 +727,8 @@ print(calm.round(decimals=6))
 assert torch.allclose(calm, torch.full((4, 4), 0.25, dtype=torch.float64), atol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Every stream has become the mean of the four. It is the other disease: what grows is cured, and what *differs* vanishes. With nothing drawn the matrix is
-# $\exp(d)$ on the diagonal and 1 beside it, over their sum, and a difference shrinks by $(e^d - 1)/(e^d + 3)$ a layer:
+# Every stream has become the mean of the four: growth is cured, and what *differs* vanishes. With nothing drawn the matrix is $e^d$ on the diagonal and
+# 1 beside it, over their sum, and a difference shrinks by $(e^d - 1)/(e^d + 3)$ a layer:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 def difference_kept(d: float) -> float:
@@ -751,7 +748,7 @@ claims.NEAR_IDENTITY.trial()
 claims.RESTORED.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# And is the matrix doubly stochastic at all? Sinkhorn only comes near, round by round, and a product multiplies what is left over:
+# And Sinkhorn only comes near, round by round; a product multiplies what is left over:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.TWENTY_ROUNDS.trial()
@@ -775,7 +772,7 @@ check.sinkhorn_round(sinkhorn_round)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One rate for every width
 #
-# Large nets cannot be tuned: one training is all that there is money for. So one tunes a small net, and takes its rate.
+# Large nets cannot be tuned: there is money for one training. So one tunes a small net, and takes its rate.
 #
 # Two hidden layers of ReLUs, He's weights, Adam. At 16 units the best rate is $2^{-4}$ or $2^{-5}$. Predict: at 256 units it is
 #
@@ -799,18 +796,19 @@ check.guess_wider(my_rate)
 labs.mup_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Move the width first: the star walks to the left. **Hold**, then **muP, 256 wide**: the stars stand above each other, and the wide
-# net is the better one. Only then the right panel, which says why. Ask what the two rules of muP are before you show them.
+# Move the width first: the star walks to the left. **Hold**, then **muP, 256 wide**: the stars stand above each other, and the wide net is the better
+# one. Then the right panel, which says why. Ask for muP's two rules before you show them.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ### Why: a step's size, and what a unit adds up
 #
-# Adam moves every weight by about the rate $\eta$ (chapter 10), with the sign of its gradient. What does *one unit* of layer 2 feel, which adds up $n$ inputs?
+# Adam moves every weight by about the rate $\eta$ (chapter 10), against its gradient's sign. What does *one unit* of layer 2 feel, which adds up $n$
+# inputs?
 #
 # $$\Delta z = \sum_{i=1}^{n} \Delta w_i\, h_i = -\eta \sum_{i=1}^{n} \operatorname{sign}(\delta\, h_i)\, h_i = \mp\, \eta \sum_{i=1}^{n} |h_i|
 # \qquad\Rightarrow\qquad \boxed{\ |\Delta z| \propto \eta\, n\ }$$
 #
-# The terms do not cancel: each weight moves *with* what it multiplies. At the start they do: a sum of $n$ random signs is of size $\sqrt n$.
+# The terms do not cancel: each weight moves *with* what it multiplies. At the start they do: $n$ random signs add up to $\sqrt n$.
 #
 # **muP** (maximal update parametrisation): in every layer with $n$ inputs, $\eta \to \eta / n$. And the readout is drawn with variance $1/n^2$, not $1/n$.
 
@@ -830,10 +828,9 @@ for n in (16, 256, 4096):
     print(f"n = {n:4}: one step changes the unit by {change:7.3f}, {change / n:.4f} for each input")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The lab's right panel measures this in whole nets: by how much do three steps change a pre-activation, at each width? It is the **coordinate
-# check**, with which one finds out whether a net is in muP at all. Layer 1 always has the digits' 64 inputs and moves alike. The
-# readout grows with $n$. Layer 2 grows slowly at first. In narrow nets most of its change comes from layer 1, which does not grow with $n$; its own
-# step does, and takes over at about 64 units:
+# The lab's right panel is the **coordinate check**, which finds out whether a net is in muP at all: by how much do three steps change a pre-activation,
+# at each width? Layer 1 always has the digits' 64 inputs and moves alike. The readout's change grows with $n$, layer 2's slowly at first. In narrow
+# nets most of it comes through layer 1, which does not grow with $n$; layer 2's own step does, and takes over at about 64 units:
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.data import digits
@@ -850,7 +847,7 @@ for n in (16, 64, 256):
 assert by_own > 3 * by_first
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The check in whole nets, one step, with narrow ones and wide ones:
+# The check, one step, with narrow nets and wide ones:
 
 # %% slideshow={"slide_type": "skip"}
 for kind in ("standard", "muP"):
@@ -862,8 +859,8 @@ for kind in ("standard", "muP"):
         assert abs(powers[0]) < 0.1 and (kind == "standard" or powers[2] < 0.2)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The readout of a standard net grows even a little faster than $n$: layer 2 moves as well, in step with the readout's weights, which are of size
-# $1/\sqrt n$. Their $n$ products add up to $\sqrt n$. That is what muP's second rule is for: weights of size $1/n$. Against a base width at which both conventions are one:
+# The readout of a standard net grows even a little faster than $n$: layer 2 moves too, in step with the readout's weights of size $1/\sqrt n$, and $n$
+# such products add up to $\sqrt n$. Hence muP's second rule: weights of size $1/n$. Against a base width at which both conventions are one:
 
 # %% slideshow={"slide_type": "skip"}
 def mup_rules(width: int, base: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -887,12 +884,12 @@ claims.TRANSFERS.trial()
 claims.COORDINATES.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# From 64 to 1024 units it takes minutes, and runs with `make test-long`.
+# From 64 to 1024 units it is a slow claim.
 #
 # ### Exercise 5: the coordinate check
 #
-# Return the power $p$ with which the `changes` grow, changes $\propto$ widths$^p$, as the slope of a straight line through $(\ln \text{width}, \ln \text{change})$ by
-# least squares.
+# Return the power $p$ in changes $\propto$ widths$^p$, as the slope of a straight line through $(\ln \text{width}, \ln \text{change})$ by least
+# squares.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def coordinate_check(widths: list[float], changes: list[float]) -> float:
@@ -907,7 +904,8 @@ check.coordinate_check(coordinate_check)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Few digits
 #
-# A number in a computer is $\pm\, 1.b_1 b_2 \ldots b_p \cdot 2^e$: so many binary digits, so many exponents. Large nets are trained in formats that have few of both.
+# A number in a computer is $\pm\, 1.b_1 b_2 \ldots b_p \cdot 2^e$: so many binary digits, so many exponents. Large nets are trained in formats with few
+# of both. (E4M3: 4 bits for the exponent, 3 digits.)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "subslide"}
 print("format    bits  digits  largest   smallest  gap above 1")
@@ -917,8 +915,8 @@ for form in precision.FORMATS:
           f"{has.smallest:9.2g}  {has.gap:.2g}")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Read two columns against each other: float16 has the digits, bfloat16 the exponents. Of the two with 8 bits E4M3 is meant for weights and
-# signals, E5M2 for gradients. Ask: *which of the two columns will a gradient miss, which one an update?*
+# Read two columns against each other: float16 has the digits, bfloat16 the exponents. Of the two with 8 bits E4M3 is meant for weights and signals,
+# E5M2 for gradients. Ask: *which column will a gradient miss, which one an update?*
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.HALF.trial()
@@ -932,7 +930,7 @@ claims.E5M2.trial()
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Predict: what is left of a small update?
 #
-# Weights $N(0, 0.1^2)$ in bfloat16. Each is to move by 0.0001, a thousandth of its typical size. Which share of these updates changes *nothing*?
+# Weights $N(0, 0.1^2)$ in bfloat16 are to move by 0.0001, a thousandth of their size. Which share of these updates changes *nothing*?
 #
 # - **A** none: the range is float32's
 # - **B** none, but each is only half as long
@@ -954,16 +952,16 @@ check.guess_lost(my_share)
 labs.update_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **steps of 0.001**: all arrive. **0.0001**: the blue line leaves the dashed one at once and keeps a quarter. **0.00001**: next to
-# nothing moves, while the other two ways arrive. Ask why the green line is right *on average*, and what it costs (each single weight jumps).
+# **steps of 0.001**: all arrive. **0.0001**: the blue line leaves the dashed one at once and keeps a quarter. **0.00001**: next to nothing moves, while
+# the other two ways arrive. Ask why the green line is right *on average*, and what it costs (single weights jump).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The numbers of a format lie $\text{gap} \cdot 2^e$ apart where $2^e \le |w| < 2^{e+1}$. A step is rounded off where it is at most half of that, so from $|w| = T = 2^{\lceil \log_2 (2\,\text{step}/\text{gap}) \rceil}$
-# on. How many weights are that large, the normal distribution says:
+# The numbers of a format lie $\text{gap} \cdot 2^e$ apart where $2^e \le |w| < 2^{e+1}$. A step of at most half of that is rounded off, so from $|w| =
+# T = 2^{\lceil \log_2 (2\,\text{step}/\text{gap}) \rceil}$ on. How many weights are that large, the two tails of the bell curve say:
 #
 # $$\text{lost} \approx P(|w| \ge T) = \operatorname{erfc}\!\left(\frac{T}{\sigma \sqrt 2}\right)$$
 #
-# The same step is lost every time: such an error does not cancel. Two ways out:
+# The same step is lost every time; nothing cancels. Two ways out:
 #
 # - **master copy**: add up in float32, and give the net a rounded copy;
 # - **stochastic rounding**: round *up* with the probability (what is left over)/(distance), which is right on average.
@@ -1019,8 +1017,8 @@ claims.CANCELS.trial()
 labs.low_training_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Eight bits, and three ways of four learn as float32 does. **E4M3, 0.01**: the blue line learns as well, worse. **bfloat16, 0.001** lags, **bfloat16, 0.01** is as
-# good as float32. So the format alone decides nothing: format *and* step size do.
+# Eight bits, and two ways of three learn as float32 does. **E4M3, 0.01**: the blue line learns too, worse. **bfloat16, 0.001** lags, **bfloat16, 0.01**
+# is as good as float32. Not the format alone decides: format *and* step size do.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.MASTER.trial()
@@ -1030,11 +1028,11 @@ claims.MASTER.trial()
 #
 # Below its smallest number a format has 0. float16 ends at $2^{-24} = 6 \cdot 10^{-8}$: a *small* gradient becomes *no* gradient.
 #
-# **Loss scaling**: multiply the loss by $S$. Every gradient is multiplied by $S$, since the backward pass is linear; divide by $S$ in float32, just before the step.
+# **Loss scaling**: multiply the loss by $S$, and so every gradient, since the backward pass is linear; divide by $S$ in float32, just before the step.
 #
 # $$\delta_l(S L) = S\, \delta_l(L)$$
 #
-# A sigmoid net loses a factor of four a layer (chapter 02). Does one $S$ serve all of its layers?
+# A sigmoid net loses a factor of four a layer. Does one $S$ serve all of its layers?
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Is there an $S$ at which no layer's gradient is lost?**
@@ -1057,8 +1055,8 @@ for depth in (16, 30):
 assert min(worst.values()) > 0.9
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# float16 holds numbers from $2^{-24}$ to $2^{16}$: forty factors of 2. A gradient that shrinks four times a layer has used them up within twenty layers,
-# wherever $S$ puts it. Scaling the loss mends the format, not the net.
+# float16 goes from $2^{-24}$ to $2^{16}$: forty factors of 2. A gradient that shrinks four times a layer uses them up within twenty layers, wherever
+# $S$ puts it. Scaling the loss mends the format, not the net.
 
 # %% slideshow={"slide_type": "skip"}
 W = torch.randn(3, 3, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -1074,7 +1072,7 @@ claims.ONE_SCALE.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 6: choose the scale
 #
-# Return the largest power of two by which the loss may be multiplied, so that the `largest` entry of its gradients does not pass the format's `limit`.
+# Return the largest power of two by which the loss may be multiplied if the `largest` entry of its gradients is not to pass the format's `limit`.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def loss_scale(largest: float, limit: float) -> float:
@@ -1089,10 +1087,11 @@ check.loss_scale(loss_scale)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - Attention takes means, and means of means are all one: **rank collapse**, doubly exponential without a skip. $\partial W_q$ goes with its square.
+# - Attention takes means, and means of means are all one: **rank collapse**, doubly exponential without a skip. $\partial W_q$ falls with the square of
+#   what sets tokens apart.
 # - A skip alone slows it down. Small branches, $1/\sqrt L$, keep tokens apart and gradients level.
 # - **Post-LN** hears all of the loss at its end; **pre-LN** grows like $L$, and its blocks count for $1/\sqrt l$; **DeepNorm** bounds what one step moves.
-# - A **saturated softmax** has no gradient in most rows and a larger one in a few. **QK-norm** bounds the scores, and takes the scale out of them.
+# - A **saturated softmax** has no gradient in most rows and a larger one in a few. **QK-norm** bounds the scores.
 # - Mixing matrices multiply: free ones explode; doubly stochastic ones keep the mean and lose the differences.
 # - Adam moves a unit by rate times width. **muP** divides by the width, so one best rate serves all widths.
 # - Few exponents lose small gradients (scale the loss); few digits lose small steps (a master copy, or rounding by chance).
@@ -1105,8 +1104,8 @@ check.loss_scale(loss_scale)
 #   propagation in transformers*, 2022 (2206.03126).
 # - Wang and others, *DeepNet: scaling transformers to 1,000 layers*, 2022 (2203.00555). Sun and others, *The curse of depth in large language models*, 2025 (2502.05795).
 # - Zhai and others, *Stabilizing transformer training by preventing attention entropy collapse*, 2023 (2303.06296).
-# - Giorlandino and Goldt, *Two failure modes of deep transformers and how to avoid them*, 2025 (2505.24333): rank collapse, entropy collapse, and the random energy model behind the dashed
-#   curve of the last lab.
+# - Giorlandino and Goldt, *Two failure modes of deep transformers and how to avoid them*, 2025 (2505.24333): rank collapse, entropy collapse, and the
+#   random energy model behind the dashed curve of *Large scores*.
 # - Henry and others, *Query-key normalization for transformers*, 2020 (2010.04245). Wortsman and others, *Small-scale proxies for large-scale transformer training instabilities*, 2023
 #   (2309.14322).
 # - Zhu and others, *Hyper-connections*, 2024 (2409.19606). Xie and others, *mHC: manifold-constrained hyper-connections*, 2025 (2512.24880). Sinkhorn, *A relationship between arbitrary
