@@ -73,13 +73,13 @@ labs.flow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Vote first; most choose A, "because of the 1". Drag the depth to 100: signal and gradient grow alike. Then **20 plain sigmoid layers**,
-# **Hold**, **the same with skips**: twelve powers of ten are mended.
+# **Hold**, **the same with skips**: twelve powers of ten mended.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Two gradients are drawn. The one between two blocks is this chapter's $\delta_l = \partial L/\partial h_l$; $h_0$ is the input after one
 # linear layer, the *stem*. The one that a block learns from, $\partial L/\partial W_l$, is a product of gradient and signal, and flat here,
 # since one falls as the other rises. Flat is not healthy: read its height. The dashed lines are theory, derived below; only their starts are
-# measured, the signal's behind the stem and the gradient's behind the last block.
+# measured.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One block
@@ -249,7 +249,7 @@ assert torch.allclose(sum_over_paths(Js, delta), block_by_block, rtol=1e-10)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Predict: how long are the paths that count?
 #
-# A path's length is the number of its branches; the lab adds up all paths of one length at once.
+# A path's length is the number of its branches.
 #
 # Weigh each path by the squared gradient that it brings. What is the mean length in 54 blocks: with $\alpha = 1$, with $\alpha = 0.3$, and
 # with batch norm in the branch at $\alpha = 1$?
@@ -334,8 +334,8 @@ labs.luck_lab()
 # 2. **At random it is a question of width.** With $J = \alpha W$ and $W \sim N(0, 1/n)$ the vector $g = W^\top\delta$ is Gaussian and
 #    typically as long as $\delta$, so the distribution of what a block leaves, $\lVert\delta + \alpha g\rVert$, is known (dashed). At
 #    $\alpha = 1$ less than half is left in a quarter of the draws for one unit, in one of 6000 for ten, in one of $10^{32}$ for a hundred.
-# 3. **Small branches make it sure.** A single direction in which $J$ comes near $-1$ is lost. But $J^\top\delta$ is at most $s_{\max}$ times
-#    as long as $\delta$, with the largest singular value $s_{\max}$ of $J$ (chapter 05). So
+# 3. **Small branches make it sure.** A direction in which $J$ comes near $-1$ is lost. But $J^\top\delta$ is at most $s_{\max}$ times as long
+#    as $\delta$, with the largest singular value $s_{\max}$ of $J$ (chapter 05). So
 #
 # $$\lVert (I + J)^\top \delta \rVert \ge (1 - s_{\max})\, \lVert \delta \rVert$$
 #
@@ -479,7 +479,7 @@ assert deep.test_accuracy > 0.7 and plain.gradient_norms[0] < 1e-6
 assert relu_last.broke_at is not None
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The surprise is in the last line. In the lab, the next preset, **1000 blocks, the branch ends in ReLU**; ask what differs.
+# The surprise is in the last line. Then the lab's next preset, **1000 blocks, the branch ends in ReLU**: what differs?
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **A thousand blocks: what differs when the branch ends in a ReLU?**
@@ -514,8 +514,7 @@ for blocks in (20, 100, 300):
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # For twenty blocks this matters little; for a thousand, end the branch in a weight matrix, or take $\alpha = 1/L$. (The gradient follows:
-# ReLU passes a factor on, so $h \cdot \delta$ is the same in front of every block, and where the signal grows forward the gradient grows
-# backward. The first lab's dashed line includes this.)
+# ReLU passes a factor on, so $h \cdot \delta$ is the same in front of every block. The first lab's dashed line includes this.)
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ROOT.trial()
@@ -590,7 +589,7 @@ def same_change(lr: float, old: int, new: int, power: float) -> float:
 check.same_change(same_change)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The claim sweeps nine step sizes, so `make test-long` tries it:
+# A slow claim (`make test-long`):
 
 # %% slideshow={"slide_type": "skip"}
 print(f"{claims.RATE.source}: {claims.RATE.says}")
@@ -686,9 +685,8 @@ for layer in (1, 3, 5, 10, 20):
 assert accuracies[0] > 0.8 and accuracies[-1] < 0.3
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In these 150 steps the shallow layers learn and the twentieth's output learns nothing: a shallow net inside the deep one. Chapter 03's skips
-# train all twenty in as many steps. With patience the deeper heads follow: after 1000 steps the last reads 41% to 58%, the first 65% to 80%
-# (three seeds).
+# In these 150 steps the shallow layers learn and the last nothing: a shallow net inside the deep one. Chapter 03's skips train all twenty in
+# as many. With patience the deeper heads follow: after 1000 steps the last reads 41% to 58%, the first 65% to 80% (three seeds).
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.TWO_MEANINGS.trial()
@@ -744,8 +742,8 @@ check.carried(left)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Degradation
 #
-# He and others began with a puzzle: make a plain net deeper, and its **training** error gets *worse*. That is not overfitting, and no lack of
-# power: the deeper net could copy the shallower one.
+# He and others began with a puzzle: make a plain net deeper, and its **training** error gets *worse*, though the deeper net could copy the
+# shallower one. So it is neither overfitting nor a lack of power.
 #
 # Our plain nets have He's weights, so their gradient does not vanish. Beside them residual nets, $h + W\,\mathrm{ReLU}(h)/\sqrt L$.
 #
@@ -777,10 +775,9 @@ assert plain > 5 * skips
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The plain net's gradient is long enough. But chapter 05's other number, the correlation $c$ of two inputs, goes to 1: ReLU layers make
-# images more alike, until the last ones can hardly tell them apart. Batch norm, which He's nets had, keeps them apart, and then the
-# gradient's *direction* suffers: the next section.
+# images more alike. Batch norm, which He's nets had, keeps them apart, and then the gradient's *direction* suffers: the next section.
 #
-# That was one seed and one step size. The claim, with five and three, runs with `make test-long`, as does that of a thousand layers.
+# That was one seed and one step size; a slow claim has five and three.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Shattered gradients
