@@ -424,9 +424,9 @@ labs.norms_lab()
 # - If nearly all steps are clipped, they have the length $\eta c$; if hardly any is, the threshold guards against rare outliers.
 #
 # A threshold depends on the size of the net, on the loss and on whether it sums or averages over the batch. Pascanu, Mikolov and Bengio found that from half to ten
-# times the average norm training "can still" converge, perhaps at another speed. A slow claim tries it (`half-to-ten-times-the-average-norm`): with ten time steps,
-# $\eta = 0.1$ and 2000 steps, four of five such thresholds end below half the loss of always answering 1 (median of seeds 0 to 4); the one that fails is five or ten
-# times the average.
+# times the average norm training "can still" converge, perhaps at another speed. A slow claim tries it (`half-to-ten-times-the-average-norm`, in `make test-long`):
+# with ten time steps, $\eta = 0.1$ and 2000 steps, four of five such thresholds end below half the loss of always answering 1 (median of seeds 0 to 4); the one that
+# fails is five or ten times the average.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where it goes in a program
@@ -652,8 +652,8 @@ claims.L2_THRESHOLD.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## WGAN: limits of a third kind
 #
-# In a **WGAN** one net makes fake points and another, the critic $f$, tells them from real ones: it raises $\text{mean}\, f(\text{real}) - \text{mean}\,
-# f(\text{fake})$, without end unless its slope is limited.
+# In a **WGAN** one net makes fake points and another, the critic $f$, tells them from real ones: it raises
+# $\text{mean}\, f(\text{real}) - \text{mean}\, f(\text{fake})$, without end unless its slope is limited.
 #
 # Wanted: $|f'(x)| \le 1$ everywhere, the **Lipschitz condition** with constant 1. Then the best difference is a distance: how far, on average, the fake points must be
 # carried to the real ones.

@@ -78,8 +78,8 @@ labs.pretraining_lab().preset("one layer")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Step through **one layer** ... **all four layers**, and stay at each: the orange line, the spread of h, comes up one layer at a time, the pictures on the right with
-# it, and the accuracy goes from 10 to 10, 43, 83, 95. **One layer** disappoints: the gradient still has three layers to cross. Then **eight layers**. The usual slip:
-# "it learns the digits without labels". It learns to copy; at epoch 0 it still guesses.
+# it, and the accuracy goes from 10 to 10, 43, 83, 95. **One layer** disappoints: the gradient has three more to cross. Then **eight layers**. The usual slip: "it
+# learns the digits without labels". It learns to copy; at epoch 0 it guesses.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # As drawn (dotted), each layer keeps about a quarter of the differences between the images (their spread, pink) and of the gradient on its way back (grey): one
@@ -88,7 +88,7 @@ labs.pretraining_lab().preset("one layer")
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A layer that copies
 #
-# An **autoencoder** runs a layer up and then down, with the same weights turned round:
+# An **autoencoder** runs a layer up and down again, with the same weights:
 #
 # $$h = s(W x + b), \qquad y = s(W^\top h + c), \qquad L = \lVert y - x\rVert^2$$
 #
@@ -244,8 +244,8 @@ claims.ONLY_SCALE.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # A widely read Zhihu article explains: "the idea amounts to first looking for local optima and then putting them together to look for the global optimum; it has its
-# merits, and is not used much any more." Each layer does look for an optimum, of *copying*: another loss. A slow claim tries it: after 60 epochs on the labels, a
-# start that was never pretrained, 4 times Glorot with centred biases, has the *lower* training loss (median of five seeds). So the pretrained one had not found the
+# merits, and is not used much any more." Each layer does look for an optimum, of *copying*: another loss. A slow claim (`make test-long`) tries it: after 60 epochs on
+# the labels, 4 times Glorot with centred biases, never pretrained, has the *lower* training loss (median of five seeds). So the pretrained start had not found the
 # global optimum.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -291,7 +291,7 @@ def free_energy(
 check.free_energy(free_energy)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# With 4 visible and 3 hidden units everything can be counted out:
+# Counted out, with 4 visible and 3 hidden units:
 
 # %% slideshow={"slide_type": "skip"}
 from itertools import product
@@ -373,8 +373,8 @@ labs.rbm_lab()
 # hardly leaves the image it came from), then **large weights**. **CD-10** closes the gap. The usual slip: "biased, so useless".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Why the slope: one step of sampling, $v \to h \to v'$, is a matrix on distributions. The model is its eigenvector with eigenvalue 1; every other part shrinks in each
-# step, the slowest by $|\lambda_2|$. So CD-$k$'s error ends up falling as $|\lambda_2|^k$.
+# One step of sampling, $v \to h \to v'$, is a matrix on distributions. The model is its eigenvector with eigenvalue 1; of the other parts the slowest shrinks by
+# $|\lambda_2|$ a step. So CD-$k$'s error ends up falling as $|\lambda_2|^k$.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CD_GRADIENT.trial()
@@ -422,14 +422,14 @@ claims.LAYER_BY_LAYER.trial()
 # The *order* lives on: unlabelled data first, then fine-tuning. So do most language models, but all layers at once and with one loss.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In 2006 pretraining showed that a deep net *can* be trained, when many had given up. That this was in good part the scale of the weights came out four years later,
-# with Glorot's initialisation, and when others trained deep autoencoders from random weights with a better optimiser (Martens 2010) or with careful scale and momentum
+# In 2006 pretraining showed that a deep net *can* be trained, when many had given up. That this was in good part the scale of the weights came out with Glorot's
+# initialisation in 2010, and when others trained deep autoencoders from random weights with a better optimiser (Martens 2010) or with careful scale and momentum
 # (Sutskever et al. 2013). With few labels and harder data the features may count for more.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The step
 #
-# So far a step was the gradient times $\eta$. Other rules:
+# Rules for a step:
 #
 # | | remembers | subtracts |
 # |---|---|---|
@@ -511,8 +511,8 @@ labs.step_lab()
 #
 # $$\Delta w = \eta\,\frac{g}{|g| + \varepsilon} \approx \begin{cases} \eta\,\mathrm{sign}\, g & |g| \gg \varepsilon \\ \eta\, g/\varepsilon & |g| \ll \varepsilon \end{cases}$$
 #
-# - every weight whose gradient is far above $\varepsilon = 10^{-8}$ moves by $\eta$: the layers move alike;
-# - far below $\varepsilon$ the step is in proportion again, and vanishes with the gradient.
+# - far above $\varepsilon = 10^{-8}$ every weight moves by $\eta$: the layers move alike;
+# - far below $\varepsilon$ the step vanishes with the gradient.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: Adam's first step
@@ -730,8 +730,8 @@ claims.SAME_STEP.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # So the first steps are blind. But the part that counts digits has an end: once the readout's biases say how many of each there are, $\sum_i \delta_i$ over all images
-# is nearly 0. What is left does know which image is which (move these biases alone, and its part grows from millionths to about 1, seeds 0 to 4), and Adam makes it as
-# long as any other gradient. The last hidden layer, over all training images:
+# is nearly 0. What is left does know (move these biases alone, and its part grows from millionths to about 1, seeds 0 to 4), and Adam makes it as long as any other
+# gradient. The last hidden layer, over all training images:
 
 # %% slideshow={"slide_type": "skip"}
 for steps in (0, 100, 300):

@@ -3,10 +3,10 @@
 #
 # **Attention takes means. What do means leave of the gradient, forty blocks deep?**
 #
-# **You will do** watch tokens become one, write attention and its way back out, move a norm, saturate a softmax, and train with 8 bits.
+# **You will do** watch tokens become one, write out attention and its way back, move a norm, saturate a softmax, train with 8 bits.
 #
-# **You will learn** where the gradients of a transformer vanish and explode today, and what the place of a norm, the scale of a skip,
-# QK-norm, muP and a number format do about it.
+# **You will learn** where a transformer's gradients vanish and explode, and what the place of a norm, the scale of a skip, QK-norm, muP and a number
+# format do about it.
 #
 # **You need** the chain rule and the Jacobian (chapter 02), batch norm (06), residual blocks (07), Adam's step (10).
 #
@@ -52,7 +52,7 @@ from vglib.attention import check, claims, experiments, labs, mup, precision
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: twenty-four layers of it
 #
-# Thirty-two random tokens; two of them have on average a cosine of 0. Twenty-four layers $X \leftarrow Y$, weights $N(0, 1/n)$, nothing else.
+# Thirty-two random tokens, of mean cosine 0. Twenty-four layers $X \leftarrow Y$, weights $N(0, 1/n)$, nothing else.
 #
 # What is the mean cosine at the end? How long is $\partial L/\partial W_q$ of the last layer, if a random gradient comes in there?
 
@@ -69,9 +69,9 @@ prediction = "1; exactly 0"
 labs.collapse_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The heart of the chapter. Begin with **3 layers**, orange alone: "two layers, and the tokens are one". Then drag the depth to 24 and read off the five
-# curves from above. Ask of each: *what does it add to the one before?* Only the last has both panels flat. **twice the weights**: the scores saturate;
-# that comes below. The usual slip: "the skip prevents it". Look at pink.
+# The heart of the chapter. Begin with **3 layers**, orange alone: "two layers, and the tokens are one". Drag the depth to 24 and read off the five
+# curves from above. Ask of each: *what does it add to the one before?* Only the last is flat in both panels. **twice the weights**: the scores saturate
+# (below). The usual slip: "the skip prevents it". Look at pink.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # This is **rank collapse**: the matrix of the tokens comes to have rank 1, one direction for all. Five nets, the same weights:
@@ -90,7 +90,7 @@ labs.collapse_lab()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A mean of everything
 #
-# Why? Take the plainest attention, $W_q = 0$: all scores are 0, all weights $1/T$. With a skip, and $W = W_o W_v$ of entries $N(0, 1/n)$,
+# The plainest attention has $W_q = 0$: all scores are 0, all weights $1/T$. With a skip, and $W = W_o W_v$ of entries $N(0, 1/n)$,
 #
 # $$x_i' = x_i + b\, W \bar x \qquad \text{with the mean } \bar x \text{ of all tokens}$$
 #
@@ -187,7 +187,7 @@ check.softmax_back(softmax_back)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The way back, 2: scores and matrices
 #
-# From $G = \partial L/\partial Y$, one product at a time, each transposed as in chapter 02; $\partial M$ is short for $\partial L/\partial M$:
+# From $G = \partial L/\partial Y$, each product transposed as in chapter 02; $\partial M$ is short for $\partial L/\partial M$:
 #
 # $$\partial C = G\, W_o, \qquad \partial V = A^\top \partial C, \qquad \partial A = \partial C\, V^\top \qquad (C = A V)$$
 #
@@ -352,8 +352,8 @@ for place, expected in through.items():
     assert torch.allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The labs run on a transformer written out in this way, in NumPy, forward and back. Is it torch's? One block, output and the gradient by the input (the
-# tests compare all gradients):
+# The labs' transformer is written out in this way, in NumPy, forward and back. Is it torch's? One block, output and gradient by the input (the tests
+# compare all gradients):
 
 # %% slideshow={"slide_type": "skip"}
 def as_torch(one, two, place):
@@ -383,8 +383,8 @@ for place in ("pre", "post"):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: three blocks, then forty-eight
 #
-# Blocks of attention and MLP, one batch, one step of plain descent of 0.001. How far does it move the output? In one of three nets 48 blocks move no
-# farther than 3. In which?
+# Blocks of attention and MLP, one step of plain descent of 0.001. How far does it move the output? In one of three nets 48 blocks move no farther than
+# 3. In which?
 #
 # - **A** post-LN
 # - **B** pre-LN
@@ -406,9 +406,9 @@ check.guess_step(my_net)
 labs.placing_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **3 blocks**, **Hold**, **48 blocks**: on the right the orange line stays where it was; green and blue rise. In the middle read the last block: green
-# large, blue falls. Left: blue grows like the depth. Ask which of these a user would notice first (green: its first steps go too far, hence warm-up).
-# The usual slip: taking pre-LN's small gradients for an advantage.
+# **3 blocks**, **Hold**, **48 blocks**: on the right orange stays where it was; green and blue rise. In the middle read the last block: green is large,
+# blue falls. Left: blue grows like the depth. Ask which a user would notice first (green: its first steps go too far, hence warm-up). The usual slip:
+# taking pre-LN's small gradients for an advantage.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why the place matters
@@ -457,7 +457,7 @@ claims.BOUNDED.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Does it matter in training? Twelve blocks of width 24 read the digits, row by row, with Adam, 300 steps at the best of three rates: pre-LN 94%,
 # post-LN 63%, and 74% with a warm-up (chapter 10) of 150 (medians of five seeds). After 1000 steps post-LN has come to 83%, to 88% with a warm-up of
-# 300 (one seed). The claim on pre-LN, `claims.NO_WARM_UP`, is a slow one.
+# 300 (one seed). The claim on pre-LN, `claims.NO_WARM_UP`, is a slow one (`make test-long`).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The curse of depth
@@ -589,8 +589,8 @@ claims.SATURATED.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## QK-norm
 #
-# Divide each query and each key by its root mean square. Then no score is beyond $\sqrt{d_k}$, whatever the weights do. As behind batch norm (chapter
-# 06), the output no longer sees the scale of $W_q$, so
+# Divide each query and key by its root mean square. Then no score is beyond $\sqrt{d_k}$. As behind batch norm (chapter 06), the output no longer sees
+# the scale of $W_q$, so
 #
 # $$\frac{\partial L}{\partial W}\bigg|_{cW} = \frac1c\, \frac{\partial L}{\partial W}\bigg|_{W}, \qquad \sum_{ij} W_{ij}\, \frac{\partial L}{\partial W_{ij}} = 0$$
 #
@@ -691,9 +691,9 @@ check.guess_mixers(my_gain)
 labs.mixing_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Let the class turn the dial: **60 free matrices**, **dial at 0.2**, **doubly stochastic**. Then point to the right panel, which nobody has looked at:
-# all differences are gone. Ask: *what are four streams for, if they carry the same?* **Near the identity** keeps most. **One round, spread 3**:
-# Sinkhorn stopped too early, the sums are not 1.
+# Let the class turn the dial: **60 free matrices**, **dial at 0.2**, **doubly stochastic**. Then the right panel, which nobody has looked at: all
+# differences are gone. Ask: *what are four streams for, if they carry the same?* **Near the identity** keeps most. **One round, spread 3**: Sinkhorn
+# stopped too early, the sums are not 1.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # **Free.** One matrix multiplies the expected square of a vector by $1 + 4 \cdot 0.3^2 = 1.36$ (chapter 07: the mixed term averages to 0), sixty by
@@ -702,8 +702,7 @@ labs.mixing_lab()
 #
 # **The dial** goes from the free matrix to a **doubly stochastic** one: no entry below 0, all rows and columns add up to 1. *Sinkhorn's* algorithm
 # makes one of any positive matrix, here of $\exp(d\,I + 0.3\,N)$, entry by entry (*diagonal* is $d$): divide each column by its sum, then each row by
-# its, twenty rounds. Products of such matrices are doubly stochastic too. So all sums of $P_L$ are 1, at any depth: nothing can grow, forwards or
-# backwards.
+# its, twenty rounds. Products of such matrices are doubly stochastic too. So all sums of $P_L$ are 1, at any depth: nothing grows, either way.
 
 # %% slideshow={"slide_type": "skip"}
 def sinkhorn(M: torch.Tensor, rounds: int = 20) -> torch.Tensor:
@@ -720,7 +719,7 @@ assert torch.allclose(calm.sum(0), torch.ones(4, dtype=torch.float64), atol=1e-9
 assert torch.allclose(calm.sum(1), torch.ones(4, dtype=torch.float64), atol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Look at that product itself:
+# That product:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 print(calm.round(decimals=6))
@@ -772,7 +771,7 @@ check.sinkhorn_round(sinkhorn_round)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One rate for every width
 #
-# Large nets cannot be tuned: there is money for one training. So one tunes a small net, and takes its rate.
+# For a large net there is money for one training. So one tunes a small net, and takes its rate.
 #
 # Two hidden layers of ReLUs, He's weights, Adam. At 16 units the best rate is $2^{-4}$ or $2^{-5}$. Predict: at 256 units it is
 #
@@ -802,8 +801,7 @@ labs.mup_lab()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ### Why: a step's size, and what a unit adds up
 #
-# Adam moves every weight by about the rate $\eta$ (chapter 10), against its gradient's sign. What does *one unit* of layer 2 feel, which adds up $n$
-# inputs?
+# Adam moves every weight by about the rate $\eta$ (chapter 10), against its gradient's sign. A *unit* of layer 2 adds up $n$ inputs:
 #
 # $$\Delta z = \sum_{i=1}^{n} \Delta w_i\, h_i = -\eta \sum_{i=1}^{n} \operatorname{sign}(\delta\, h_i)\, h_i = \mp\, \eta \sum_{i=1}^{n} |h_i|
 # \qquad\Rightarrow\qquad \boxed{\ |\Delta z| \propto \eta\, n\ }$$
@@ -952,12 +950,12 @@ check.guess_lost(my_share)
 labs.update_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **steps of 0.001**: all arrive. **0.0001**: the blue line leaves the dashed one at once and keeps a quarter. **0.00001**: next to nothing moves, while
-# the other two ways arrive. Ask why the green line is right *on average*, and what it costs (single weights jump).
+# **steps of 0.001**: all arrive. **0.0001**: the blue line leaves the dashed one at once and keeps a quarter. **0.00001**: it hardly moves, while the
+# other two arrive. Ask why green is right *on average*, and what it costs (single weights jump).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The numbers of a format lie $\text{gap} \cdot 2^e$ apart where $2^e \le |w| < 2^{e+1}$. A step of at most half of that is rounded off, so from $|w| =
-# T = 2^{\lceil \log_2 (2\,\text{step}/\text{gap}) \rceil}$ on. How many weights are that large, the two tails of the bell curve say:
+# A format's numbers lie $\text{gap} \cdot 2^e$ apart where $2^e \le |w| < 2^{e+1}$. A step of at most half of that is lost, so from
+# $|w| = T = 2^{\lceil \log_2 (2\,\text{step}/\text{gap}) \rceil}$ on. How many weights are that large, the bell curve's tails say:
 #
 # $$\text{lost} \approx P(|w| \ge T) = \operatorname{erfc}\!\left(\frac{T}{\sigma \sqrt 2}\right)$$
 #
@@ -1018,7 +1016,7 @@ labs.low_training_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Eight bits, and two ways of three learn as float32 does. **E4M3, 0.01**: the blue line learns too, worse. **bfloat16, 0.001** lags, **bfloat16, 0.01**
-# is as good as float32. Not the format alone decides: format *and* step size do.
+# is as good as float32. Format *and* step size decide.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.MASTER.trial()
