@@ -36,7 +36,7 @@ from vglib.lstm import check, claims, experiments, labs
 #
 # $$h_t = \phi(W_h h_{t-1} + W_{in} x_t + b), \qquad t = 1, \dots, T$$
 #
-# Written out it is a net of $T$ layers, each with an input of its own, and **all with the same $W_h$.**
+# Written out: $T$ layers, each with an input of its own, **all with the same $W_h$.**
 #
 # In some directions $W_h$ does nothing but multiply, by an **eigenvalue** $\lambda$. First an orthogonal $W_h$, which turns and does not
 # stretch, in a linear net ($\phi(z) = z$). Right, its $\lambda$: all have the size (**modulus**) 1. Left, the share of the gradient at step
@@ -73,8 +73,8 @@ check.guess_rho(my_share)
 labs.recurrence_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Drag **weight scale**: the pink cloud grows through the grey circle and the line on the left tips over. Vote before **ρ = 0.9 and yet**, the
-# surprise. Last the two tanh presets.
+# Drag **weight scale**: the pink cloud grows through the grey circle and the line on the left tips over. Vote before **ρ = 0.9 and yet**.
+# Last the two tanh presets.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Left, the size of the Jacobian $\partial h_T/\partial h_t$: how far $h_T$ moves when $h_t$ moves a little. **Typical direction** is the root
@@ -120,8 +120,7 @@ assert all(torch.allclose(f, e, rtol=1e-12, atol=1e-15) for f, e in zip(found, e
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: one weight, many uses
 #
-# One unit, linear: $h_0 = 0$, $h_t = w h_{t-1} + x_t$, $L = h_T$. Return $\partial L/\partial w$ for a list `xs` of inputs
-# $x_1, \dots, x_T$.
+# One linear unit: $h_0 = 0$, $h_t = w h_{t-1} + x_t$, $L = h_T$. Return $\partial L/\partial w$ for a list `xs` of inputs $x_1, \dots, x_T$.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def bptt(w: float, xs: list[float]) -> float:
@@ -198,8 +197,8 @@ print(f"share of the last 10 terms in ‖∂L/∂W‖: {recent:.1%}")
 # Ask before the cell is shown; most say yes. Then: *what does such a net still learn?* (All that is recent.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In a feed-forward net a vanished gradient stops the first layers. Here the weights, shared by all steps, get theirs from the last few. The
-# net learns, but the distant past has no say in it.
+# In a feed-forward net a vanished gradient stops the first layers. Here all steps share the weights, and the last few move them: the net
+# learns, but the distant past has no say.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.WEIGHT_GRADIENT.trial()
@@ -304,12 +303,10 @@ labs.forget_lab()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # - **The forget bias decides.** From 0 to 5 it moves the gradient over 100 steps by more than twenty powers of ten.
-# - **The gates alone** (green) follow $s(b)$ a step (pink, dashed; $s$ is the sigmoid). The full gradient (blue) is larger: there is a second
-#   path.
-# - **f = 1** (grey) is 1997's **constant error carousel**: along the cell the factor is exactly 1. The second path makes the grey line end
-#   higher.
-# - **gates, no memory** keeps the gates $i$ and $o$ and carries nothing ($f = 0$): the gradient dies faster than in the plain LSTM.
-#   **memory, no gates** keeps the addition alone, and the gradient grows.
+# - **The gates alone** (green) follow $s(b)$ a step (pink, dashed; $s$ is the sigmoid). The full gradient (blue) is larger, by a second path.
+# - **f = 1** (grey) is 1997's **constant error carousel**: along the cell the factor is exactly 1. It ends higher, by the second path.
+# - **gates, no memory** keeps $i$ and $o$ and carries nothing ($f = 0$): the gradient dies faster than in the plain LSTM. **memory, no
+#   gates** keeps the addition alone, and the gradient grows.
 #
 # So the cure is the addition, unless a forget gate closes it. Gates protect the sum from what is irrelevant.
 #
@@ -354,8 +351,8 @@ assert torch.allclose(found, torch.autograd.functional.jacobian(step, c0), rtol=
 # $$\text{a step multiplies by about } f + \kappa, \quad \text{not by } f$$
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Two slides back stands the lab; at **b = 1** the orange line is this theory, the pink one is $f$ alone. Ask: *at which bias
-# does $f + \kappa$ pass 1?* (About 3.)
+# In the lab, two slides back, at **b = 1** the orange line is this theory, the pink one $f$ alone. Ask: *at which bias does $f + \kappa$ pass
+# 1?* (Below 3.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # *This cell and the next may be skipped; they need complex numbers.* For the root mean square over all directions: the powers $M^k$ of a
@@ -435,8 +432,7 @@ for after in (1, 2, 3):
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: the direct path
 #
-# `gates` holds $f_1, \dots, f_T$ of one unit. Return the direct path's $\partial c_T/\partial c_t$ for $t = 0, \dots, T$, a list of
-# $T + 1$ numbers.
+# `gates` holds $f_1, \dots, f_T$ of one unit. Return the direct path's $\partial c_T/\partial c_t$ for $t = 0, \dots, T$, as a list.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def direct_path(gates: list[float]) -> list[float]:
@@ -540,9 +536,9 @@ for name in experiments.NETS:
 assert learned["GRU"].smooth[-1] < 0.05 < learned["tanh RNN"].smooth[-1]
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# One seed: with the next one the LSTM with $b = 1$ still waits at update 500. A small gradient at the start is a handicap and no verdict: the
-# LSTM with $b = 0$ and the GRU start with about as little as the tanh net, and learn. Adam makes steps of one size from gradients of almost
-# any size, and a gate can open as it learns.
+# One seed: with the next one the LSTM with $b = 1$ still waits at update 500. A small gradient at the start is no verdict: the LSTM with
+# $b = 0$ and the GRU start with about as little as the tanh net, and learn. Adam makes steps of one size from gradients of almost any size,
+# and a gate can open.
 #
 # The IRNN has no gate and no cell, just a factor of 1 a step at the start. The factor counts; a gated sum is one way to it.
 #
@@ -578,7 +574,7 @@ labs.truncation_lab()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # No gradient crosses the edge of a window, so none says that an input should be written into the state. But large input weights write it
-# there unasked; to carry it on inside the window, and to read it, can be taught. So too in an LSTM of 64 units (its claim is a slow one):
+# there unasked; to carry it on inside the window, and to read it, can be taught. So too in an LSTM of 64 units:
 
 # %% slideshow={"slide_type": "skip"}
 for input_weights in (1, 16):
@@ -590,8 +586,7 @@ assert wide.loss < 0.3
 # ## "Often used to generate text"
 #
 # An LSTM reads nine tenths of some prose of this course and foresees the next letter. Its score, in **bits per character**, is the
-# cross-entropy, with logarithms to base 2, on the tenth that is **held out**. Two marks to beat: what counting letters leaves, and counting
-# pairs.
+# cross-entropy, with logarithms to base 2, on the tenth **held out**. Two marks to beat: counting letters, and counting pairs.
 #
 # Sixteen places are read at once, in windows of 25, with plain SGD. **Clipping** (chapter 09) shortens a gradient longer than a threshold
 # $c$: $g \leftarrow g \cdot \min(1, c/\lVert g\rVert)$.
@@ -609,7 +604,7 @@ labs.character_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # It opens without clipping at a large step: spikes on the right, and the bits jump with them. **clipped at 0.25**: the step now works. **no
-# clipping, small step** is the other cure, a slow one.
+# clipping, small step** works too, slowly.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CLIPPING.trial()
@@ -624,12 +619,12 @@ print(models[10].write("the gradient ", length=160))
 assert models[10].final < models[1].final - 0.3 < models[10].unseen.min() < letters - 0.5
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A window of 1 does not go back in time: it learns from pairs of letters and from what its state happens to hold, starts faster (ten times as
-# many updates) and stays behind. But bits on its own text mean little: the model learns by heart. On the tenth held out window 10 is best
-# early, a quarter of a bit below counting pairs, and at the end worse than counting letters (one seed).
+# A window of 1 does not go back in time: it learns from pairs of letters and what its state happens to hold, starts faster (ten times as many
+# updates) and stays behind. But bits on its own text mean little: it learns by heart. On the tenth held out window 10 is best early, a
+# quarter of a bit below counting pairs, and at the end worse than counting letters (one seed).
 #
-# The article's "CNN-based LSTM" is probably the convolutional LSTM (Shi and others, 2015): convolutions in the place of the matrix products,
-# and $c_t = f_t c_{t-1} + i_t g_t$ as before.
+# The article's "CNN-based LSTM" is probably the convolutional LSTM (Shi and others, 2015): convolutions for the matrix products,
+# $c_t = f_t c_{t-1} + i_t g_t$ as before.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What replaced the LSTM
@@ -732,7 +727,7 @@ check.combine(combine)
 #
 # - A recurrent net is as deep as its sequence is long, with one matrix for all layers.
 # - An LSTM's cell adds instead of replacing. The factor along it is $f$, and a second path adds $\kappa$.
-# - A forget bias of about $\ln T$ keeps the direct path open over $T$ steps. torch starts it near 0, Keras at 1.
+# - A forget bias of about $\ln T$ keeps the direct path open over $T$ steps (torch starts near 0, Keras at 1).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References

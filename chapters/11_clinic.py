@@ -54,10 +54,9 @@ prediction = "about 10^-10: sqrt(chi) is 1/4 a layer; no, better, and still ill"
 labs.ward_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Begin with **guess first**, the pictures without the sentence; let the class name the illness. **sigmoid tower**, **two sigmoids**: the same activation, and nothing
-# to find. **sigmoids, weights x 5** is better and still ill. **ReLU at torch's default** against **torch's default x 2**: one factor a layer, and it is well.
-# **healthy**: a suspicion may come up, and the short training takes it back; drag **depth**, and it stays silent. The usual slip: reading one layer. The slope over
-# the layers tells.
+# Begin with **guess first**, the pictures without the sentence; let the class name the illness. **sigmoid tower**, **two sigmoids**: nothing to find. **sigmoids,
+# weights x 5** is better and still ill. **ReLU at torch's default** against **torch's default x 2**: one factor a layer, and it is well. **healthy**: a suspicion may
+# come up, and the short training takes it back; drag **depth**, and it stays silent. The usual slip: reading one layer. The slope over the layers tells.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The lab goes the chapter's way: **look once** (one forward and one backward pass), **look again** after twenty steps on a copy, **try the cure**. Only what is there
@@ -66,7 +65,7 @@ labs.ward_lab()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Your own net in five minutes
 #
-# Three things: a **model**, a **loss**, one **batch**. Put yours in place of these and run the cell.
+# A **model**, a **loss**, one **batch**: put yours in place of these and run the cell.
 #
 # This one's owner says: "It learns, but three more hidden layers made it no better." Predict, from the code: what will the doctor find?
 
@@ -142,7 +141,7 @@ print("With step=:", told.findings[0].name)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it thinks, 1: a list of norms
 #
-# What everybody writes first: one line after `loss.backward()`.
+# What everybody writes first, after `loss.backward()`:
 
 
 # %% slideshow={"slide_type": "fragment"}
@@ -199,7 +198,7 @@ assert torch.equal(trained(1.0), trained(2.0**-20))
 #
 # Twelve healthy nets and twelve sick ones. If a layer's mean $|g|$ lies below the threshold, the net counts as sick.
 #
-# Predict: with $10^{-7}$, how many of the healthy are accused, and how many of the sick are missed? Is there a better threshold?
+# Predict: with $10^{-7}$, how many of the healthy are accused, how many of the sick missed? Is there a better threshold?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -251,7 +250,7 @@ claims.INPUTS.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it thinks, 2: a hook, and a ratio
 #
-# A size has the unit of the loss. A **ratio between layers** has none, and theory knows what it should be (chapter 05):
+# A size has the unit of the loss. A **ratio between layers** has none, and chapter 05 knows it:
 #
 # $$\frac{\lVert\delta_l\rVert^2}{\lVert\delta_{l+1}\rVert^2} \approx \chi_l = n_{l+1}\,\mathrm{Var}(W_{l+1})\; \overline{\phi'(z_l)^2}$$
 #
@@ -276,7 +275,7 @@ def look(net: nn.Module, loss_fn, batch) -> list[torch.Tensor]:
 
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The formula, held against autograd on a tanh net of width 300:
+# Against autograd, on a tanh net of width 300:
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -387,7 +386,7 @@ def diagnose(net: nn.Module, loss_fn, batch, lr: float) -> str:
 #
 # Six people come with a net and a story. Read, look at the pictures, choose **your diagnosis**, press **Register**; then show the doctor's.
 #
-# Predict: of the six, how many will you have right, and how many will the forty lines above?
+# Predict: of the six, how many will you have right, and how many the forty lines above?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -406,7 +405,7 @@ labs.rounds_lab()
 # rule. The usual slip: believing the owner's own diagnosis (**the hasty one** speaks of exploding gradients).
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Now our own report on the same six:
+# Our own report on the six:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 torch.manual_seed(0)
@@ -421,7 +420,7 @@ assert right == 5
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # It misses one for a reason: a softmax in front of a loss that has its own is no matter of sizes. The package's doctor follows each operation and knows what each loss
-# expects. All six, beside the published rules:
+# expects. Beside the published rules:
 
 # %% slideshow={"slide_type": "skip"}
 from IPython.display import Markdown
@@ -580,7 +579,7 @@ check.best_h(best_h)
 #
 # Twenty sigmoid layers: layer 1 has less than $10^{-7}$ of layer 20's gradient. Is it *wrong*?
 #
-# A difference of two losses of order 1 drowns in rounding there. An **imaginary** step subtracts nothing (Squire and Trapp, 1998):
+# A difference of two losses drowns in rounding there. An **imaginary** step subtracts nothing (Squire and Trapp, 1998):
 #
 # $$\langle \nabla L, d \rangle = \frac{\mathrm{Im}\, L(w + i h d)}{h} \quad\text{up to } h^2, \qquad h = 10^{-30}$$
 
@@ -909,8 +908,8 @@ claims.RATIO.trial()
 # ## What the doctor cannot see
 #
 # - **What the data mean.** Shuffled labels, a label that leaks into the input, a bad split: the net does what it was told.
-# - **What it is not given.** No `step`: no forgotten `zero_grad`. No `optimizer`: no rate. `report.not_checked` says so.
-# - **What did not take part**: `report.seen`. What runs outside torch's operations, in a kernel of its own, it does not follow.
+# - **What it is not given.** No `step`: no forgotten `zero_grad`. No `optimizer`: no rate (`report.not_checked`).
+# - **What did not take part** (`report.seen`), or runs outside torch's operations.
 # - **What comes later.** Twenty steps on one batch say nothing of epoch 40: use `watch`.
 # - **Whether the answer is good.** Overfitting is no matter of gradients.
 
@@ -929,7 +928,8 @@ claims.ONE_BATCH.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - A gradient's size has a unit: $10^{-7}$ is no diagnosis, 70% zeros is none, an input of 1.5 is none. Ratios between layers, shares of *dead* units and update ratios have none.
+# - A gradient's size has a unit: $10^{-7}$ is no diagnosis, nor are 70% zeros or an input of 1.5. Ratios between layers, shares of *dead* units and update ratios have
+#   no unit.
 # - One look raises a suspicion. A second look and a cure that helps make a finding.
 # - A gradient check asks whether the gradient is the loss's. A vanished gradient is exact.
 # - Regularisation, dropout and clipping do not bring a lost gradient back; a cure comes from the cause.
