@@ -352,7 +352,7 @@ assert torch.allclose(found, torch.autograd.functional.jacobian(step, c0), rtol=
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # In the lab, two slides back, at **b = 1** the orange line is this theory, the pink one $f$ alone. Ask: *at which bias does $f + \kappa$ pass
-# 1?* (Below 3.)
+# 1?* (Between 2 and 3.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # *This cell and the next may be skipped; they need complex numbers.* For the root mean square over all directions: the powers $M^k$ of a
