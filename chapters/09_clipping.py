@@ -495,7 +495,7 @@ labs.smoothness_lab()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Far out a clipped step has the length $\eta c$, near the middle it is a plain one: one setting for both. Zhang and others (2020) prove for landscapes with
-# $L'' \le L_0 + L_1 \lVert g\rVert$ that no bound holds to how much longer a fixed step may take. They see curvature go with the gradient in an LSTM on text, and in a ResNet once it is
+# $L'' \le L_0 + L_1 \lVert g\rVert$ that no bound holds to how much longer a fixed step may take. They see curvature go with the gradient in an LSTM on text, and in a ResNet (a residual net) once it is
 # clipped and takes large steps; trained as usual, the ResNet shows none of it. On the right is our IRNN, along a clipped training.
 
 # %% slideshow={"slide_type": "skip"}

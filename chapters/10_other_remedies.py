@@ -589,7 +589,7 @@ claims.ADAM_BOUND.trial()
 # ## Muon: a whole matrix at once
 #
 # Adam evens out entries. **Muon** (Jordan and others, 2024) evens out *directions*: of the momentum of each hidden layer's matrix; all else it leaves to Adam. Any matrix is
-# $G = U S V^\top$: $V^\top$ turns, $S$ stretches by the **singular values**, $U$ turns. Muon steps along $U V^\top$, where each is 1, and needs no decomposition for it, only five times
+# $G = U S V^\top$: $V^\top$ turns, $S$ stretches by the singular values (chapter 05), $U$ turns. Muon steps along $U V^\top$, where each is 1, and needs no decomposition for it, only five times
 #
 # $$X \leftarrow a X + (b A + c A^2)\, X, \qquad A = X X^\top, \qquad X_0 = G / \lVert G\rVert$$
 #

@@ -266,8 +266,11 @@ AWAY = f"""
 # What axe-core finds wrong within a lab, each with the first place where it does. Style sheets and
 # films, which it would fetch beforehand, are not what a lab is made of.
 AXE = """
-async (box) => (await window.axe.run(box, { resultTypes: ['violations'], preload: false })).violations
-  .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0].html}`)
+async (box) => {
+  const options = { resultTypes: ['violations'], preload: false };
+  return (await window.axe.run(box, options)).violations
+    .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0].html}`);
+}
 """
 
 
