@@ -18,11 +18,11 @@
 # conditions* 3, *Glorot's compromise and He's factor* 3, *From one rule to a theory* 3, `q_map_lab` 5, *The c map:
 # two inputs* 3, *The same χ going back* 2, `phase_lab` 10, *Summary* 2.
 #
-# **90 minutes**: *One neuron* 4, `neuron_lab` 3, *Predict: fifty layers as torch makes them* 4, `depth_lab` 7, *Two
-# conditions* 4, *Glorot's compromise and He's factor* 4, `speed_lab` 4, *From one rule to a theory* 4, `q_map_lab` 6,
-# *The c map: two inputs* 5, `c_map_lab` 6, *The same χ going back* 3, `phase_lab` 10, *How deep can it be?* 2,
-# `trainability_lab` 5, *1 · Isometry* 3, `spectrum_lab` 7, `fluctuation_lab` 4, *3 · Overflow, and then NaN* 2,
-# `overflow_lab` 2, *Summary* 1.
+# **90 minutes**: *One neuron* 4, `neuron_lab` 2, *Predict: fifty layers as torch makes them* 4, `depth_lab` 6, *Two
+# conditions* 4, *Glorot's compromise and He's factor* 4, `speed_lab` 4, *From one rule to a theory* 4, `q_map_lab` 5,
+# *The c map: two inputs* 5, `c_map_lab` 5, *The same χ going back* 3, `phase_lab` 9, *How deep can it be?* 2,
+# `trainability_lab` 5, *1 · Isometry* 3, `spectrum_lab` 6, *Isometry of a convolution* 3, `convolution_lab` 4,
+# `fluctuation_lab` 3, *3 · Overflow, and then NaN* 2, `overflow_lab` 2, *Summary* 1.
 
 # %% tags=["setup"] slideshow={"slide_type": "skip"}
 import itertools
@@ -222,23 +222,7 @@ def he_bound(fan_in: int) -> float:
 check.he_bound(he_bound)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 2: He for a convolution
-#
-# Write the standard deviation of one weight of a convolution under He's rule, from the numbers of channels and the
-# side of the square kernel.
-
-# %% tags=["exercise"] slideshow={"slide_type": "skip"}
-def conv_std(in_channels: int, out_channels: int, kernel: int) -> float:
-    # BEGIN SOLUTION
-    return (2 / (in_channels * kernel**2)) ** 0.5
-    # END SOLUTION
-
-
-# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
-check.conv_std(conv_std)
-
-# %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 3: He with dropout
+# ### Exercise 2: He with dropout
 #
 # **Dropout** sets each entry of $h$ to 0, except with probability `keep`; what is kept is divided by `keep`, so that the mean stays.
 # Behind ReLU, which $\sigma_w = \sqrt{n\,\mathrm{Var}\,w}$ keeps the mean square? For `keep = 1` it must be He's.
@@ -483,7 +467,7 @@ labs.trainability_lab()
 # deepest nets that learn have the largest ξ.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 4: a depth scale
+# ### Exercise 3: a depth scale
 #
 # tanh at $\sigma_w^2 = 1$, $\sigma_b^2 = 0.05$: the first point of the decisive demonstration. In how many layers does the squared
 # gradient fall by a factor $e$?
@@ -587,7 +571,7 @@ labs.linear_lab()
 # the best of three learning rates.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ### Exercise 5: find the flaw
+# ### Exercise 4: find the flaw
 #
 # 1. With $\sigma_w^2\,\mathrm{E}\,\phi'^2 = 1$ each layer keeps the mean squared gradient.
 # 2. So the mean of the squared singular values of the whole Jacobian is 1.
@@ -604,6 +588,112 @@ flaw = 3
 
 # %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
 check.flaw(flaw)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Isometry of a convolution
+#
+# A convolution has a matrix $K_b$ for each **tap** $b$ of its kernel, from the channels of pixel $a + b$ to those of pixel $a$:
+#
+# $$z(a) = \sum_b K_b\,h(a + b) \qquad\text{and back}\qquad \frac{\partial L}{\partial h}(a) = \sum_b K_b^\top \delta(a - b)$$
+#
+# Three ways to draw $3 \times 3$ taps. In a linear net all have $\chi = 1$:
+#
+# - **Gaussian**: each weight has variance 1/fan_in.
+# - **row-orthogonal**: `torch.nn.init.orthogonal_` flattens the kernel and makes its rows orthonormal.
+# - **delta-orthogonal** (Xiao and others, 2018): an orthogonal matrix in the middle tap, zeros in the other eight.
+#
+# **Predict**: an isometry keeps lengths *and* angles. Send a few errors back through a hundred tanh layers. Which starts
+# keep the length of their gradients, and which the angle between two of them?
+
+# %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
+# BEGIN SOLUTION
+# STUB prediction = ...  # yours, before you go on: a number or a few words
+prediction = "all keep the length, delta-orthogonal alone the angle"
+# END SOLUTION
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Which start keeps lengths and angles through a hundred convolutions?**
+
+# %% tags=["lab"] jupyter={"source_hidden": true}
+labs.convolution_lab()
+
+# %% [markdown] slideshow={"slide_type": "notes"}
+# **Circular padding**: all keep the length, one keeps the angle. **Zeros outside the image**, as `nn.Conv2d` pads
+# unless told otherwise: two lines fall, though χ = 1. Ask why before you say *border*. **A little too small**: 5% off,
+# and no orthogonal matrix helps. **ReLU**: no start keeps the angles.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# Both sums in code, and autograd's word on the second. Beyond its border the image comes again: **circular padding**.
+
+# %% slideshow={"slide_type": "skip"}
+def taps(K: torch.Tensor) -> list:
+    return [(i - 1, j - 1, K[:, :, i, j]) for i in range(3) for j in range(3)]
+
+
+def convolve(h: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
+    parts = [torch.einsum("oi,iyx->oyx", tap, h.roll((-i, -j), (1, 2))) for i, j, tap in taps(K)]
+    return torch.stack(parts).sum(0)
+
+
+def convolve_back(delta: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
+    parts = [torch.einsum("oi,oyx->iyx", tap, delta.roll((i, j), (1, 2))) for i, j, tap in taps(K)]
+    return torch.stack(parts).sum(0)
+
+
+# %% slideshow={"slide_type": "skip"}
+K, image = torch.randn(4, 5, 3, 3).double(), torch.randn(5, 6, 6).double().requires_grad_()
+error = torch.randn(4, 6, 6).double()
+(expected,) = torch.autograd.grad(convolve(image, K), image, error)
+assert torch.allclose(convolve_back(error, K), expected, rtol=1e-10)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Angles.** A few large singular values take all: the gradients of different errors turn into their directions and become
+# alike. Their mean squared cosine grows by the factor $1 + \mathrm{Var}\,s^2 / (\mathrm{E}\,s^2)^2$, which is $L$ in a wide linear
+# net of $L$ layers with Gaussian kernels. `orthogonal_` does no better: orthonormal rows of a $c \times 9c$ matrix make no orthogonal convolution.
+#
+# **The border.** With zeros outside the image, part of what a pixel at the border passes on is lost. Deep down in a linear
+# net whose taps are all alike, a layer keeps this share of $\lVert\delta\rVert^2$ at $s \times s$ pixels:
+#
+# $$\left(\frac{1 + 2\cos(\pi/(s+1))}{3}\right)^2$$
+#
+# It is an eigenvalue: that of the mean over three neighbours in a row, once for the rows and once for the columns.
+
+# %% slideshow={"slide_type": "skip"}
+def kept_by_the_border(side: int) -> float:
+    return ((1 + 2 * np.cos(np.pi / (side + 1))) / 3) ** 2
+
+
+neighbours = (np.eye(6) + np.eye(6, k=1) + np.eye(6, k=-1)) / 3
+assert abs(np.linalg.eigvalsh(neighbours)[-1] ** 2 - kept_by_the_border(6)) < 1e-12
+kept = experiments.through_convolutions("identity", "zeros").factors
+print(f"a layer keeps {kept[0]:.3f} (Gaussian), {kept[2]:.3f} (delta-orthogonal); "
+      f"with the border's loss {kept_by_the_border(6):.3f}")
+assert abs(kept[0] - kept_by_the_border(6)) < 0.03 and abs(kept[2] - 1) < 1e-9
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **What it costs.** At the start a delta-orthogonal net sends each pixel through alone; training has to move the other taps
+# away from 0. And it keeps angles only where the units are nearly linear: tanh near 0, not ReLU.
+#
+# **What came after.** *Deep kernel shaping* (DKS, 2021) starts from such kernels and bends the activation until the maps of $q$
+# and $c$ stay gentle at any depth. *Tailored activations* (TAT, 2022) do so for leaky ReLU.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ### Exercise 5: a delta-orthogonal kernel
+#
+# `Q` is an array of shape $(c_{out}, c_{in})$ with orthonormal rows, `k` an odd number. Write the delta-orthogonal kernel
+# of $k \times k$ taps, an array of shape $(c_{out}, c_{in}, k, k)$.
+
+# %% tags=["exercise"] slideshow={"slide_type": "skip"}
+def delta_kernel(Q: np.ndarray, k: int) -> np.ndarray:
+    # BEGIN SOLUTION
+    K = np.zeros((*Q.shape, k, k))
+    K[:, :, k // 2, k // 2] = Q
+    return K
+    # END SOLUTION
+
+
+# %% tags=["check", "nbval-check-output"] slideshow={"slide_type": "skip"}
+check.delta_kernel(delta_kernel)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2 · Your network is not the average
@@ -724,7 +814,8 @@ for claim in claims.CLAIMS:
 #   middle, He doubles it for ReLU. torch's default lies six times below He.
 # - Two maps, $q$ and $c$, and their slope $\chi$ tell order from chaos, and the slope of $\ln\lVert\delta\rVert^2$ is $\ln\chi$: no
 #   fitted number.
-# - $\chi = 1$ is a mean. Directions (orthogonal weights), finite width ($5L/n$) and number formats need care of their own.
+# - $\chi = 1$ is a mean. Directions (orthogonal weights; in a convolution delta-orthogonal ones), finite width ($5L/n$) and number
+#   formats need care of their own.
 # - All of it is a promise about step 0. Keeping it during training is the next chapters' business.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
@@ -736,6 +827,9 @@ for claim in claims.CLAIMS:
 #   Schoenholz, Gilmer, Ganguli and Sohl-Dickstein, *Deep information propagation*, 2017.
 # - Saxe, McClelland and Ganguli, *Exact solutions to the nonlinear dynamics of learning in deep linear neural networks*, 2014.
 #   Pennington, Schoenholz and Ganguli, *Resurrecting the sigmoid in deep learning through dynamical isometry*, 2017.
+# - Xiao, Bahri, Sohl-Dickstein, Schoenholz and Pennington, *Dynamical isometry and a mean field theory of CNNs*, 2018. Martens and
+#   others, *Rapid training of deep neural networks without skip connections or normalization layers using deep kernel shaping*, 2021.
+#   Zhang, Botev and Martens, *Deep learning without shortcuts: shaping the kernel with tailored rectifiers*, 2022.
 # - Hanin and Nica, *Products of many large random matrices and gradients in deep neural networks*, 2020. Newman, *The distribution of
 #   Lyapunov exponents*, 1986. Klambauer, Unterthiner, Mayr and Hochreiter, *Self-normalizing neural networks*, 2017.
 # - Statements on trial: a Medium article on vanishing and exploding gradients, a tutorial of 2017, a lecture note, an article of 2023.

@@ -3,21 +3,19 @@
 from itertools import count
 from math import ceil, floor, log, sqrt
 
+import numpy as np
+
+
+def _in_the_middle(Q, k):
+    return np.pad(Q[:, :, None, None], [(0, 0), (0, 0), (k // 2, k // 2), (k // 2, k // 2)])
+
+
 EXERCISES = {
     "guess": (..., "C", ["A", "B"]),
     "he_bound": (
         lambda fan_in: ...,
         lambda fan_in: sqrt(6 / fan_in),
         [lambda fan_in: sqrt(2 / fan_in), lambda fan_in: 1 / sqrt(fan_in)],
-    ),
-    "conv_std": (
-        lambda in_channels, out_channels, kernel: ...,
-        lambda in_channels, out_channels, kernel: sqrt(2 / in_channels) / kernel,
-        [
-            lambda i, o, k: sqrt(2 / (o * k * k)),
-            lambda i, o, k: sqrt(2 / i),
-            lambda i, o, k: 2 / (i * k * k),
-        ],
     ),
     "dropout_gain": (
         lambda keep: ...,
@@ -32,6 +30,16 @@ EXERCISES = {
             lambda m, first, growth: 1 + ceil(log(m / first) / log(growth)),
             lambda m, first, growth: floor(log(m / first) / log(growth)),
             lambda m, first, growth: log(m) / log(growth),
+        ],
+    ),
+    "delta_kernel": (
+        lambda Q, k: ...,
+        _in_the_middle,
+        [
+            lambda Q, k: Q[:, :, None, None] * np.ones((k, k)) / k**2,
+            lambda Q, k: Q[:, :, None, None] * np.eye(k),
+            lambda Q, k: np.pad(Q[:, :, None, None], [(0, 0), (0, 0), (0, k - 1), (0, k - 1)]),
+            lambda Q, k: _in_the_middle(Q.T, k),
         ],
     ),
     "flaw": (..., 3, [1, 2, 4]),

@@ -85,6 +85,18 @@ def test_depth_costs_gaussian_weights_alone():
     assert medians[-1] < 1e-6
 
 
+def test_a_convolution_keeps_angles_only_where_its_kernel_is_orthogonal():
+    lab = labs.convolution_lab()
+    for preset in ("circular padding", "zeros outside the image", "linear"):
+        found = lab.preset(preset).result
+        assert min(found.alignment[:2]) > 10 * found.alignment[2]
+        assert found.log_delta[2, 0] == pytest.approx(0, abs=0.2)
+    assert (lab.preset("zeros outside the image").result.log_delta[:2, 0] < -4).all()
+    # Nothing else is a cure for a wrong scale, nor for ReLU.
+    assert (lab.preset("a little too small").result.log_delta[:, 0] < -2).all()
+    assert lab.preset("ReLU").result.alignment[2] > 20
+
+
 def test_wider_nets_differ_less():
     lab = labs.fluctuation_lab()
     variances = [lab.set(width=width).result.variance for width in (20, 50, 200)]

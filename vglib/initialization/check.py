@@ -2,8 +2,12 @@
 
 from math import log, sqrt
 
+import numpy as np
+import torch
+
 from vglib.activations import get_activation
 from vglib.exercise import ChoiceExercise, FunctionExercise, NumberExercise, first_mistake
+from vglib.initialization.convolution import delta_orthogonal
 from vglib.initialization.mean_field import depth_scale
 from vglib.theory import chi_at_fixed_point
 
@@ -27,17 +31,6 @@ he_bound = FunctionExercise(
     domain=lambda fan_in: fan_in >= 1,
     hint="Which variance does He ask for, and which has U(-a, a)?",
     praise="a²/3 = 2/fan_in.",
-)
-
-conv_std = FunctionExercise(
-    "conv_std",
-    "return the standard deviation of one weight.",
-    reference=lambda in_channels, out_channels, kernel: sqrt(2 / (in_channels * kernel**2)),
-    cases=[(1, 1, 1), (3, 64, 7), (64, 64, 3), (128, 256, 1), (16, 8, 5)],
-    random=lambda rng: (*map(int, rng.integers(1, 300, 2)), int(rng.choice([1, 3, 5, 7]))),
-    domain=lambda *sizes: min(sizes) >= 1,
-    hint="How many weights are summed for one number of the output?",
-    praise="one output number reads kernel² pixels of every input channel.",
 )
 
 dropout_gain = FunctionExercise(
@@ -107,6 +100,28 @@ layers_until = FunctionExercise(
     domain=_not_on_the_edge,
     hint="Layer l has the size first · growth^(l-1).",
     praise="a logarithm: the exponential reaches any limit, and soon.",
+)
+
+
+def _orthonormal_rows(rng: np.random.Generator) -> np.ndarray:
+    rows, columns = sorted(map(int, rng.integers(1, 4, 2)))
+    return np.linalg.qr(rng.standard_normal((columns, rows)))[0].T
+
+
+delta_kernel = FunctionExercise(
+    "delta_kernel",
+    "return the kernel, an array of the shape (c_out, c_in, k, k).",
+    reference=lambda Q, k: delta_orthogonal(torch.from_numpy(Q), k).numpy(),
+    cases=[
+        (np.array([[1.0]]), 3),
+        (np.array([[0.0, 1.0], [-1.0, 0.0]]), 1),
+        (np.array([[0.6, 0.8], [-0.8, 0.6]]), 3),
+        (np.array([[0.6, 0.8]]), 5),
+    ],
+    random=lambda rng: (_orthonormal_rows(rng), int(rng.choice([1, 3, 5, 7]))),
+    domain=lambda Q, k: Q.ndim == 2 and Q.size > 0 and Q.any() and k >= 1 and k % 2 == 1,
+    hint="All taps are 0 but the middle one: where is it in K[:, :, i, j]?",
+    praise="a 1 x 1 convolution in a larger kernel; training moves the other taps away from 0.",
 )
 
 flaw = first_mistake(

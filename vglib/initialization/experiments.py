@@ -1,5 +1,6 @@
 """What the chapter's text calls by the name of experiments."""
 
+from vglib.initialization.convolution import through_convolutions
 from vglib.initialization.isometry import (
     gaussian_product_edge,
     log_singular_values,

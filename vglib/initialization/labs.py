@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vglib import figures
 from vglib.figures import ASIDE, Curve, Drawing, Heat, Panel, theory
 from vglib.initialization import isometry, learning
+from vglib.initialization.convolution import PADDINGS, STARTS, ConvFlow, going_back
 from vglib.initialization.fluctuation import Fluctuation, fluctuations
 from vglib.initialization.learning import FINE_W, GRID_DEPTHS, GRID_W
 from vglib.initialization.mean_field import CMap, QMap, c_map_steps, q_map_steps
@@ -336,6 +337,43 @@ def linear_lab() -> Lab:
         draw_linear,
         depth=controls.depth(10, 20),
         presets={"3 layers": {"depth": 3}, "10 layers": {}, "20 layers": {"depth": 20}},
+    )
+
+
+def draw_convolution(flow: ConvFlow) -> Drawing:
+    """Draw the gradient's length over the layers, and the cosine between two gradients."""
+    layers = np.arange(1, flow.depth + 1)
+
+    def panel(title: str, measured: NDArray, predicted: NDArray, **axis: Any) -> Panel:
+        curves = [*map(Curve, STARTS, repeat(layers), measured, (BLUE, PINK, GREEN))]
+        names = ("theory, all taps alike", "theory, delta-orthogonal")
+        lines = [*map(theory, names, repeat(layers), predicted, (ORANGE, GREY))]
+        return Panel(title, [*curves, *lines], **axis)
+
+    title = f"{figures.DELTA}, last layer 1"
+    length = panel(title, flow.log_delta, flow.theory_log_delta, scale="ln")
+    title = "cosine between the gradients of two errors"
+    angle = panel(title, flow.cosines, flow.theory_cosines, y_range=(0.0, 1.0))
+    return figures.panels([length, angle])
+
+
+def convolution_lab() -> Lab:
+    """Send errors back through a hundred convolutions from three starts."""
+    beyond = "What a kernel finds outside the image: zeros, or the image once more."
+    return Lab(
+        going_back,
+        draw_convolution,
+        activation=_activation(options=list(CRITICAL)),
+        padding=controls.choice("padding", "circular", PADDINGS, beyond),
+        depth=controls.depth(100, 100),
+        weight_scale=controls.weight_scale(),
+        presets={
+            "circular padding": {},
+            "zeros outside the image": {"padding": "zeros"},
+            "a little too small": {"weight_scale": 0.95},
+            "linear": {"activation": "identity"},
+            "ReLU": {"activation": "relu"},
+        },
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from vglib import theory
 from vglib.activations import ACTIVATIONS
 from vglib.claim import Claim, Tolerance, at_least, holds, holds_only_if, refuted
+from vglib.initialization.convolution import SIDE, kept_by_the_border, through_convolutions
 from vglib.initialization.isometry import (
     gaussian_product_edge,
     gaussian_product_log_quantile,
@@ -16,16 +17,22 @@ from vglib.initialization.isometry import (
 )
 from vglib.initialization.mean_field import depth_scale
 from vglib.initialization.phases import phase_point
+from vglib.initialization.schemes import CRITICAL
 from vglib.initialization.variance import through_depth
 
 TANH = ACTIVATIONS["tanh"]
 SCHOENHOLZ = "Schoenholz, Gilmer, Ganguli and Sohl-Dickstein 2017, arXiv:1611.01232"
 PENNINGTON = "Pennington, Schoenholz and Ganguli 2017, arXiv:1711.04735"
+XIAO = "Xiao, Bahri, Sohl-Dickstein, Schoenholz and Pennington 2018, arXiv:1806.05393"
 GLOROT = "Glorot and Bengio 2010"
 NET = "tanh, {depth} layers of {width} units, {scales}; 8 random inputs of the size at which "
 NET += "signals settle, before training; {what}"
 PER_LAYER = "factor of the squared gradient per layer"
 LINEAR = "product of {depth} square matrices of {width} units with weights {weights}; {what}"
+CONVOLUTIONS = "{phi}, 100 layers of 24 channels of 6 x 6 pixels, kernels of 3 x 3, {padding}, "
+CONVOLUTIONS += "before training; {what}"
+ANGLES = "twelve random errors at the last layer: by what the mean squared cosine between two of "
+ANGLES += "their gradients has grown in layer 1"
 SIGMA_B = sqrt(0.05)
 
 
@@ -56,6 +63,15 @@ def _linear_factor(init: str, seed: int) -> float:
 def _spread(seed: int) -> float:
     squares = singular_values("identity", "1/fan_in", 10, 200, seed) ** 2
     return float(squares.var() / squares.mean() ** 2)
+
+
+def _alignment(start: int, seed: int) -> float:
+    return through_convolutions("tanh", "circular", 100, 1.0, seed, errors=12).alignment[start]
+
+
+def _alignment_by_theory(orthogonal: bool) -> float:
+    q = theory.q_fixed_point(TANH.phi, *CRITICAL["tanh"])
+    return 1 + jacobian_spread(99, TANH.dphi, q, orthogonal=orthogonal)
 
 
 def _share_that_vanish(seed: int) -> float:
@@ -265,6 +281,70 @@ LYAPUNOV = Claim(
     "0.32 for the last tenth, 0.95 for the first.",
 )
 
+DELTA = Claim(
+    id="delta-orthogonal-convolutions-keep-angles",
+    source=XIAO,
+    place="abstract, and algorithm 2",
+    says="For the dynamical isometry of a convolutional net its convolutions must be orthogonal, "
+    "that is, keep every norm; random kernels that do can be drawn.",
+    setup=CONVOLUTIONS.format(
+        phi="tanh at σ_w² = 1.05, σ_b² = 2.01e-5",
+        padding="circular padding, the middle tap orthogonal and the others 0",
+        what=ANGLES,
+    ),
+    prediction=lambda: _alignment_by_theory(orthogonal=True),
+    measure=lambda seed: _alignment(2, seed),
+    tolerance=Tolerance.factor(2),
+    rival=100.0,
+    rival_says="as with Gaussian kernels of the same variance, one more a layer",
+    ruling=holds("it grows {x:.1f}-fold in a hundred layers", below=4),
+    correction="It is 1 + Var s²/(mean s²)², 1 for an isometry. What is left is tanh's: a linear "
+    "net has exactly 1.",
+)
+
+ROWS = Claim(
+    id="torchs-orthogonal-makes-a-convolution-an-isometry",
+    source="a common view",
+    says="torch.nn.init.orthogonal_ takes the kernel of a convolution too, and so gives a "
+    "convolutional net the isometry that it gives a dense one.",
+    setup=CONVOLUTIONS.format(
+        phi="tanh at σ_w² = 1.05, σ_b² = 2.01e-5",
+        padding="circular padding, kernels of orthonormal rows as orthogonal_ draws them",
+        what=ANGLES,
+    ),
+    prediction=lambda: _alignment_by_theory(orthogonal=False),
+    measure=lambda seed: _alignment(1, seed),
+    tolerance=Tolerance.factor(2.5),
+    rival=1.0,
+    rival_says="an isometry's",
+    ruling=refuted("the gradients' mean squared cosine grows {x:.0f}-fold", above=10),
+    correction="It flattens the kernel and makes the rows of a c x 9c matrix orthonormal. As a "
+    "convolution that is no orthogonal matrix, and does no better than a Gaussian draw.",
+)
+
+BORDER = Claim(
+    id="fan-in-keeps-the-gradient-of-a-convolution",
+    source="a common view",
+    says="With variance 1/fan_in, fan_in = k² times the channels, a convolution keeps the squared "
+    "gradient as a dense layer does.",
+    setup=CONVOLUTIONS.format(
+        phi="linear",
+        padding="zeros outside the image, Gaussian weights of variance 1/fan_in",
+        what="factor of ‖δ‖² per layer over the lower fifty",
+    ),
+    prediction=lambda: kept_by_the_border(SIDE),
+    measure=lambda seed: through_convolutions("identity", "zeros", 100, 1.0, seed).factors[0],
+    tolerance=Tolerance.absolute(0.03),
+    rival=1.0,
+    rival_says="χ, which knows no border",
+    ruling=holds_only_if(
+        "no border takes its part: with zeros outside 6 x 6 pixels a layer keeps {percent}",
+        below=0.95,
+    ),
+    correction="Part of what a border pixel sends on leaves the image. The factor is ((1 + 2 "
+    "cos(π/(s+1)))/3)² at s x s pixels: 0.87 for 6, 0.9994 for 100. Circular padding has none.",
+)
+
 MORE_OFTEN = at_least(
     id="gradients-vanish-more-often-than-they-explode",
     source="a widely read Zhihu article",
@@ -284,5 +364,5 @@ MORE_OFTEN = at_least(
 
 CLAIMS = (
     *(UNIFORM, GLOROT_LINEAR, ON_THE_LINE, BIASES_COUNT, DEPTH_SCALE, PENNINGTONS_POINT),
-    *(TANH_ISOMETRY, KEEPS_ALL, EDGE, SPREAD, LYAPUNOV, MORE_OFTEN),
+    *(TANH_ISOMETRY, KEEPS_ALL, EDGE, SPREAD, LYAPUNOV, DELTA, ROWS, BORDER, MORE_OFTEN),
 )
