@@ -601,7 +601,8 @@ check.flaw(flaw)
 # - **Gaussian**: each weight has variance 1/fan_in.
 # - **row-orthogonal**: `torch.nn.init.orthogonal_` flattens the kernel and makes its rows orthonormal.
 # - **delta-orthogonal** (Xiao and others, 2018): an orthogonal matrix in the middle tap, zeros in the other eight.
-#
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
 # **Predict**: an isometry keeps lengths *and* angles. Send a few errors back through a hundred tanh layers. Which starts
 # keep the length of their gradients, and which the angle between two of them?
 
