@@ -335,6 +335,15 @@ def test_the_pages_of_a_chapter():
         assert {link for link in links if "://" not in link} <= set(files)
 
 
+def test_a_link_to_a_page_that_is_not_made_is_its_words():
+    link = '<a href="02.html#x">02</a> <a href="#x">x</a>'
+    page = f'<a rel="prev" href="01.html">← <b>01</b></a> {link}'
+    seen = site.without_links(page, ["01.html", "0..html"])
+    assert seen == f"← <b>01</b> {link}"
+    assert site.without_links(page, ["02.html"]).endswith('</a> 02 <a href="#x">x</a>')
+    assert site.without_links(page, []) == page
+
+
 def test_the_script_is_the_figures_and_the_pages_own():
     script = pages.script()
     assert "import {" not in script

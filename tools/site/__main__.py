@@ -2,10 +2,11 @@
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from plotly.offline import get_plotlyjs
@@ -28,6 +29,14 @@ def site(
         "site.css": (pages.HERE / "site.css").read_text(encoding="utf-8"),
         "plotly.min.js": get_plotlyjs(),
     }
+
+
+def without_links(text: str, missing: Collection[str]) -> str:
+    """Return a page whose links to pages that are missing are only their words."""
+    if not missing:
+        return text
+    names = "|".join(map(re.escape, missing))
+    return re.sub(rf'<a [^>]*href="(?:{names})(?:#[^"]*)?"[^>]*>(.*?)</a>', r"\1", text)
 
 
 def wanted(made: Sequence[pages.Chapter]) -> dict[str, bool]:
@@ -75,7 +84,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--jobs", type=int, default=-1, help="labs at a time; default: one a core")
     options = parser.parse_args(arguments)
     edition = "solutions" if options.solutions else "learner"
-    began = time.perf_counter()
+    to, began = options.to, time.perf_counter()
     try:
         named = {path.stem for path in chapter_paths(root, options.chapters)}
         paths = [notebook_path(root, path, edition) for path in chapter_paths(root)]
@@ -83,7 +92,9 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         made = [chapter for chapter in chapters if chapter.notebook in named]
         frames = all_frames(wanted(made), root / "build" / "site-frames", options.jobs)
         files = site(chapters, made, frames)
-        write(files, options.to, others=bool(options.chapters))
+        missing = [c.page for c in chapters if c.page not in files and not (to / c.page).exists()]
+        files |= {n: without_links(files[n], missing) for n in files if n.endswith(".html")}
+        write(files, to, others=bool(options.chapters))
     except (UsageError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -92,7 +103,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     sizes = {name: len(text.encode()) for name, text in files.items()}
     for name, size in sizes.items():
         print(f"{name:32} {size / 1e6:5.2f} MB")
-    print(f"{options.to / 'index.html'}, in {time.perf_counter() - began:.0f} s")
+    print(f"{to / 'index.html'}, in {time.perf_counter() - began:.0f} s")
     large = [n for n, size in sizes.items() if n.endswith(".html") and size > MOST_BYTES]
     for name in large:
         print(f"{name} has more than {MOST_BYTES / 1e6:g} MB.", file=sys.stderr)
