@@ -28,29 +28,29 @@ from vglib.start_here import check, labs
 labs.gradient_flow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Show the lab as it opens and ask: *which layer learns fastest here?* Then hold the right arrow key on
-# **depth**, and step through the presets; before **explodes** ask which way the line will lean. The usual slip: reading
-# the horizontal axis as time. It is the layer.
+# Ask: *which layer learns fastest here?* Then hold the right arrow key on **depth**, and step through the presets;
+# before **explodes** ask which way the line will lean. The usual slip: reading the horizontal axis as time. It is the
+# layer.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## What you are looking at
 #
-# A network is a stack of **layers** of units; layer 1 is nearest the input. A unit multiplies the numbers from the layer
-# before by its **weights** $W$ and adds them up: that sum is $z$. Its answer is $h = \phi(z)$, with $\phi$ the
-# **activation** function: the *sigmoid* squeezes $z$ between 0 and 1, *tanh* between -1 and 1, *ReLU* keeps a positive
-# $z$ and makes 0 of a negative one. The **loss** $L$ says how wrong the last layer's answer is, and a **gradient** is the
+# A network is a stack of **layers** of units; layer 1 is nearest the input. A unit multiplies the numbers from the
+# layer before by its **weights** $W$ and adds them up: $z$. Its answer is $h = \phi(z)$, with the **activation**
+# function $\phi$: the *sigmoid* squeezes $z$ between 0 and 1, *tanh* between -1 and 1, *ReLU* keeps a positive $z$
+# and makes 0 of a negative one. The **loss** $L$ says how wrong the last layer's answer is, and a **gradient** is the
 # list of its derivatives.
 #
-# The lab has built such a network with random weights, sent 64 images of handwritten digits forward and the derivatives
-# backward. Nothing was trained.
+# The lab draws the weights at random, sends 64 images of handwritten **digits** forward and the derivatives backward.
+# Nothing is trained.
 #
 # - **Left, ‖∂L/∂z‖**: how strongly the error reaches each layer. The dashed line is theory.
 # - **Middle, ‖∂L/∂W‖**: how large a step each layer's weights would take.
-# - **Right, the spread of $h$**: how differently a layer responds to different images. A layer with no spread has
-#   forgotten which image it saw.
+# - **Right, the spread of $h$**: how differently a layer responds to different images. Without spread it has
+#   forgotten which one it saw.
 #
 # ‖·‖ is a length: the root of the sum of squares. All three axes count in powers of ten, so a straight line is
-# exponential growth or decay. The sentence above the figure says the same.
+# exponential growth or decay. The sentence above the figure says it in numbers.
 #
 # ## First moves
 #
@@ -60,14 +60,15 @@ labs.gradient_flow_lab()
 # 4. Choose the preset **explodes**. Which layer gets most now?
 # 5. Press **Reseed** a few times. What changes, and what does not?
 #
-# While you move a slider no weight is drawn anew: at depth 21 the first twenty layers are those of depth 20, and the weight
-# scale multiplies the very same weights. **Reseed** draws others. By keyboard: Tab reaches a control, arrow keys move it.
+# A slider draws no weight anew: depth 21 has the twenty layers of depth 20 and one more, and the weight scale
+# multiplies the same weights. **Reseed** draws others, those of the next **seed**. By keyboard: Tab reaches a
+# control, arrow keys move it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# The sigmoid network keeps about a quarter of the gradient at each step from a layer to the one before. Suppose that a
-# better one keeps half. What share of layer 20's gradient reaches layer 1?
+# The sigmoid network keeps about a quarter of the gradient at each step from a layer to the one before. A better one
+# keeps half. What share of layer 20's gradient reaches layer 1?
 #
 # - **A** about a twentieth
 # - **B** about a thousandth
@@ -88,8 +89,8 @@ check.guess(my_guess)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: the share that arrives
 #
-# Write the share of the last layer's gradient that reaches layer 1 of `depth` layers, if each step from a layer to the
-# one before keeps the share `r`. For depth 1 the answer is 1: there is no step.
+# Write the share of the last layer's gradient that reaches layer 1 of `depth` layers, if each step back keeps the
+# share `r`. At depth 1 there is no step, and the answer is 1.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def share(r: float, depth: int) -> float:
@@ -107,15 +108,14 @@ check.share(share)
 # A gradient **vanishes** when it shrinks exponentially from the last layer to the first, and **explodes** when it
 # grows exponentially. Both happen *over the layers*, at one moment, in one network.
 #
-# The lab says *vanishes* or *explodes* where the gradient changes more than a hundredfold over the whole depth, and else
-# *holds*.
+# The lab says *vanishes* or *explodes* where it changes more than a hundredfold over the whole depth, else *holds*.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: say it in words
 #
-# Write the rule of the lab's verdict. `first` and `last` are the sizes of the gradient in the first and the last
-# hidden layer. (A layer is *hidden* if it is not the output.) Return `"vanishes"`, `"explodes"` or `"holds"`; exactly a
-# hundredfold still holds.
+# Write the lab's rule. `first` and `last` are the sizes of the gradient in the first and the last hidden layer. (A
+# layer is *hidden* if it is not the output.) Return `"vanishes"`, `"explodes"` or `"holds"`; exactly a hundredfold
+# still holds.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def verdict(first: float, last: float) -> str:
@@ -131,14 +131,14 @@ check.verdict(verdict)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A game: a hundred layers
 #
-# Find the weight scale at which the gradient neither vanishes nor explodes over a hundred layers: for ReLU, for tanh, for
-# the sigmoid.
+# At which weight scale does the gradient neither vanish nor explode over a hundred layers: for ReLU, tanh, the
+# sigmoid?
 #
 # Each weight is the scale times a draw from $N(0, 1/n)$: a bell curve of mean 0 and variance $1/n$, where $n$ units feed
 # each unit.
 #
-# **Predict the three numbers first.** Then try, press **Register**, and read the score. (If a prediction is wrong, its check
-# gives a hint and not the number.)
+# **Predict the three numbers first.** Then try, press **Register**, and read the score. (A wrong prediction gets a
+# hint, not the number.)
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -157,20 +157,19 @@ print(check.sigmoid_scale(sigmoid_scale))
 labs.scale_game()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Write the class's three guesses on the board before this slide; hardly anybody goes as far as 10 for the
-# sigmoid. Then the presets in order. With the sigmoid the class will land near 10 and still see the curve wander: that is
-# the next slide.
+# Write the three guesses on the board before this slide; hardly anybody says 10 for the sigmoid. Then the presets in
+# order. Near 10 the sigmoid's curve still wanders: that is the next slide.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why the sigmoid keeps wandering
 #
-# Theory speaks of infinitely wide layers. Here a layer has 64 units and misses the theory's factor a little, at random.
+# Theory speaks of infinitely wide layers. A layer of 64 units misses its factor a little, at random.
 #
-# The misses do not cancel: theory gives the *average* of the squared gradient. A few lucky networks carry that average;
-# a typical one lies below it. Over a hundred layers, at theory's scale 10.15, that costs a factor of ten or more.
+# The misses do not cancel: theory gives the *average* of the squared gradient. A few lucky networks carry it; a
+# typical one lies below. Over a hundred layers, at theory's scale 10.15, that costs a factor of ten or more.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Ten networks, alike but for the seed. Make them wider and watch the bundle close in on the theory.
+# Ten networks, alike but for the seed.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Does a wider net wander more, or less?**
@@ -179,7 +178,7 @@ labs.scale_game()
 labs.wander_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ask before the presets: *does a wider net wander more, or less?* Then **140 wide**, and **tanh**.
+# Collect answers first. Then **140 wide**, and **tanh**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: find the flaw
@@ -204,9 +203,9 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How to use the course
 #
-# - **On your own.** Open your copy with `make lab`; your answers stay yours. Say what you expect before you look, and let
-#   the exercises check themselves: `○` not tried, `✗` with a counterexample, `✓`.
-# - **In class.** `make lecture CHAPTER=02` turns a chapter into live slides. Presets are the steps of the lecture; what
+# - **On your own.** `make lab` opens your copy. Say what you expect before you look; the exercises check themselves:
+#   `○` not tried, `✗` with a counterexample, `✓`.
+# - **In class.** `make lecture CHAPTER=02` makes live slides of a chapter. Presets are the steps of the lecture; what
 #   stands under *For the lecturer* is not on the slides.
 # - **By machine.** `make test` runs every notebook and every lab, and checks what they find.
 
@@ -249,10 +248,9 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - At the random start, before any training, a deep network's gradient may already be gone from the early layers, or
-#   beyond all bounds.
+# - Before any training a deep network's gradient may already be gone from the early layers, or beyond all bounds.
 # - The change is exponential in the depth: a straight line on a logarithmic axis.
-# - It depends on the activation and on the scale of the weights, and a theory with nothing fitted predicts it.
+# - It depends on activation and weight scale, and a theory with nothing fitted predicts it.
 #
 # ## References
 #
