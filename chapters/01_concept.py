@@ -34,9 +34,7 @@ from vglib.concept import check, experiments, labs
 # ## A loss is a landscape
 #
 # A network with two weights. Above each pair of weights stands the **loss**: how wrong that network is. Descent walks
-# downhill, step by step. (The tops are flat as the picture ends there: the loss rises on. White diamonds: the minima.)
-#
-# Look: what happens if the steps are made larger, and larger still?
+# downhill, step by step. (The tops are flat where the picture ends; the loss rises on. White diamonds: the minima.)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **What happens if the steps are larger, and larger still?**
@@ -45,9 +43,9 @@ from vglib.concept import check, experiments, labs
 labs.descent_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ask before you move anything: *what if the step is larger, and what if smaller?* Then the presets in order.
-# Stop at **zig-zags**: across the valley each step overshoots, along it each gains a ninth, and there is only one step
-# size. The usual slip: taking the path for the network's output. Each point of the surface is a whole network.
+# Ask first: *what if the step is larger, what if smaller?* Then the presets in order. Stop at **zig-zags**: across
+# the valley each step overshoots, along it each gains a ninth, and there is only one step size. The usual slip:
+# taking the path for the network's output. Each point of the surface is a whole network.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A network is a composite function
@@ -56,7 +54,7 @@ labs.descent_lab()
 #
 # The loss of the lab is the mean over nine inputs of $(F(x) - g(x))^2$, with $g$ what we want: a **quadratic** loss.
 #
-# A real network has thousands of weights, and descends in the same way.
+# A real network has thousands of weights, and descends alike.
 
 # %% slideshow={"slide_type": "skip"}
 x, g = experiments.surface_data()
@@ -73,9 +71,8 @@ def loss(w1: float, w2: float) -> float:
 print(f"loss at (2.5, 2.5): {loss(2.5, 2.5):.2f}, at (1, 1.5): {loss(1.0, 1.5):.2f}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A deeper network: $F(x) = f_n(\ldots f_2(f_1(x)))$. Each $f_l$ is a layer: it multiplies by weights, adds **biases**, and
-# bends the result with an activation function such as $\tanh$ or the sigmoid $s(z) = 1/(1 + e^{-z})$. All layers but the
-# output are **hidden**.
+# A deeper network: $F(x) = f_n(\ldots f_2(f_1(x)))$. Each $f_l$ is a layer: it multiplies by weights, adds
+# **biases**, and bends the sum with an activation such as $\tanh$ or the sigmoid $s(z) = 1/(1 + e^{-z})$.
 #
 # ## Down the slope
 #
@@ -90,8 +87,8 @@ print(f"loss at (2.5, 2.5): {loss(2.5, 2.5):.2f}, at (1, 1.5): {loss(1.0, 1.5):.
 # $$\frac{\partial L}{\partial w_2} = \text{mean}\,(2 e\, h), \qquad
 # \frac{\partial L}{\partial w_1} = \text{mean}\,(2 e\, w_2\, (1 - h^2)\, x)$$
 #
-# In the second one the error passes through the later weight $w_2$ and the slope $1 - h^2$ of the tanh. If either is small,
-# $w_1$ hears little.
+# On its way to $w_1$ the error passes through $w_2$ and the slope $1 - h^2$ of the tanh. If either is small, $w_1$
+# hears little.
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -107,7 +104,7 @@ t_loss = torch.mean((w[1] * torch.tanh(w[0] * torch.tensor(x)) - torch.tensor(g)
 assert np.allclose(gradient(2.5, 2.5), by_autograd, rtol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Autograd**, torch's automatic differentiation, finds the same slopes. The whole descent:
+# **Autograd**, torch's automatic differentiation, agrees. The whole descent:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 weights = np.array([2.5, 2.5])
@@ -118,16 +115,16 @@ print("after 60 steps of size 0.9:", weights.round(2), f"loss {loss(*weights):.4
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two things the landscape teaches
 #
-# - **One step size for all directions.** Across the valley a step above 1.37 cannot settle; near the minimum, along the
-#   valley, even that one goes only an eighth of the way that is left.
-# - **Flat is not low.** Start at $w_1 = 3.5$, $w_2 = -1$: for every input but 0 the tanh is nearly **saturated** (its slope
-#   is close to 0), so the gradient by $w_1$ is small. No minimum is near.
+# - **One step size for all directions.** Across the valley a step above 1.37 cannot settle; along it, near the
+#   minimum, even that one goes only an eighth of the way left.
+# - **Flat is not low.** Start at $w_1 = 3.5$, $w_2 = -1$: for every input but 0 the tanh is nearly **saturated** (its
+#   slope is close to 0), so the gradient by $w_1$ is small, far from any minimum.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: the largest step
 #
-# The plainest valley is $L = a w^2$ with $a > 0$. One step takes $w$ to $w - \text{step} \cdot 2 a w$. Return the step size at
-# the border: any smaller one (above 0) converges, any larger one diverges.
+# In the plainest valley, $L = a w^2$ with $a > 0$, a step takes $w$ to $w - \text{step} \cdot 2 a w$. Return the step
+# size at the border: a smaller one (above 0) converges, a larger one diverges.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def largest_step(a: float) -> float:
@@ -142,9 +139,9 @@ check.largest_step(largest_step)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: which layer learns fastest?
 #
-# Four hidden layers of 30 sigmoids each, ten sigmoid outputs, one for each digit, and all layers drawn in the same way:
-# weights $N(0, 1/n)$, $n$ inputs to each unit, biases $N(0, 1)$. Nothing is trained. The **learning speed** of a layer is
-# the length of its gradient by the biases, $\lVert \partial L / \partial b_l \rVert$.
+# Four hidden layers of 30 sigmoids each, ten sigmoid outputs, one for each digit. All weights are drawn from
+# $N(0, 1/n)$, all biases from $N(0, 1)$. Nothing is trained. The **learning speed** of a layer is the length of its
+# gradient by the biases, $\lVert \partial L / \partial b_l \rVert$.
 #
 # - **A** layer 1, which sees the image
 # - **B** layer 4, next to the output
@@ -162,7 +159,7 @@ check.fastest(fastest)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Learning speed, layer by layer
 #
-# By how much is the last hidden layer the fastest? Read off the ratio for two layers, say it for four, then step there.
+# Read off the ratio for two layers, say it for four, then step there.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **By how much is the last hidden layer the fastest?**
@@ -171,20 +168,20 @@ check.fastest(fastest)
 labs.learning_speed_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Presets 2, 3, 4 in turn, and have the class read off the ratio: about 5, 24, 120. Ask for the next one
-# before you set depth 5. Then **Reseed** five times: the order holds (the claim `ALWAYS_IN_ORDER`), the ratio changes by a
-# third or so. *Is the bias special?* No: it is the plainest gradient, with no input multiplied in.
+# Presets 2, 3, 4: the class reads off about 5, 24, 120. Ask for the next one before you set depth 5. Then **Reseed**
+# five times: the order holds (the claim `ALWAYS_IN_ORDER`), the ratio changes by a third or so. *Is the bias
+# special?* No: it is the plainest gradient, with no input multiplied in.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## What is plotted
 #
-# The bias $b_l$ is a term of the pre-activation $z_l$. Let $\delta_l = \partial L / \partial z_l$, one row for each image,
-# with $L$ averaged over them. All images share a bias, so its gradient is the sum of the rows:
+# Let $\delta_l = \partial L / \partial z_l$, one row for each image, with $L$ averaged over them. All images share
+# the bias $b_l$, a term of $z_l$, so its gradient is the sum of the rows:
 #
 # $$\frac{\partial L}{\partial b_l} = \sum_i \delta_l^{(i)}$$
 #
-# The loss here is Nielsen's, the **cross-entropy**: $-\ln a$ for the output $a$ that should be 1, and $-\ln(1 - a)$ for
-# each that should be 0. Once, without the lab:
+# The loss is Michael Nielsen's (2015), the **cross-entropy**: $-\ln a$ for the output $a$ that should be 1, and
+# $-\ln(1 - a)$ for each that should be 0. Once, without the lab:
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.data import digits
@@ -211,8 +208,8 @@ print("learning speeds:", *(f"{s:.2g}" for s in speeds), f"ratio {speeds[3] / sp
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: the factor per layer
 #
-# Given the speeds of layers 1 to $k$, return the one factor that, applied at each step from a layer to the one before it,
-# leads from the last speed to the first. Below 1 the gradient vanishes, above 1 it explodes.
+# Given the speeds of layers 1 to $k$, return the one factor that, applied at each step back, leads from the last
+# speed to the first.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def per_layer(speeds: list[float]) -> float:
@@ -231,8 +228,8 @@ check.per_layer(per_layer)
 #
 # $$dz_{l+1} = J\, dz_l, \qquad J = W_{l+1}\, \mathrm{diag}(s'(z_l))$$
 #
-# $J$, the **Jacobian**, is the table of all slopes: by how much each $z$ of the next layer moves with each $z$ of this one.
-# (diag puts the slopes $s'$ on the diagonal of a table of zeros: each column of $W$ gets its own.)
+# $J$, the **Jacobian**, is the table of all slopes: how much each $z$ of the next layer moves with each $z$ of this
+# one. (diag: each column of $W$ gets its own slope $s'$.)
 #
 # - **Forward**, a small difference between two images is multiplied by $J$.
 # - **Backward**, the gradient is multiplied by the same table, read the other way: $\delta_l = J^\top \delta_{l+1}$.
@@ -249,23 +246,23 @@ assert torch.allclose(jacobian(W, z), by_autograd, rtol=1e-12)
 assert torch.allclose(jacobian(W, z).T @ deltas[2][0], deltas[1][0], rtol=1e-12, atol=1e-18)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# How long is $J\, dz$? Each of its entries is a sum of $n$ terms, random weight times slope times change. Three facts about
+# How long is $J\, dz$? Each entry is a sum of $n$ terms, random weight times slope times change. Three facts about
 # chance are enough (chapter 02 takes its time over them).
 #
-# 1. The **variance** of a number that is 0 on average is the average of its square. A random weight $N(0, \sigma_w^2/n)$ has
-#    variance $\sigma_w^2/n$.
+# 1. The **variance** of a number that is 0 on average is the average of its square; the root of that is the
+#    **standard deviation**. A weight $N(0, \sigma_w^2/n)$ has variance $\sigma_w^2/n$.
 # 2. **Variances add**: a sum of $n$ independent terms, each 0 on average, has $n$ times the variance of one. In its square
 #    the mixed products cancel on average.
-# 3. So an entry of $J\,dz$ has variance $n \cdot \frac{\sigma_w^2}{n} \cdot \text{mean}\,(s'(z)^2\, dz^2)$. In wide layers
-#    of one width, where slope and change are as good as independent, the squared length changes in each, and so does that
-#    of $J^\top \delta$, by the factor
+# 3. So an entry of $J\,dz$ has variance $n \cdot \frac{\sigma_w^2}{n} \cdot \text{mean}\,(s'(z)^2\, dz^2)$. In wide
+#    layers of one width slope and change are as good as independent. So each layer multiplies the squared length,
+#    that of $J^\top \delta$ too, by
 #
 # $$\chi = \sigma_w^2 \; \mathrm{E}\, s'(z)^2$$
 #
-# $\mathrm{E}$, the **expectation**, is the average over very many throws: here over the values $z$ of a layer's units. These
-# are sums of many terms too: a bell curve, of variance $q = \sigma_w^2\, \mathrm{E}\, s(z)^2 + \sigma_b^2$, with the $z$ of the
-# layer before on the right. After a few layers $q$ settles. The images' slopes are nearly alike, so the sum over them has
-# the same factor. Here $\sigma_w = \sigma_b = 1$. So throw dice:
+# $\mathrm{E}$, the **expectation**, is the average over very many throws: here over the $z$ of a layer's units, which
+# are sums too: a bell curve, of variance $q = \sigma_w^2\, \mathrm{E}\, s(z)^2 + \sigma_b^2$, with the $z$ of the
+# layer before on the right. After a few layers $q$ settles. The images' slopes are nearly alike, so the sum over them
+# has the same factor. Here $\sigma_w = \sigma_b = 1$. So throw dice:
 
 # %% slideshow={"slide_type": "skip"}
 u = np.random.default_rng(0).normal(size=1_000_000)
@@ -280,8 +277,8 @@ print(f"chi = {chi:.3f}, so a layer costs the gradient a factor {chi**-0.5:.2f}"
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A published measurement, and no fitted number
 #
-# Michael Nielsen printed the starting speeds of three such networks in 2015, on MNIST, a larger set of digits. Theory's
-# ratio, last over first, is $\chi^{-(k-1)/2}$ for $k$ hidden layers, with $\chi = 0.042$.
+# Nielsen printed the starting speeds of three such networks, on MNIST, a larger set of digits. Theory's ratio, last
+# over first, is $\chi^{-(k-1)/2}$ for $k$ hidden layers, with $\chi = 0.042$.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
 print("layers   theory   digits, 50 nets   Nielsen's one run (MNIST)")
@@ -292,9 +289,9 @@ for k in (2, 3, 4):
     print(f"{k:6d} {theory:8.3g} {digits_ratio:17.3g} {nielsen:27.3g}")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ask: *which of these numbers was fitted to which?* None. The last column is from the data files of the
-# book's code (the book rounds them); theory knows neither images nor labels, only the sigmoid and the way the weights were
-# drawn: N(0, 1/n) in Nielsen's code, although his text says N(0, 1).
+# Ask: *which of these numbers was fitted to which?* None: theory knows neither images nor labels, only the sigmoid
+# and how the weights were drawn, N(0, 1/n) in Nielsen's code (his text says N(0, 1)). The last column is from its
+# data files; the book rounds them.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: six hidden layers
@@ -314,10 +311,10 @@ check.six_layers(six_layers)
 # ## Sixty epochs: two hidden layers against four
 #
 # Now train: hidden layers of 100, drawn as before, quadratic loss, and a step of size 0.5 after every ten images. An
-# **epoch** is one pass through all training images. (Each pixel now has mean 0 and standard deviation 1.)
+# **epoch** is one pass through all training images. The net's **accuracy** is the share of **test digits**, images it
+# was not trained on, that it names rightly. (Each pixel is now **standardised**: mean 0, standard deviation 1.)
 #
-# **Predict:** in each of the two nets, how far will layer 1's weights have moved from their random start, in per cent of
-# their length?
+# **Predict:** in each net, how far will layer 1's weights have moved from their start, in per cent of their length?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -340,12 +337,12 @@ assert two.accuracy > 0.85 and four.accuracy < 0.4
 assert all((np.diff(four.log_speed) > 0).all(axis=1))
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# One draw, seed 0. With two hidden layers the curves come together and the net learns. With four they stay apart: at each of
-# the 61 records layer 1 is slower than 2, 2 than 3, 3 than 4. The weights of layer 1 end within about two per cent of where
-# chance put them, and the net is little better than guessing.
+# One draw, seed 0. With two hidden layers the curves come together and the net learns. With four they stay apart and
+# in order at each of the 61 records. Layer 1 ends within about two per cent of where chance put it, and the net is
+# little better than guessing.
 #
-# The first fall of all curves is not vanishing. The output layer soon learns that each digit comes up one time in ten; the
-# average error is gone, and most of the gradient with it. *Vanishing* is the distance between the curves.
+# The first fall of all curves is not vanishing: the output layer soon learns that each digit comes one time in ten,
+# and with the average error goes most of the gradient. *Vanishing* is the distance between the curves.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Collect guesses before the figure. Point at the *gap* between the curves, and not at the fall.
@@ -353,8 +350,8 @@ assert all((np.diff(four.log_speed) > 0).all(axis=1))
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: how far has a layer moved?
 #
-# Return $\lVert W - W_0 \rVert / \lVert W_0 \rVert$, the distance from the start in units of the start's length. The norm of a
-# matrix is that of all its entries.
+# Return $\lVert W - W_0 \rVert / \lVert W_0 \rVert$, the distance from the start in units of the start's length. (A
+# matrix's norm: over all its entries.)
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def moved(start: np.ndarray, now: np.ndarray) -> float:
@@ -369,9 +366,8 @@ check.moved(moved)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One path: a single neuron in each layer
 #
-# A tutorial of 2017 strips the network to one path: one neuron in each of four layers, sixty epochs. Here on our digits.
-#
-# Look at the order of the four bias gradients.
+# A tutorial of 2017 strips the network to one path: one neuron in each of four layers, sixty epochs. Here on our
+# digits.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **In which order do the four bias gradients lie?**
@@ -380,11 +376,10 @@ check.moved(moved)
 labs.one_path_lab()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The tutorial's figure shows them in order, layer 1 lowest. So does ours with seed 0, but for an epoch.
-#
-# Now press **Reseed**. On the left the curves may cross. On the right, in $\lVert \partial L/\partial z \rVert$, they keep their
-# order as long as every $|w| < 4$, for then each $|w\, s'(z)| < 1$. A bias gradient is a *sum* over the images, and after a
-# few epochs its terms have both signs and nearly cancel; a sharp dip is where the sum passes 0. So read vanishing off
+# The tutorial shows them in order, layer 1 lowest. So does ours with seed 0, but for an epoch. Now press **Reseed**.
+# On the left the curves may cross. On the right, in $\lVert \partial L/\partial z \rVert$, they keep their order as
+# long as every $|w| < 4$, for then each $|w\, s'(z)| < 1$. A bias gradient is a *sum* over the images; after a few
+# epochs its terms have both signs and nearly cancel (a sharp dip: the sum passes 0). So read vanishing off
 # $\partial L/\partial z$, or off the start.
 
 # %% slideshow={"slide_type": "skip"}
@@ -399,7 +394,7 @@ assert all(run.ordered_delta == 21 for run in runs)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: and forward?
 #
-# The name says that a *gradient* vanishes. Send different images forward through the fresh net of four layers of 100. How
+# The name says that a *gradient* vanishes. Send images forward through the fresh net of four layers of 100. How
 # different are they still in layer 4, compared with layer 1?
 #
 # - **A** as different as in layer 1
@@ -422,11 +417,11 @@ check.forward(forward)
 labs.two_way_lab()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The **spread** is how much a unit's activation varies from image to image, as a standard deviation. It
-# falls by about the same factor a layer as the gradient, because it is the same Jacobian: $J$ forward, $J^\top$ backward.
+# The **spread** is how much a unit's activation varies from image to image, as a standard deviation. It falls by
+# about the gradient's factor a layer, for it is the same Jacobian: $J$ forward, $J^\top$ backward.
 #
-# So layer 4 could learn quickly, but it sees little difference between images to learn *from*. Layer 1 sees them, but it
-# hardly hears the error. Vanishing goes in both directions.
+# So layer 4 could learn quickly, but sees little difference to learn *from*. Layer 1 sees it, but hardly hears the
+# error. Vanishing goes in both directions.
 
 # %% slideshow={"slide_type": "skip"}
 start, end = four.spread[0], four.spread[-1]
@@ -436,17 +431,16 @@ assert start[3] < 0.003 and end[3] < 0.005
 assert np.allclose(start[3] / start[0], experiments.factor_nielsen() ** 3, rtol=0.3)
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# This is the chapter's demonstration. Vote before the lab. Show 4 layers, then **20 hidden layers**, then depth
-# 50: from about layer 23 on float64 rounds all images to the same numbers. Then **10 times the weights**: both directions
-# recover together. Ask: *could a cleverer way of computing the gradient help?* No: the computation is right.
+# The chapter's demonstration. Vote first. Show 4 layers, then **20 hidden layers**, then depth 50: from about layer
+# 23 on float64 rounds all images to the same numbers. Then **10 times the weights**: both directions recover
+# together. Ask: *could a cleverer way of computing the gradient help?* No: the computation is right.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: which of these learns?
 #
-# The net that was stuck, now with layers of 30: four hidden ones, quadratic loss, step 0.5. After 20 epochs, and after 40, it
-# names 10% of the **test digits** rightly, images it was not trained on; that share is its **accuracy**. Change *one* thing:
-# **cross-entropy** for the loss, **40 times the step**, or **4 times the weights** at the start (with 40 epochs). Which of
-# the three lets it learn?
+# The net that was stuck, now with layers of 30: four hidden ones, quadratic loss, step 0.5. After 20 epochs, and
+# after 40, its accuracy is 10%. Change *one* thing: **cross-entropy** for the loss, **40 times the step**, or **4
+# times the weights** at the start (with 40 epochs). Which lets it learn?
 #
 # - **A** none of them
 # - **B** only the weights
@@ -469,14 +463,13 @@ check.learns(learns)
 labs.training_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Vote first. Step through the presets and **Register** each; the class should say what does *not* go
-# together: a ratio of 145, and 95%. Keep six layers for the next slide. Each move trains a net: rather than drag a slider,
-# click on its track.
+# Vote first. Step through the presets and **Register** each. What does *not* go together? A ratio of 145, and 95%.
+# Keep six layers for the next slide. Each move trains a net: click on a slider's track rather than drag.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The gradient of the cross-entropy is at the start about 25 times that of the quadratic loss: it is not averaged over the
-# ten outputs and not multiplied by their sigmoid's slope. Five nets from one draw, seed 0; at seeds 0 to 4 the same two
-# stay at 10%, and the other three reach 87 to 95%:
+# At the start the gradient of the cross-entropy is about 25 times that of the quadratic loss: it is neither averaged
+# over the ten outputs nor multiplied by their slope. Five nets from seed 0; at seeds 0 to 4 the same two stay at 10%,
+# and the others reach 87 to 95%:
 
 # %% slideshow={"slide_type": "skip"}
 base = experiments.train()
@@ -500,7 +493,7 @@ assert remedies["4 x weights"].first_ratio < 20 < base.first_ratio
 #
 # - The **ratio** between the layers (145 in this net) starts nearly the same with either loss, and the same with any step.
 #   Of the three changes only the weights bring it down.
-# - Here four layers learned where **layer 1's steps** were large enough: gradient times step size, summed over the epochs.
+# - Four layers learned where **layer 1's steps** were large enough: gradient times step size, summed over the epochs.
 # - So the ratio is a tax, not the verdict: one step size must serve all layers, and layer 1 is served last.
 #
 # **Predict:** six layers, 40 epochs. Which of these learn: 40 times the step; 4 times the weights as well; or the old
@@ -544,8 +537,8 @@ assert learned == [False, True, True]
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Claims on trial
 #
-# What others write, in our words and with their conditions, measured over five seeds. The **rival** is a number that
-# somebody might believe; the measurement must reject it. First, a matter of counting:
+# What others write, in our words and with their conditions, over five seeds. The **rival** is a number that somebody
+# might believe; the measurement must reject it. First, a matter of counting:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 from vglib.concept import claims
@@ -588,9 +581,9 @@ claims.EXACT.trial()
 claims.ROOT_CAUSE.trial()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# A vote on each. The first finds the same small gradient: backpropagation only reports it. The second does not
-# follow the hidden layers' gradient, and six layers learn in ten epochs. So the sentence is wrong of the computing, and has
-# a point about the rule; but larger weights or Adam helped within the rule.
+# A vote on each. The first finds the same small gradient: backpropagation only reports it. The second does not follow
+# that gradient, and six layers learn in ten epochs. So the sentence is wrong of the computing, and has a point about
+# the rule; but larger weights or Adam helped within it.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Does the learning rate make gradients vanish?
@@ -616,7 +609,7 @@ claims.BACKWARD_ONLY.trial()
 # ### Exercise 5: find the flaw
 #
 # 1. At its start the net of four hidden layers has a layer 1 that is about 120 times slower than layer 4.
-# 2. This comes from the sigmoid and the way the weights were drawn; the choice between the two losses hardly matters for it.
+# 2. This comes from the sigmoid and the way the weights were drawn, hardly from the loss.
 # 3. So layer 1 cannot be trained, whatever the loss and the step size.
 # 4. So the net will stay near 10% on the digits, whatever the loss and the step size.
 #
@@ -634,12 +627,12 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - A network is a composite function; each layer hands the error back through its Jacobian, and small differences between
-#   images forward through the same one.
+# - Each layer of the composite function hands the error back through its Jacobian, and small differences forward
+#   through the same one.
 # - In Nielsen's sigmoid net both shrink by a factor of about 4.9 a layer: $\chi^{-1/2}$, with nothing fitted.
-# - Vanishing is a ratio between layers at one moment. Whether training fails also depends on loss, optimiser, step size and
-#   patience.
-# - Look at $\partial L/\partial z$ and at the spread of $h$, both.
+# - Vanishing is a ratio between layers at one moment. Whether training fails depends also on loss, optimiser, step
+#   and patience.
+# - Look at both $\partial L/\partial z$ and the spread of $h$.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
