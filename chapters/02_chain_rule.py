@@ -36,24 +36,24 @@ from vglib.chain_rule import check, claims, labs
 labs.chain_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Step through the presets. Ask before "all large": *will the product grow?* And then: *why is it still
-# small?* A large $w$ moves $z$ out to where $s'$ is small.
+# Presets in order. Ask before **all large**: *will the product grow?* And then: *why is it still small?* A large $w$
+# moves $z$ out to where $s'$ is small.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Four sigmoid neurons in a row. Each bar is one term of the chain rule, and the last bar is their product: how much the
-# output moves when the input moves a little. On the right, where each neuron sits on the slope $s'$ of the sigmoid
-# $s(z) = 1/(1 + e^{-z})$. Drag a weight and watch its bar, then the product.
+# Four sigmoid **neurons**, another word for units, in a row. The last bar is the product: how much the output moves
+# when the input moves a little. On the right, where each neuron sits on the slope $s'$ of the sigmoid. Drag a weight
+# and watch its bar, then the product.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One neuron a layer
 #
-# In a chain we write $a$ for the activation, as Nielsen does. Neuron $l$ computes $z_l = w_l a_{l-1} + b_l$ and
-# $a_l = s(z_l)$. A small step in $b_1$ moves $z_1$ by as much, then $a_1$ by $s'(z_1)$ times as much, then $z_2$ by $w_2$
-# times that, and so on to the loss $L$:
+# In a chain we write $a$ for $h$, as Nielsen does. Neuron $l$ computes $z_l = w_l a_{l-1} + b_l$ and $a_l = s(z_l)$.
+# A small step in $b_1$ moves $z_1$ by as much, then $a_1$ by $s'(z_1)$ times as much, then $z_2$ by $w_2$ times that,
+# and so on to the loss $L$:
 #
 # $$\frac{\partial L}{\partial b_1} = s'(z_1)\; w_2\, s'(z_2)\; w_3\, s'(z_3)\; w_4\, s'(z_4)\; \frac{\partial L}{\partial a_4}.$$
 #
-# The repeated term is $w\, s'(z)$: this chapter is about it.
+# This chapter is about the repeated term, $w\, s'(z)$.
 
 # %% slideshow={"slide_type": "skip"}
 def bias_gradient(weights, biases, x, slope_of_loss):
@@ -66,7 +66,7 @@ def bias_gradient(weights, biases, x, slope_of_loss):
     return torch.stack(terms).prod() * slope_of_loss(a)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# PyTorch's autograd finds the same number. The loss here is $L = (a_4 - 1)^2$.
+# Autograd finds the same number, here for $L = (a_4 - 1)^2$.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 weights = torch.tensor([0.8, -1.5, 2.0, 0.5], dtype=torch.float64)
@@ -83,7 +83,7 @@ print(f"by hand {by_hand:.8f}, autograd {biases.grad[0]:.8f}")
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: one factor
 #
-# Write $w\,s'(wa + b)$ with numbers $w$, $a$, $b$. Use `math.exp`; $s'(z) = s(z)(1 - s(z))$.
+# Write $w\,s'(wa + b)$ for numbers $w$, $a$, $b$, with `math.exp` and $s' = s(1 - s)$.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 import math
@@ -102,7 +102,7 @@ check.factor(factor)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: the whole product
 #
-# Return $\partial a_n / \partial a_0$ of a chain without biases: the product of all $w_l\, s'(z_l)$, for a list of weights
+# Return $\partial a_n / \partial a_0$ of a chain without biases, the product of all $w_l\, s'(z_l)$, from its weights
 # and the input `a`.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
@@ -122,8 +122,8 @@ check.chain_gradient(chain_gradient)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: how many chains break the bound?
 #
-# A popular argument: weights from $N(0,1)$ satisfy $|w| < 1$, and $s' < \tfrac14$. So every factor is below $\tfrac14$, and
-# the product of four is below $0.25^4$. Of many random chains of four, how many break that bound?
+# A popular argument: weights from $N(0,1)$ satisfy $|w| < 1$, and $s' < \tfrac14$. So every factor is below
+# $\tfrac14$, and a product of four below $0.25^4$. Of many random chains of four, how many break that bound?
 #
 # - **A** none
 # - **B** a few per cent
@@ -145,13 +145,13 @@ check.typical(typical)
 labs.random_chains_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Vote before the lab. Then the presets in order: from "the best scale" to "far too large" the typical
-# product falls again. Ask why.
+# Vote first. Then the presets in order: from **the best scale** to **far too large** the typical product falls again.
+# Ask why.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Thousands of chains. On the left how often a factor has which size; on the right the product after more and more
-# factors. Its middle falls in a straight line on a logarithmic axis, and the average *logarithm* of a factor sets the
-# slope. The number with that logarithm is the **geometric mean** of the factors.
+# factors. Its middle falls in a straight line, whose slope is the average *logarithm* of a factor. The number with that
+# logarithm is the **geometric mean**.
 #
 # Now the popular argument, step by step. Is every $|w|$ below 1?
 
@@ -165,7 +165,7 @@ claims.BY_ID["normal-weights-are-below-one"].trial()
 claims.BY_ID["every-factor-is-below-a-quarter"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The slope is at most a quarter: a fact, so it is only checked. But is a quarter what a typical layer costs?
+# The slope is at most a quarter: a fact, only checked. But is a quarter what a typical layer costs?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["slope-only-reaches-a-quarter-at-zero"].trial()
@@ -174,8 +174,8 @@ claims.BY_ID["slope-only-reaches-a-quarter-at-zero"].trial()
 claims.BY_ID["a-typical-factor-is-a-quarter"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The conclusion survives, the argument does not: a product of factors falls because their logarithms are *on average*
-# negative. And which layer has most factors?
+# The conclusion survives, the argument does not: the product falls because logarithms are *on average* negative. And
+# which layer has most factors?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["nearer-the-output-more-factors"].trial()
@@ -188,7 +188,7 @@ claims.BY_ID["nearer-the-output-more-factors"].trial()
 #
 # $$\frac{2}{|w|} \ln\!\left(\frac{|w|\,(1 + \sqrt{1 - 4/|w|})}{2} - 1\right).$$
 #
-# A larger weight makes the bump higher and narrower at once. (Nielsen 2015, chapter 5, problem.)
+# A larger weight makes the bump higher and narrower. (A problem in Nielsen's chapter 5.)
 #
 # **Predict:** at which $|w|$ is the interval widest?
 
@@ -205,13 +205,13 @@ prediction = "about 7"
 labs.window_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Let the class guess before. Then the presets in order; at "large, but badly placed" the window is there, and no
-# sigmoid's output, between 0 and 1, reaches it.
+# Guesses first. Then the presets in order; at **large, but badly placed** the window is there, and no sigmoid's
+# output, between 0 and 1, reaches it.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Where the formula comes from: at the ends $|w|\,s(1 - s) = 1$, so $s = \tfrac12 (1 \pm \sqrt{1 - 4/|w|})$. The upper end has
-# $z = \ln \frac{s}{1-s}$, and $1 - s = \frac{1}{|w|\,s}$ makes that $\ln(|w|\,s^2) = \ln(|w|\,s - 1)$. The lower end is $-z$, and
-# $a$ moves $|w|$ times less than $z$.
+# Why? At the ends $|w|\,s(1 - s) = 1$, so $s = \tfrac12 (1 \pm \sqrt{1 - 4/|w|})$. The upper end has
+# $z = \ln \frac{s}{1-s}$, and $1 - s = \frac{1}{|w|\,s}$ makes that $\ln(|w|\,s^2) = \ln(|w|\,s - 1)$. The lower end
+# is $-z$, and $a$ moves $|w|$ times less than $z$.
 
 # %% slideshow={"slide_type": "skip"}
 def window(w):
@@ -233,8 +233,8 @@ claims.BY_ID["weights-above-one-explode"].trial()
 claims.BY_ID["large-weights-explode-everywhere"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So a chain of single neurons hardly ever explodes. Real layers are wide, and that changes the answer. But first: a long
-# product can become exactly 0.
+# So a chain of single neurons hardly ever explodes. Wide layers change that. But first: a long product
+# **underflows**, it becomes exactly 0.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 for kind in (torch.float16, torch.float32, torch.float64):
@@ -253,14 +253,13 @@ for kind in (torch.float16, torch.float32, torch.float64):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ### Variance of a sum
 #
-# The **variance** of a random number is the average square of its distance from its mean; its root, the *standard
-# deviation*, says how far the number typically lies from the mean. If terms are independent and each has mean 0, their
+# The **variance** of a random number is the average square of its distance from its mean; the root of it, the
+# *standard deviation*, is how far it typically lies from there. If terms are independent and of mean 0, their
 # variances add: the mixed products $w_i a_i w_j a_j$ cancel on average. So for weights of variance $\mathrm{Var}\,w$
 #
 # $$\mathrm{Var}\Big(\sum_{i=1}^n w_i a_i\Big) = n\, \mathrm{Var}\,w\; \overline{a^2}$$
 #
-# with the mean of the $a_i^2$. The sum grows like $\sqrt n$. And its shape becomes a bell curve, whatever was thrown: try
-# one coin, five, a hundred.
+# with the mean of the $a_i^2$. The sum grows like $\sqrt n$, and its shape becomes a bell curve, whatever was thrown.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **How does a sum grow with its terms, and what shape does it take?**
@@ -269,7 +268,7 @@ for kind in (torch.float16, torch.float32, torch.float64):
 labs.sum_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# For those who have not seen it: one coin, five coins, a hundred.
+# **one coin**, **five coins**, **a hundred coins**: the bell grows before their eyes.
 
 # %% slideshow={"slide_type": "skip"}
 generator = torch.Generator().manual_seed(0)
@@ -281,13 +280,13 @@ assert abs(measured / (200 * (a**2).mean()) - 1) < 0.05
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ### Expectation: throw dice, then integrate
 #
-# The **expectation** $\mathrm{E}\, f(z)$ is what the average of $f(z)$ settles at when $z$ is thrown again and again. If $z$
-# follows a bell curve of mean 0 and standard deviation $\sigma$, it is also an integral: every $z$ weighed by how often it
-# comes,
+# The **expectation** $\mathrm{E}\, f(z)$ is where the average of $f(z)$ settles when $z$ is thrown again and again.
+# For a bell curve of mean 0 and standard deviation $\sigma$ it is an integral, every $z$ weighed by how often it
+# comes:
 #
 # $$\mathrm{E}\, f(z) = \int f(\sigma u)\, \frac{e^{-u^2/2}}{\sqrt{2\pi}}\, du.$$
 #
-# Throw first, and see the running average walk to the line.
+#
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Where does the running average settle?**
@@ -310,9 +309,8 @@ assert abs((thrown * (1 - thrown)).mean() - integral) < 1e-3
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ### Jacobian
 #
-# A layer takes $n$ numbers to $m$ numbers. Move input $j$ a little: output $i$ moves $J_{ij}$ times as much. The table $J$ of
-# all these derivatives is the **Jacobian**. Near one point a layer acts like its Jacobian, which takes a circle of steps to
-# an ellipse. Make the circle smaller, and the two agree.
+# Move input $j$ of a layer a little: output $i$ moves $J_{ij}$ times as much. The table $J$ of these derivatives is
+# chapter 01's **Jacobian**. Near one point a layer acts like it, and it takes a circle of steps to an ellipse.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **When does a layer act like its Jacobian?** A circle of steps, and where it goes.
@@ -321,22 +319,22 @@ assert abs((thrown * (1 - thrown)).mean() - integral) < 1e-3
 labs.jacobian_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# "Large circle", then "small circle". At five layers read the unit in the title: the ellipse is tiny and
-# flat, nearly one direction.
+# **one layer, large circle**, then **small**: the two agree. At **five layers** read the unit in the title: the
+# ellipse is tiny and flat, nearly one direction.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## From scalars to matrices
 #
-# Layer $l$: $z_l = W_l h_{l-1} + b_l$, $h_l = \phi(z_l)$. From $z_l$ to $z_{l+1}$ the Jacobian is $W_{l+1} D_l$, as
-# in chapter 01, with the slopes $\phi'(z_l)$ on the diagonal of $D_l$. With $\delta_l = \partial L/\partial z_l$ the
-# chain rule reads, for one image,
+# Layer $l$: $z_l = W_l h_{l-1} + b_l$, $h_l = \phi(z_l)$. From $z_l$ to $z_{l+1}$ the Jacobian is $W_{l+1} D_l$, with
+# the slopes $\phi'(z_l)$ on the diagonal of $D_l$. With $\delta_l = \partial L/\partial z_l$ the chain rule reads,
+# for one image,
 #
 # $$\delta_l = D_l\, W_{l+1}^{\top}\, \delta_{l+1}, \qquad \frac{\partial L}{\partial W_l} = \delta_l\, h_{l-1}^{\top}, \qquad \frac{\partial L}{\partial b_l} = \delta_l .$$
 #
-# With one neuron a layer this is $w\,s'(z)$ again. The matrix brings the sum over paths.
+# With one neuron a layer this is $w\,s'(z)$ again; the matrix sums over paths.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Have the class check the shapes: why must $W$ be transposed on the way back?
+# Let the class check the shapes: why must $W$ be transposed on the way back?
 
 # %% slideshow={"slide_type": "skip"}
 def backward(weights, pres, delta):
@@ -360,8 +358,8 @@ with torch.no_grad():
 assert all(torch.allclose(f, e, rtol=1e-12, atol=0) for f, e in zip(found, expected))
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This recursion is **backpropagation**, and all that the labs of the course run. They carry $\delta$ as a unit vector
-# and the logarithm of its length, so that a thousand layers do not underflow.
+# This recursion is **backpropagation**; the course's labs run it. They carry $\delta$ as a unit vector and the
+# logarithm of its length, so that a thousand layers do not underflow.
 #
 # ### Exercise 3: one step back
 #
@@ -381,8 +379,8 @@ def layer_delta(weight: np.ndarray, delta: np.ndarray, slope: np.ndarray) -> np.
 check.layer_delta(layer_delta)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Some texts say that the derivative of one layer by the layer before "is the activation's derivative". Ten *linear* layers
-# settle it: their activation has slope 1 everywhere.
+# Some texts say that the derivative of one layer by the one before "is the activation's derivative". Ten *linear*
+# layers settle it: their activation has slope 1.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
@@ -390,8 +388,9 @@ claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: from which width on does it explode?
 #
-# All weights and biases are $N(0,1)$, not scaled by the width $n$. Two effects compete: $n$ paths add up, and large $z$
-# **saturate** the units, which sit where $s'$ is flat. **Mean-field theory** puts averages in the place of single units:
+# All weights and biases are $N(0,1)$, not scaled by the width $n$. Two effects compete: $n$ paths add up, and large
+# $z$ **saturate** the units, they sit where $s$ is flat. **Mean-field theory** puts averages over very wide layers in
+# the place of single units:
 #
 # $$\lVert\delta_l\rVert^2 \approx \chi\, \lVert\delta_{l+1}\rVert^2, \qquad \chi = n\;\mathrm{E}\, s'(z)^2 .$$
 #
@@ -413,14 +412,13 @@ check.width(width)
 labs.width_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The heart of the chapter. Collect guesses on the slide before: this one gives the answer away. Start at
-# Nielsen's width 30, then 105, then 300: the same initialisation, the opposite failure. Then the last preset.
+# The heart of the chapter. Collect guesses on the slide before: this one gives the answer away. Start at Nielsen's
+# width 30, then 105, 300: the same weights, the opposite failure. Then the last preset.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Why believe $\chi$? Component $j$ of $W^\top\delta$ is a sum of $n$ random terms, so its variance is
-# $n\,\mathrm{Var}\,w$ times the mean square of $\delta$ (the first tool). The slope multiplies it by $s'(z_j)$, whose
-# mean square is an expectation over a bell curve (the second tool). Its variance $q$ is a sum's variance too,
-# chapter 01's, repeated until it settles. Nothing in the curve is fitted.
+# Why believe $\chi$? Entry $j$ of $W^\top\delta$ is a sum of $n$ random terms: its variance is $n\,\mathrm{Var}\,w$
+# times the mean square of $\delta$ (the first tool). The slope multiplies it by $s'(z_j)$, whose mean square is an
+# expectation (the second), over a bell curve with chapter 01's $q$. Nothing in the curve is fitted.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib import theory
@@ -465,9 +463,9 @@ check.flaw(flaw)
 # ## Derivations that do not survive
 #
 # One article derives vanishing from a *linear* unit, with an exponential $e^{-2(wy+b)}$ that nothing in the problem
-# contains, and says that an exponential's growth makes "the gradient tend to infinity", as the cause of *vanishing*.
+# contains. Its growth makes "the gradient tend to infinity", as the cause of *vanishing*.
 #
-# For a linear unit $z = wx + b$ and the loss $(z-y)^2$ there is nothing to approximate:
+# For $z = wx + b$ and the loss $(z-y)^2$ there is nothing to approximate:
 #
 # $$\frac{\partial (z-y)^2}{\partial z} = 2\,(z - y).$$
 
@@ -480,7 +478,7 @@ claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How exact is backpropagation, and what does it save?
 #
-# Nudge one weight by $h$ up and down, and divide what the loss moves by $2h$. That needs no backpropagation at all:
+# Nudge one weight up and down by a small step $h$, and divide what the loss moves by $2h$: no backpropagation needed.
 #
 # $$\frac{\partial L}{\partial w} \approx \frac{L(w+h) - L(w-h)}{2h}.$$
 #
@@ -501,16 +499,15 @@ prediction = "about nine"
 labs.difference_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Presets in order. End with "a vanished gradient": the differences go blind long before backpropagation does.
+# Presets in order. End with **a vanished gradient**: the differences go blind long before backpropagation does.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["backpropagation-approximates"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Backpropagation computes the true derivative. What vanishes is the derivative itself.
-#
-# What it saves is work. A backward pass costs about two forward passes, whatever the number of weights; two-sided
-# differences want two forward passes for *each* weight. Count, then time:
+# Backpropagation computes the true derivative; that is what vanishes. What it saves is work. A backward pass costs
+# about two forward passes, whatever the number of weights; two-sided differences want two forward passes for *each*
+# weight. Count, then time:
 
 # %% tags=["nbval-ignore-output"] slideshow={"slide_type": "skip"}
 from vglib.chain_rule.experiments import forward_passes, timed_gradients
@@ -523,10 +520,10 @@ assert by_differences > 20 * by_backprop
 assert other / one > 1000
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **A short history.** Control theory propagated derivatives backwards through time in the 1960s (Kelley 1960, Bryson
-# 1961). Linnainmaa described reverse accumulation for computer programs in 1970, Werbos applied it to networks (1974,
-# 1982), and Rumelhart, Hinton and Williams made it known in 1986. In 1991 Hochreiter's diploma thesis analysed why the
-# result vanishes or explodes exponentially.
+# **A short history.** Control theory took derivatives backwards through time in the 1960s (Kelley 1960, Bryson 1961).
+# Linnainmaa described reverse accumulation for computer programs in 1970, Werbos applied it to networks (1974, 1982),
+# and Rumelhart, Hinton and Williams made it known in 1986. In 1991 Hochreiter's diploma thesis said why the result
+# vanishes or explodes exponentially.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
@@ -535,7 +532,7 @@ assert other / one > 1000
 # - In a chain a large weight saturates its neuron; a factor reaches 1 only for $|w| \ge 4$, on a narrow interval.
 # - In a wide layer $n$ paths add up: $\chi = n\,\mathrm{Var}\,w\;\mathrm{E}\,\phi'^2$ decides. With $N(0,1)$ weights sigmoids turn
 #   from vanishing to exploding near width 105.
-# - Backpropagation is exact. The product is what vanishes.
+# - Backpropagation is exact; the product vanishes.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
