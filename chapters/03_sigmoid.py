@@ -37,7 +37,7 @@ from vglib.sigmoid import check, experiments, labs
 # 2. it **saturates**: "when |z| > 2 ... it tends to saturate ... learning almost stops";
 # 3. it is **costly**: it contains an exponential.
 #
-# All three are often repeated, and seldom with a number.
+# All three are often repeated, seldom with a number.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
@@ -57,10 +57,9 @@ prediction = "about 40%"
 labs.curves_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# On the slide before, let everybody write a number down, then hands up for below 5%, below 20%, more: this one
-# opens at 2. Then **steepest**; drag z outwards and let the
-# class call out "dead" when they think so. Then **the famous 2**, **10% of the slope**, **tanh at 2**: at the same z, tanh
-# is the one that is saturated.
+# On the slide before, a number from everybody, then hands up for below 5%, below 20%, more: this one opens at 2.
+# **steepest**: drag z outwards until the class calls "dead". Then **the famous 2**, **10% of the slope**, **tanh at
+# 2**: at the same z, tanh is the saturated one.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The curve and its slope
@@ -72,12 +71,12 @@ labs.curves_lab()
 # $$s'(z) = \tfrac{p}{4} \quad\Longleftrightarrow\quad |z| = 2\,\mathrm{artanh}\sqrt{1-p}$$
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The first formula: $s = (1 + e^{-z})^{-1}$ has the derivative $e^{-z}/(1+e^{-z})^2$, which is $s$ times
-# $e^{-z}/(1+e^{-z}) = 1 - s$. It is largest where $s = 1/2$, at $z = 0$: there it is 1/4.
+# First, $s = (1 + e^{-z})^{-1}$ has the derivative $e^{-z}/(1+e^{-z})^2$, which is $s$ times
+# $e^{-z}/(1+e^{-z}) = 1 - s$. It is largest at $z = 0$, where $s = 1/2$: there it is 1/4.
 #
-# The second needs $\tanh x = (e^x - e^{-x})/(e^x + e^{-x})$, the other curve of the lab. Put $t = 2s - 1$, so that
-# $4 s (1-s) = 1 - t^2 = p$ and $t = \sqrt{1-p}$. Now $2 s(z) - 1 = (1 - e^{-z})/(1 + e^{-z}) = \tanh(z/2)$, so
-# $z = 2\,\mathrm{artanh}\, t$, where artanh is the inverse of tanh.
+# Second, $\tanh x = (e^x - e^{-x})/(e^x + e^{-x})$. Put $t = 2s - 1$, so that $4 s (1-s) = 1 - t^2 = p$ and
+# $t = \sqrt{1-p}$. Now $2 s(z) - 1 = (1 - e^{-z})/(1 + e^{-z}) = \tanh(z/2)$, so $z = 2\,\mathrm{artanh}\, t$, where
+# artanh is the inverse of tanh.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 def s(z: torch.Tensor) -> torch.Tensor:
@@ -128,8 +127,8 @@ tanh_point = np.arctanh(np.sqrt(0.9))
 check.tanh_point(tanh_point)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# "tanh is somewhat better, but its derivative is still less than 1", says a widely read Zhihu article. It calls both of
-# them *loss functions*; we come back to that.
+# "tanh is somewhat better, but its derivative is still less than 1", says a widely read Zhihu article. (It calls both
+# *loss functions*; more below.)
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 from vglib.sigmoid import claims
@@ -139,19 +138,19 @@ claims.TANH_SLOPE.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Flaw 1: outputs that are not centred at 0
 #
-# One unit reads the outputs $a_j$ of the layer before. For one sample $z = \sum_j w_j a_j$, so
+# One unit reads the outputs $a_j$ of the layer before. For one **sample** (an image) $z = \sum_j w_j a_j$, so
 #
 # $$\frac{\partial L}{\partial w_j} = \delta\, a_j$$
 #
 # One number $\delta$ for all $j$. If all $a_j > 0$, **all gradients share one sign**.
 #
-# For a batch of $B$ samples (images) the gradient is the average $\frac1B \sum_i \delta_i\, a_{ij}$, and the
-# $\delta_i$ differ in sign. (Here $\delta_i$ is of sample $i$'s own loss, so the $1/B$ stands outside.)
+# For a batch of $B$ samples the gradient is the average $\frac1B \sum_i \delta_i\, a_{ij}$, with $\delta_i$ of sample
+# $i$'s own loss, and the $\delta_i$ differ in sign.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# A sigmoid net for digits, three hidden layers of 100, at its start. For a batch of **ten** samples, in how many units of
+# A fresh sigmoid net for digits, three hidden layers of 100. For a batch of **ten** samples, in how many units of
 # layer 3 do all 100 weight gradients still share one sign?
 #
 # - **A** all
@@ -174,25 +173,24 @@ check.guess_signs(my_signs)
 labs.one_sign_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Vote on the slide before: the left panel shows all batch sizes at once. Start at **one sample**: sigmoid and
-# ReLU both 100%. Ask: *who has ever heard this said of ReLU?* Then **ten samples**, **all data**, **all data, layer 2** and
-# **all data, after training**. The usual slip: taking 100% for one sample as a statement about training by batches.
+# Vote on the slide before: the left panel shows all batch sizes. **One sample**: sigmoid and ReLU both 100%. Ask:
+# *who has ever heard this said of ReLU?* Then **ten samples**, **all data**, **all data, layer 2** and **all data,
+# after training**. The usual slip: taking 100% for one sample for a statement about batches.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# On the right: how many of a unit's gradients are positive, unit by unit; 0% and 100% are one sign. (A ReLU that is off has
-# no gradient and no point.)
+# On the right: how many of a unit's gradients are positive, unit by unit; 0% and 100% are one sign. (A ReLU that is
+# off has no point.)
 #
-# - **One sample**: 100% for the sigmoid, exactly. ReLU's outputs are not negative either, so it has the same flaw; tanh has not.
+# - **One sample**: 100% for the sigmoid, exactly. ReLU, never negative either, has the same flaw; tanh has not.
 # - **A batch**: ReLU loses it quickly, since each sample silences other inputs. The sigmoid keeps most of it.
-# - The share depends on the layer (try 2, 3 and 4) and on the moment (try 600 **training steps**).
+# - The share depends on the layer (try 2, 3, 4) and the moment (try 600 **training steps**).
 #
 # Why does the sigmoid keep it even for all the data? Write $a_{ij} = m_j + (a_{ij} - m_j)$, a mean and a deviation:
 #
 # $$\frac1B \sum_i \delta_i a_{ij} = m_j \cdot \frac1B \sum_i \delta_i + \frac1B \sum_i \delta_i\,(a_{ij} - m_j)$$
 #
-# The first part has one sign for all $j$; its factor is the gradient of the unit's bias. Deep in a sigmoid net the deviations
-# are tiny and the mean wins. When the bias has learned, its gradient is near 0, the first part is gone, and the signs
-# come apart.
+# The first part has one sign for all $j$; its factor is the gradient of the unit's bias. Deep in a sigmoid net
+# deviations are tiny and the mean wins. Once the bias has learned, its gradient is near 0, and the signs come apart.
 
 # %% slideshow={"slide_type": "skip"}
 delta, a = torch.randn(1437, 100, dtype=torch.float64), torch.rand(1437, 100, dtype=torch.float64)
@@ -240,17 +238,17 @@ prediction = "one: turning back and forth; all: without a turn, and slow"
 labs.zigzag_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Presets in order. **Sample by sample**: the textbook zig-zag; with **sigmoid - 1/2** it gets no further. **All
-# data**: no zig-zag, it creeps. **Step near the limit**: now it does zig-zag, across the valley. **sigmoid - 1/2, that
+# Presets in order. **Sample by sample**: the textbook zig-zag; **sigmoid - 1/2** gets no further. **All data**: it
+# creeps, without a turn. **Step near the limit**: now it does zig-zag, across the valley. **sigmoid - 1/2, that
 # step**: straight and fast. Then ask: *what was the crime, the turns or the valley?*
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# One sample at a time, every step moves both weights the same way and about every other step turns back. But change `sigmoid`
-# to `sigmoid - 1/2`, at the same step 0.5: after 60 steps about as much of the way is left. At a small step the turns cost
-# next to nothing. On all data there is no turn: the path drops into the valley and creeps along its floor.
+# One sample at a time, every step moves both weights the same way and about every other step turns back. But with
+# `sigmoid - 1/2`, at the same step 0.5, about as much of the way is left after 60 steps: at a small step turns cost
+# next to nothing. On all data the path drops into the valley and creeps along its floor, without a turn.
 #
-# With `tanh` the rings of equal loss are circles: no valley, and on all data the path is straight. A *lucky goal*, with both
-# weights to move up, lies across the valley and is reached quickly.
+# With `tanh` the rings of equal loss are circles: no valley, and on all data a straight path. A *lucky goal*, both
+# weights up, lies across the valley and is reached quickly.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ZIG_ZAG.trial()
@@ -259,8 +257,8 @@ claims.ZIG_ZAG.trial()
 # ## The true size of flaw 1
 #
 # Start at distance $t$ from the goal, in a direction $d$ of length 1. The loss there is $\frac12 c\, t^2$, with the
-# **curvature** $c = \mathrm{E}\,(d \cdot a)^2$. A step turns $t$ into $(1 - \mathrm{step}\cdot c)\, t$, which shrinks up to
-# a step of $2/c$.
+# **curvature** $c = \mathrm{E}\,(d \cdot a)^2$. A step makes of it $(1 - \mathrm{step}\cdot c)\, t$, which is nearer
+# up to a step of $2/c$.
 #
 # For $n$ independent inputs of mean $m$ and variance $v$:
 #
@@ -269,12 +267,12 @@ claims.ZIG_ZAG.trial()
 # The steep direction limits the step; the flat ones pay: they need $1 + n m^2 / v$ times as many steps.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Along $d = (1, \dots, 1)/\sqrt n$ the number $d \cdot a$ has the mean $\sqrt n\, m$ and, variances adding, the variance
-# $n \cdot v/n = v$. The expectation of a square is variance plus mean squared: $v + n m^2$. In a direction whose entries add up to 0
-# the means cancel and $v$ is left.
+# Along $d = (1, \dots, 1)/\sqrt n$ the number $d \cdot a$ has the mean $\sqrt n\, m$ and, variances adding, the
+# variance $n \cdot v/n = v$. The expectation of its square is variance plus mean squared: $v + n m^2$. Where the
+# entries of $d$ add up to 0 the means cancel and $v$ is left.
 #
-# The table of second derivatives is called the **Hessian**; it has directions, its **eigenvectors**, that it only
-# stretches. The factors are its **eigenvalues**: here these curvatures. Let autograd build it from thrown dice.
+# The table of second derivatives is the **Hessian**. There are directions that it only stretches, its
+# **eigenvectors**, by factors, its **eigenvalues**: here these curvatures. Autograd builds it from thrown dice.
 
 # %% slideshow={"slide_type": "skip"}
 def curvatures(mean: float, variance: float, n: int) -> tuple[float, float]:
@@ -299,8 +297,8 @@ for name in ("sigmoid", "relu", "tanh", "sigmoid - 1/2"):
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # With a hundred independent sigmoid inputs one direction is 577 times steeper than all others; in a net they are not
-# independent, and the price is lower. ReLU has some of it; whatever is centred has none. LeCun, Bottou, Orr and Müller
-# advised centred inputs for this in 1998.
+# independent, and the price is lower. ReLU has some of it, what is centred none: so LeCun, Bottou, Orr and Müller
+# advised centred inputs in 1998.
 #
 # ### Exercise 4: the largest stable step
 #
@@ -321,10 +319,8 @@ check.largest_step(largest_step)
 #
 # $$z = W a + b = W \left(a - \tfrac12\right) + \left(b + W \tfrac12\right)$$
 #
-# So a sigmoid net has a **twin** with the activation $s(z) - \frac12$: the same weights, the same slopes, the same output, the
+# So a sigmoid net has a **twin** with the activation $s(z) - \frac12$: the same weights, slopes and output, the
 # same $\delta$ in every layer. Only the inputs of its layers are centred.
-#
-# Do the twins learn alike?
 
 # %% slideshow={"slide_type": "skip"}
 from torch.nn.functional import cross_entropy
@@ -345,13 +341,13 @@ assert np.allclose(seen.log_delta, also.log_delta, atol=1e-9)
 labs.centring_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# At step 0 nothing differs: same function, same deltas. So vanishing cannot explain what follows. Show **four
-# layers**, then **two layers, small step** (no gain: the limit does not bind), then **six layers: not enough**.
+# At step 0 nothing differs, not even the deltas: vanishing cannot explain what follows. Show **four layers**, then
+# **two layers, small step** (no gain: the limit does not bind), then **six layers: not enough**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# This is flaw 1 on its own. With one hidden layer it hardly matters. With four it decides whether 300 steps are enough: the
-# sigmoid needs 500 and more. At a small step there is little gain: the mean limits the *step*. With six layers 300 steps
-# are too few for the twin as well. Something else is in the way: the slope.
+# This is flaw 1 on its own. With one hidden layer it hardly matters. With four it decides whether 300 steps are
+# enough: the sigmoid needs 500 and more. At a small step there is little gain, for the mean limits the *step*. With
+# six layers 300 steps are too few for the twin as well: the slope is in the way.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.CENTRING.trial()
@@ -381,7 +377,7 @@ check.flaw(flaw)
 # A Medium article, of activations such as the sigmoid: "Each layer's output variance is much greater than its input's ...
 # it keeps growing until the activation saturates in the top layers."
 #
-# **Predict:** weights $N(0, 1)$, ten layers of 500. In which layers are most units **saturated**, with less than a tenth of the
+# **Predict:** weights $N(0, 1)$, ten layers of 500. In which layers are most units saturated, below a tenth of the
 # steepest slope? Does the gradient shrink or grow towards the input?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
@@ -397,21 +393,21 @@ prediction = "in all ten; it grows"
 labs.forward_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# As it opens: four units in five saturated in *every* layer, and yet the gradient **grows** towards the input.
-# Ask why. (The few units that are not saturated sit behind weights of size 1, and 500 units feed each.) Then **U(±1/√n)**:
-# nobody is saturated, and the gradient vanishes.
+# As it opens: four units in five saturated in *every* layer, and yet the gradient **grows** towards the input. Ask
+# why. (The few open units sit behind weights of size 1, and 500 units feed each.) Then **U(±1/√n)**: nobody is
+# saturated, and the gradient vanishes.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Three kinds of weights, as tutorials draw them, no biases. $U(\pm a)$ spreads them evenly between $-a$ and $a$. The dashed
-# lines are chapter 01's $q$ and $\chi$, now layer by layer, nothing fitted: $q$ is the variance of $z$ over the random
-# weights, $u$ a draw from $N(0, 1)$.
+# Three kinds of weights, as tutorials draw them, no biases; $U(\pm a)$ is even between $-a$ and $a$. The dashed lines
+# are chapter 01's $q$, the variance of $z$ over the random weights, and $\chi$, now layer by layer, with $u$ from
+# $N(0, 1)$:
 #
 # $$q_{l+1} = \sigma_w^2\, \mathrm{E}\, s(\sqrt{q_l}\, u)^2, \qquad \chi_l = \sigma_w^2\, \mathrm{E}\, s'(\sqrt{q_l}\, u)^2$$
 #
-# - **Much greater, but not growing.** With $N(0, 1)$ weights $\mathrm{Var}\, z$ is 500 times and more that of what comes in, in
-#   every layer; the sigmoid brings it back to 1/4 at most. (Glorot and Bengio saw a top layer saturate *in training*.)
-# - **Small weights: no unit is saturated, and the gradient vanishes.** A slope of at most 1/4 is enough, if the weights do not
-#   make up for it.
+# - **Much greater, but not growing.** With $N(0, 1)$ weights every layer's $\mathrm{Var}\, z$ is 500 times and more
+#   that of what comes in; the sigmoid brings it back to 1/4 at most. (Glorot and Bengio saw a top layer saturate *in
+#   training*.)
+# - **Small weights: no unit is saturated, and the gradient vanishes.** A slope of at most 1/4 is enough for that.
 # - **Large weights: most units are saturated, and the gradient explodes**, if the layer is wide.
 #
 # So in hidden layers "saturated" and "vanishing" are two things.
@@ -431,7 +427,7 @@ claims.SATURATED_BEYOND_TWO.trial()
 #
 # $$-y \ln a - (1 - y) \ln (1 - a): \quad \frac{\partial L}{\partial z} = \frac{a - y}{a (1 - a)}\, s'(z) = a - y$$
 #
-# Cross-entropy divides by exactly what the slope multiplies with. With ten outputs the **softmax**
+# Cross-entropy divides by just what the slope multiplies with. With ten outputs the **softmax**
 # $a_i = e^{z_i}/\sum_j e^{z_j}$ takes the sigmoid's place, and $-\ln a$ of the right one is the loss: again
 # $\partial L/\partial z = a - y$. torch's `cross_entropy` does both.
 
@@ -455,16 +451,15 @@ for loss, formula in zip(losses, deltas(z, y), strict=True):
 labs.output_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ask before the lab: *the output is 0.998 and should be 0; which loss moves it?* Drag **start z** down until the
-# two learn alike. **Nielsen 2015** is the start of his chapter 3. Ask: *why can no loss do this for a hidden layer?* (It
-# divides by one slope, the last.)
+# Ask for the answer first. Drag **start z** down until the two learn alike. **Nielsen 2015** is the start of his
+# chapter 3. Ask: *why can no loss do this for a hidden layer?* (It divides by one slope, the last.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So a saturated output is a fault of the *loss*, and was cured decades ago. Between a hidden layer and the loss stand other
+# So a saturated output is a fault of the *loss*, cured decades ago. Between a hidden layer and the loss stand other
 # slopes, and no loss divides by those.
 #
 # The Zhihu article's "if you use the sigmoid as the loss function, its gradient cannot exceed 0.25" is right of the
-# activation function that it means; with the right loss behind it, the gradient at the sigmoid's input reaches 1.
+# activation that it means; with the right loss behind, the gradient at the sigmoid's input reaches 1.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.OUTPUT_STOPS.trial()
@@ -475,8 +470,8 @@ claims.SIGMOID_AS_A_LOSS.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Flaw 3: the cost of exp
 #
-# A layer of $n$ units does, for each unit and sample, $n$ multiplications and additions, and **one** exponential. So the wider the
-# layer, the smaller its share.
+# A layer of $n$ units does, for each unit and sample, $n$ multiplications and additions, and **one** exponential: the
+# wider the layer, the smaller its share.
 #
 # **Predict:** the sigmoid's share of its layer's forward time, for 32 units and for 1024.
 
@@ -493,12 +488,11 @@ prediction = "some 30% and 2%, on one machine"
 labs.cost_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The numbers are of the machine in front of you, and **Reseed** takes them again: show how much they scatter
-# before anybody quotes a digit. Point at tanh. The usual slip: timing a function on its own and calling a factor of three
-# "three times slower training".
+# The numbers are this machine's; **Reseed** takes them again: show how they scatter before anybody quotes a digit.
+# Point at tanh. The usual slip: timing a function alone and calling a factor of three "three times slower training".
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The numbers are this machine's, so the sentence is computed as well:
+# The sentence is computed, since the numbers are this machine's:
 
 # %% tags=["nbval-ignore-output"] slideshow={"slide_type": "skip"}
 for width in (32, 1024):
@@ -513,8 +507,7 @@ low, ratio, high = np.quantile(ratios, [0.25, 0.5, 0.75])
 print(f"a training step with sigmoid takes {ratio:.2f} times that with ReLU ({low:.2f} to {high:.2f})")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The backward pass adds two more matrix products for each one forward, and no exponential: $s'(z) = a(1-a)$ uses the output that is
-# already there.
+# The backward pass adds two more matrix products for each one forward, and no exponential: $s'(z) = a(1-a)$.
 
 # %% tags=["claims", "nbval-ignore-output"] slideshow={"slide_type": "skip"}
 claims.EXP_IS_COSTLY.trial()
@@ -522,8 +515,8 @@ claims.EXP_IS_COSTLY.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The sentence: "cannot be used in hidden layers"
 #
-# Twenty sigmoid layers. Plain; or with **batch norm**, which centres and scales each $z$ over the batch; or **residual**,
-# $h_l = h_{l-1} + s(z_l)$, where a skip carries the signal past each layer. Chapters 06 and 07 take both apart.
+# Twenty sigmoid layers: plain; with **batch norm**, which centres and scales each $z$ over the batch (chapter 06); or
+# **residual**, $h_l = h_{l-1} + s(z_l)$, where a **skip** carries the signal past each layer (chapter 07).
 #
 # **Predict:** which of the three learn?
 
@@ -540,12 +533,12 @@ prediction = "batch norm and residual, not the plain net"
 labs.hidden_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Vote first. **Plain, 20 layers**, then **batch norm** and **residual**. Look at the right panel: what differs
-# is the gradient at the start, level instead of falling by twelve powers of ten. Then ask for the sentence that *is* true.
+# Vote first. **Plain, 20 layers**, then **batch norm** and **residual**. Right panel: the gradient at the start is
+# level instead of falling by twelve powers of ten. Then ask for the sentence that *is* true.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The plain net stays at one in ten. With batch norm or with skips the same sigmoids, with the same weights, learn within 150
-# steps. And the gates of an LSTM (chapter 08) are sigmoids on purpose: a gate should lie between 0 and 1.
+# The plain net stays at one in ten. With batch norm or skips the same sigmoids, from the same weights, learn within
+# 150 steps. And an LSTM's gates (chapter 08) are sigmoids on purpose: a gate lies between 0 and 1.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.HIDDEN_BATCH_NORM.trial()
@@ -569,13 +562,13 @@ claims.HIDDEN_RESIDUAL.trial()
 # ## Summary
 #
 # - Two flaws are real: a positive mean, which limits the step, and a slope of at most 1/4, which takes the gradient.
-# - Both can be mended around the sigmoid: centre, scale, normalise, or skip.
+# - Both can be mended around it: centre, scale, normalise, or skip.
 # - "Saturated", "vanishing" and "zig-zag" are three different things. Measure which one you have.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
 #
-# LeCun, Bottou, Orr and Müller, *Efficient BackProp*, 1998 (the mean and the curvature). Glorot and Bengio, *Understanding
-# the difficulty of training deep feedforward neural networks*, 2010 (saturation in sigmoid nets). Nielsen, *Neural
-# Networks and Deep Learning*, 2015, chapter 3 (cross-entropy). Quoted: a tutorial of 2017, a Medium article, and a widely
-# read Zhihu article, all on vanishing gradients, in translation.
+# LeCun, Bottou, Orr and Müller, *Efficient BackProp*, 1998 (the mean and the curvature). Glorot and Bengio,
+# *Understanding the difficulty of training deep feedforward neural networks*, 2010 (saturation in sigmoid nets).
+# Nielsen, *Neural Networks and Deep Learning*, 2015, chapter 3 (cross-entropy). Quoted, in translation: a tutorial of
+# 2017, a Medium article, and a Zhihu article, all on vanishing gradients.
