@@ -29,13 +29,14 @@ from vglib.relu_family import check, labs
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Three pictures of an activation
 #
-# A unit computes $z$, a weighted sum, and passes on $\phi(z)$. In a wide network $z$ is spread like a bell.
+# A unit passes on $\phi(z)$. In a wide network $z$ is spread like a bell.
 #
 # - **Left**: the function $\phi$. **Middle**: its slope $\phi'$, the factor that the chain rule puts on the gradient.
-# - **Right**: $\chi$, the factor by which a whole layer multiplies $\lVert\partial L/\partial z\rVert^2$, when its weights
-#   are just large enough to keep the *signal*: the activation's **own He scale**.
+# - **Right**: $\chi$, the factor by which a whole layer multiplies $\lVert\partial L/\partial z\rVert^2$, when its
+#   weights are just large enough to keep the *signal*, the mean of $h^2$: the activation's **own He scale** (He and
+#   others 2015).
 #
-# $\chi = 1$ keeps the gradient. Look: whose $\chi$ is 1, however wide the bell?
+# $\chi = 1$ keeps the gradient.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Whose $\chi$ is 1, however wide the bell?** Left $\phi$, middle $\phi'$, right $\chi$.
@@ -44,9 +45,9 @@ from vglib.relu_family import check, labs
 labs.portrait_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Start at ReLU and drag **spread of z**: the right panel stays flat at 1. Then **sigmoid, the rival**,
-# **tanh, large z** and **GELU**. Ask: *whose curve is flat, and why just theirs?* (The kinked lines look the same at
-# every magnification.) The grey bell is where $z$ lies, scaled to height 1.
+# Start at ReLU and drag **spread of z**: the right panel stays flat at 1. Then **sigmoid, the rival**, **tanh, large
+# z** and **GELU**. Ask: *whose curve is flat, and why?* (Kinked lines look the same at every magnification.) The grey
+# bell is where $z$ lies, scaled to height 1.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # At the sigmoid's $\chi = 0.15$ seven layers leave two millionths of the square.
@@ -66,8 +67,8 @@ labs.portrait_lab()
 # | GELU, SiLU, Mish, hard-swish | smooth, dip below 0 | slope not monotone, dearer |
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Their formulas. The last column is the weight scale that libraries recommend; where they have no advice, it is the
-# activation's own He scale at spread 1.
+# Their formulas. The last column, the **gain**, is the weight scale that libraries recommend, or else the own He
+# scale at spread 1.
 
 # %% slideshow={"slide_type": "skip"}
 from IPython.display import Markdown
@@ -82,10 +83,10 @@ Markdown("\n".join(rows))
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # A widely read Zhihu article says the leak is *generally 0.1 or 0.2, or learned*. The paper of 2013 and torch use
-# 0.01, TensorFlow 0.2. The learned one, PReLU, starts at $a = 1/4$ and follows the gradient
+# 0.01, TensorFlow 0.2. PReLU starts at $a = 1/4$ and follows the gradient
 # $\partial L/\partial a = \sum \partial L/\partial \phi \cdot \min(z, 0)$.
 #
-# Each slope is checked against autograd, at the kinks as well.
+# Autograd has the same slopes, at the kinks as well:
 
 # %% slideshow={"slide_type": "skip"}
 import torch
@@ -98,7 +99,7 @@ for name in FAMILY:
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What each does to a bell of spread 1
 #
-# The mean and variance of its output, its own He scale $\sigma_w$ (weights of variance $\sigma_w^2/n$), and $\chi$ there.
+# Mean and variance of its output, its own He scale $\sigma_w$ (weights of variance $\sigma_w^2/n$), and $\chi$ there.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
 from vglib.relu_family.experiments import face
@@ -110,9 +111,9 @@ for name in FAMILY:
     print(f"{name:<10} {moments} {f.he_sigma_w:6.2f} {f.chi:6.3f}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Three groups. The sigmoid and softplus lose the gradient even where they keep the signal: most of that signal is their
-# mean, which carries no news. The kinked lines have $\chi = 1$ exactly. All the others gain in each layer, tanh most.
-# SELU's 7% makes 30 times the square in fifty layers, in the network whose *signal* is kept perfectly.
+# Three groups. The sigmoid and softplus lose the gradient where they keep the signal: most of that is their mean,
+# which carries no news. The kinked lines have $\chi = 1$ exactly. All others gain, tanh most. In fifty layers SELU's
+# 7% makes 30 times the square, though its *signal* is kept perfectly.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 from vglib.relu_family import claims
@@ -120,8 +121,8 @@ from vglib.relu_family import claims
 claims.SELU.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The price in time, for 128 x 1024 numbers on this machine, beside the matrix product that comes before (`matmul`).
-# *Cheap to compute* is true of ReLU; does it matter?
+# The price in time, for 128 x 1024 numbers on this machine, beside the matrix product before it (`matmul`). ReLU is
+# *cheap*; does it matter?
 
 # %% tags=["nbval-ignore-output"] slideshow={"slide_type": "skip"}
 from vglib.relu_family.experiments import milliseconds
@@ -132,10 +133,8 @@ for name in ("relu", "leaky_relu", "elu", "sigmoid", "gelu", "mish", "matmul"):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Noise as a regulariser: RReLU
 #
-# A **regulariser** keeps a net from learning its training images by heart. In training each unit draws its leak at
-# random; in evaluation the leak is the mean.
-#
-# On average the noise changes no output. Look at what it does to the squared error.
+# A **regulariser** keeps a net from learning its training images by heart. In training each unit
+# draws its leak at random; in evaluation, at the test, the leak is the mean. So on average the noise changes no output.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **What does the noise do to the squared error?**
@@ -148,12 +147,12 @@ labs.noise_lab()
 # does the noise not act?* (At positive $z$.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Why would noise regularise? Take an output $y = \sum_i w_i \phi(z_i)$. The squared error also feels its *variance*,
-# and variances of independent terms add up. A leak uniform in $[l, u]$ has variance $(u-l)^2/12$, so
+# Take an output $y = \sum_i w_i \phi(z_i)$. The squared error also feels its *variance*, and variances of independent
+# terms add up. A leak uniform in $[l, u]$ has variance $(u-l)^2/12$, so
 #
 # $$E(\text{error}^2) = \text{error of the mean}^2 + \frac{(u-l)^2}{12} \sum_{z_i < 0} w_i^2 z_i^2 .$$
 #
-# The last term is a price on large weights, paid at units that are negative.
+# The last term is a price on large weights, paid where $z$ is negative.
 
 # %% slideshow={"slide_type": "skip"}
 import numpy as np
@@ -171,11 +170,10 @@ assert abs(((np.where(z > 0, 1, leaks) * z) @ w).var() / penalty(w, z, 1 / 8, 1 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
 #
-# A network of 20 ReLU layers. Every open path has slope exactly 1. The weights have variance $1/n$, Glorot's rule for
-# layers of equal width (chapter 05).
+# 20 ReLU layers. Every open path has slope exactly 1. The weights have variance $1/n$, Glorot's rule for layers of equal
+# width (chapter 05).
 #
-# What share of layer 20's $\lVert\partial L/\partial z\rVert$ arrives at layer 1? (Dashed in the lab: *mean-field theory*, an average
-# over random weights in infinitely wide layers; chapter 05 derives it.)
+# What share of layer 20's $\lVert\partial L/\partial z\rVert$ arrives at layer 1?
 #
 # - **A** all of it: a product of ones is one
 # - **B** about a thousandth
@@ -197,14 +195,14 @@ check.guess(my_guess)
 labs.slope_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Vote first; most say A. Step through the presets and read the right panel: $1/n$ halves, $2/n$ holds,
-# $3/n$ explodes, torch's default divides by six. Then `gelu` or `leaky_relu`: not the kink matters, the scale does.
+# Vote first; most say A. Presets, by the right panel: $1/n$ halves, $2/n$ holds, $3/n$ explodes, torch's default,
+# $1/(3n)$, divides by six. Then `gelu` or `leaky_relu`: the scale matters, not the kink.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why the slope is 1 and the factor is 1/2
 #
-# Backwards through one layer: $\ \delta_l = \phi'(z_l) \odot (W_{l+1}^\top \delta_{l+1})$. ($\odot$: entry by entry,
-# chapter 02's $D_l$.)
+# Backwards through one layer: $\ \delta_l = \phi'(z_l) \odot (W_{l+1}^\top \delta_{l+1})$. ($\odot$, entry by entry,
+# is chapter 02's $D_l$.)
 #
 # 1. An entry of $W^\top\delta$ is a sum of $n$ independent terms, each of variance $\frac{\sigma_w^2}{n}\delta_i^2$. Variances
 #    add: $\frac{\sigma_w^2}{n}\lVert\delta\rVert^2$ an entry, so $\sigma_w^2\lVert\delta\rVert^2$ for all $n$.
@@ -213,7 +211,7 @@ labs.slope_lab()
 # $$\chi = \tfrac12\,\sigma_w^2$$
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The slope of an *open* path is 1; the *average squared* slope is 1/2. First by throwing dice, then by the integral:
+# The slope of an *open* path is 1, the *average squared* slope 1/2. By dice, then by the integral:
 
 # %% slideshow={"slide_type": "skip"}
 from vglib import theory
@@ -239,11 +237,11 @@ assert abs(theory.chi(1.0, relu.dphi, 3**0.5) - chi_relu(3)) < 1e-12
 # | **He** | $2/n$ | **1** | **1** |
 # | too large | $3/n$ | 3/2 | $47$ |
 #
-# ReLU made $\chi = 1$ *possible*, at one weight scale, not automatic.
+# ReLU made $\chi = 1$ *possible*, at one weight scale.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A lecture note and a widely read Zhihu article say: *if the derivative of the activation is 1, there is no vanishing
-# or exploding, and every layer gets the same update speed.* On trial:
+# A lecture note and the Zhihu article: *if the derivative of the activation is 1, there is no vanishing or exploding,
+# and every layer gets the same update speed.* On trial:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.SLOPE_ONE.trial()
@@ -257,8 +255,7 @@ claims.HE.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 1: the gain of a leak
 #
-# A leaky ReLU has slope 1 above 0 and slope $a$ below. Give the $\sigma_w$ at which $\chi = 1$. What must it be for
-# $a = 0$, and for $a = 1$?
+# A leaky ReLU has slope 1 above 0 and slope $a$ below. At which $\sigma_w$ is $\chi = 1$? (Try $a = 0$ and $a = 1$.)
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def leaky_gain(a: float) -> float:
@@ -290,10 +287,10 @@ prediction = "no: it is nearly the same in all layers"
 labs.gauges_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The heart of the chapter. Ask which of the three panels they would have plotted. The middle one is
-# flat: healthy? The left one falls by seven decades. **He, no biases**: the left one is flat now, the middle one
-# slopes a little more than before. **torch's default, with biases**: the right panel breaks, and the middle one tells
-# the truth. Usual objection: "but dW is tiny everywhere". Yes, but the *ratio* does not show it.
+# The heart of the chapter. Which of the panels would they have plotted? The middle one is flat: healthy? The left one
+# falls by seven decades. **He, no biases**: the left one is flat, the middle one slopes a little more than before.
+# **torch's default, with biases**: the right panel breaks, and the middle one tells the truth. Usual objection: "but
+# dW is tiny everywhere". Yes, but the *ratio* does not show it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why it lies
@@ -311,10 +308,8 @@ labs.gauges_lab()
 # **The same number in every layer**, however sick the network is.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Step by step: $\partial L/\partial W_l = \delta_l h_{l-1}^\top$, so its product with $W_l$ is $\delta_l \cdot W_l h_{l-1} = \delta_l \cdot z_l$. Then the
-# chain rule, then $\phi'(z) z = \phi(z) = h$, then the first step backwards. Images add up, so it holds for a batch.
-#
-# In the code, by autograd alone:
+# Step by step: $\partial L/\partial W_l = \delta_l h_{l-1}^\top$, so its product with $W_l$ is $\delta_l \cdot W_l h_{l-1} = \delta_l \cdot z_l$. Then the chain
+# rule, then $\phi'(z) z = \phi(z) = h$, then the first step backwards. Images add up, so it holds for a batch. By autograd:
 
 # %% slideshow={"slide_type": "skip"}
 from torch.nn.functional import cross_entropy
@@ -339,15 +334,14 @@ print("without biases: equal to 12 digits:", bool((bare / bare[0] - 1).abs().max
 print("with biases: changes more than a thousandfold:", bool(abs(biased[-1] / biased[0]) > 1000))
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# An inner product is at most the product of the two lengths. So $\lVert\partial L/\partial W_l\rVert \ge |\langle W_l,
-# \partial L/\partial W_l\rangle| / \lVert W_l\rVert$: one and the same floor for all layers of equal size. In a sick net
-# the signal $h$ fades on its way up just as $\delta$ fades on its way down, and their product hides both.
+# An inner product is at most the product of the lengths. So $\lVert\partial L/\partial W_l\rVert \ge |\langle W_l,
+# \partial L/\partial W_l\rangle| / \lVert W_l\rVert$: one floor for all layers of equal size. In a sick net $h$ fades on its way up as $\delta$ does on its way down, and their product hides both.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Decisive: train them
 #
-# Three networks of 20 layers, ten epochs of digits: torch's weights without biases, whose weight gradients are
-# *even*; torch's with biases; He's weights, of six times the variance, without.
+# Three networks of 20 layers, ten epochs: torch's weights without biases, whose weight gradients are *even*; torch's
+# with biases; He's, of six times the variance, without.
 #
 # **Predict**: which of them learn?
 
@@ -371,7 +365,7 @@ assert reached["torch", False] < 0.2 < 0.5 < reached["he", False]
 claims.HEALTHY.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The first stays at chance at the learning rates 0.2 and 2 as well, five starts each (`make test-long`).
+# The first stays at chance at the rates 0.2 and 2 too, five starts each (`make test-long`).
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BALANCE.trial()
@@ -416,11 +410,11 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Dying ReLU
 #
-# *Once in the negative half, learning stops completely*, says a tutorial of 2017, and then calls *dying* what no example
-# turns on. Two different things:
+# *Once in the negative half, learning stops completely*, says a tutorial of 2017, and calls *dying* what no example
+# turns on. Two things:
 #
-# - **off for this image** (or this batch): output 0, no gradient *from this image*. Half of all pairs of a unit and
-#   an image, at the start.
+# - **off for this image** (or this batch): output 0, no gradient *from it*. At the start half of all pairs of a unit
+#   and an image.
 # - **off for all of the data**: no gradient at all. The unit is **dead**.
 #
 # **Predict**: a 64-100-100-10 net takes 600 steps at the learning rate 1, another at 0.1. Do they lose units, and in
@@ -439,23 +433,23 @@ prediction = "most of layer 2 at 1, none at 0.1"
 labs.dying_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Presets in order. At **SGD 0.1** nobody dies. At **SGD 1** press Reseed: anything from a fifth of layer
-# 2 to all of it. **Adam 0.03** is the surprise: about half are dead, and the accuracy is still over 90%. **Adam 0.1**
-# ruins it, **leaky** with the same steps does not. Ask why it is always layer 2.
+# **SGD 0.1**: nobody dies. **SGD 1**, and Reseed: anything from a fifth of layer 2 to all of it. **Adam 0.03** is the
+# surprise: about half are dead, the accuracy still over 90%. **Adam 0.1** ruins it, **leaky** with the same steps
+# does not. Ask why it is always layer 2.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why layer 2 dies and layer 1 does not
 #
-# - Layer 2 reads ReLU outputs: **never negative**. One large step that makes most of a unit's weights negative shuts
-#   it for every image at once.
-# - Layer 1 reads pixels of both signs (they are standardised): some image always turns it on.
+# - Layer 2 reads ReLU outputs, **never negative**. One large step that makes most of a unit's weights negative shuts
+#   it for every image.
+# - Layer 1 reads standardised pixels, of both signs: some image always turns it on.
 #
-# *Its output is not centred on 0* is the second fault in every list. Here the two faults meet.
+# Here the two faults in every list meet: it dies, and its output is not centred on 0.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The share of layer 2 that is dead after 600 steps, and the test accuracy. **SGD** is chapter 01's descent, batch by
-# batch. **Adam** (chapter 10) moves each weight by about the learning rate whatever its gradient, so 0.1 is a huge
-# step for it: the weights themselves are of size 0.14.
+# batch. **Adam** (chapter 10) moves each weight by about the learning rate, so 0.1 is huge: the weights are of size
+# 0.14.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.relu_family.experiments import dead_share
@@ -482,8 +476,7 @@ claims.LARGE_STEPS.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: count the dead
 #
-# `z` holds the pre-activations of a layer, (images, units). Return how many units are dead. A unit at exactly 0
-# counts as off.
+# `z` holds a layer's pre-activations, (images, units). Return how many units are dead; exactly 0 counts as off.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def dead(z: torch.Tensor) -> int:
@@ -498,8 +491,8 @@ check.dead(dead)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Can they come back?
 #
-# The whole last hidden layer is knocked out: its biases are lowered until every $z$ is at most -1, for every image.
-# Then we train.
+# The last hidden layer is knocked out: its biases are lowered until every $z$ is at most -1, for every image. Then we
+# train.
 #
 # **Predict** for ReLU, leaky ReLU and ELU: how many units come back?
 
@@ -516,9 +509,9 @@ prediction = "ReLU: none; leaky ReLU: some; ELU: most"
 labs.knock_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **ReLU**: nothing, at any learning rate; the layers below get no gradient either. **Leaky**: a
-# hundredth of the gradient is enough, though about half of the units stay negative: they work at slope 0.01. **ELU,
-# far**: smoothness does not save; at -10 its slope is 0.00005.
+# **ReLU**: nobody, at any rate; the layers below get no gradient either. **Leaky**: a hundredth of the gradient is
+# enough, though about half of the units stay negative and work at slope 0.01. **ELU, far**: smoothness does not save;
+# at -10 its slope is 0.00005.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # A Medium article puts it well: leaky units *may go into a long coma, but they always have a chance to wake up*. What
@@ -533,8 +526,8 @@ claims.LEAKY_SURVIVES.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## "Half of the ReLUs are dead, change the activation"
 #
-# Some courses count the dead units of a fresh net at depth 10, find half of them, and change the function. Count again, at
-# two weight scales:
+# Some courses find half of the units of a fresh net dead at depth 10, and change the function. Count again, at two
+# weight scales:
 
 # %% slideshow={"slide_type": "fragment"}
 from vglib.relu_family.experiments import off_at_start
@@ -545,8 +538,8 @@ for init in ("torch", "he"):
     print(f"layer 10, fresh, {init:<5}  dead {dead}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# At torch's scale the signal has faded by layer 10. What is left of $z$ is the bias, the same for all images, and half
-# of the biases are negative. With He the same activation has about a tenth: an initialisation artefact.
+# At torch's scale the signal has faded by layer 10: what is left of $z$ is the bias, the same for all images and
+# negative for half of the units. With He it is about a tenth: an artefact of the initialisation.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ARTEFACT.trial()
@@ -554,10 +547,8 @@ claims.ARTEFACT.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Born dead
 #
-# In a *narrow* net a whole layer may be silent from the start, and then the output no longer depends on the input.
-# Nothing can be learned, whatever the learning rate.
-#
-# Look: of nets with nine layers of three units, how many are born dead?
+# In a *narrow* net a whole layer may be silent from the start. Then the output does not depend on the input, and nothing
+# can be learned, at any rate. How many nets with nine layers of three units are so?
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **How many nets are born dead?**
@@ -566,9 +557,9 @@ claims.ARTEFACT.trial()
 labs.born_dead_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Width 2, 3, 5 by preset, then **width 10, depth 100**: depth kills, width protects. Ask: *why is the
-# green line lower?* (One silent input is not yet a dead net.) Drag **weight scale**: nothing moves. The usual slip:
-# taking this for the dying of the slides before; here nobody has taken a step.
+# Width 2, 3, 5 by preset, then **width 10, depth 100**: depth kills, width protects. Ask: *why is the green line,
+# silent for every input, lower?* (One silent input is not yet a dead net.) Drag **weight scale**: nothing moves. The
+# usual slip: taking this for dying; here nobody has taken a step.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Fix one input. Each unit of a layer is off with chance 1/2, so all $N$ are off with chance $2^{-N}$; the net lives if
@@ -576,9 +567,8 @@ labs.born_dead_lab()
 #
 # $$P(\text{silent}) = 1 - (1 - 2^{-N})^{k}$$
 #
-# For *one* input that is exact. To be dead, a net must be silent for *every* input, which is rarer: for all inputs the
-# formula is a bound (Lu and others, 2019, with $k = L - 1$). The weight scale changes nothing: without biases it
-# multiplies every $z$ and changes no sign. For $N = 2, 3, 5$ and nine layers, formula and dice:
+# For *one* input that is exact. A dead net is silent for *every* input, which is rarer: there it is a bound (Lu and
+# others, 2019, with $k = L - 1$). Without biases the weight scale changes no sign, and so nothing. Formula and dice:
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.relu_family.experiments import born_dead as throw
@@ -610,8 +600,8 @@ claims.BORN_DEAD.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The race
 #
-# A tutorial of 2017 replaced its sigmoids by ReLUs: two points better on MNIST, *a few epochs to 95%*. And then: *ReLU
-# is no saviour either*. More layers brought nothing.
+# The tutorial replaced its sigmoids by ReLUs: two points better on MNIST, *a few epochs to 95%*. And then: *ReLU is
+# no saviour either*. More layers brought nothing.
 #
 # **Predict** for digits, ReLU from He's weights and the sigmoid from Glorot's, one, two and four layers: which epoch
 # first sees 95%?
@@ -636,8 +626,8 @@ labs.race_lab()
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### With error bars
 #
-# Three architectures, three seeds each, ten epochs, batch 10: ReLU from He, the sigmoid from Glorot, and a sigmoid from three
-# times Glorot's weights with steps three times as long.
+# Three seeds each, ten epochs, batch 10: ReLU from He, the sigmoid from Glorot, and one from three times Glorot's
+# weights with steps three times as long.
 
 # %% slideshow={"slide_type": "fragment"}
 from vglib.relu_family.experiments import race
@@ -653,16 +643,17 @@ for widths in ([100], [100] * 2, [100] * 4):
         print(f"{len(widths)} x 100, {scale} x {name:<7} {end}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ReLU is there after two epochs, at any of these depths. From Glorot the sigmoid needs longer with each layer, and with four
-# it does not start (`inf`: not within ten). From larger weights, by larger steps, it takes three or four epochs: most of the
-# lead was not the activation. The tutorial's code, too, gives ReLU He's weights and the sigmoid half of their variance.
+# ReLU is there after two epochs, at each depth. From Glorot the sigmoid needs longer with each layer, and with four
+# does not start (`inf`: not within ten). From larger weights, by larger steps, it takes three or four: most of the
+# lead was not the activation. The tutorial's code, too, gives ReLU He's weights and the sigmoid half of their
+# variance.
 #
-# Given time its tables have 95.25, 95.87, 96.30, 96.08% for the sigmoid and 97.57, 97.92, 97.90, 97.81% for ReLU, with one
-# to four layers of 100, on 10,000 images. That gap is beyond doubt. Is the order of the rows?
+# In the end its tables have 95.25, 95.87, 96.30, 96.08% for the sigmoid and 97.57, 97.92, 97.90, 97.81% for ReLU,
+# with one to four layers of 100, on 10,000 images. That gap is beyond doubt. Is the order of the rows?
 #
-# With MNIST's files in a folder, put `data = mnist(folder, standardised=False)` (from `vglib.batch_norm.mnist`) before
-# the cell, and the same race runs on MNIST in about a quarter of an hour.
-# (Standardised, its rare pixels are too large for steps of 0.1.)
+# With MNIST's files in a folder, put `data = mnist(folder, standardised=False)` (from `vglib.batch_norm.mnist`)
+# before the cell, and the race runs on MNIST in a quarter of an hour. (Standardised, its rare pixels are too large
+# for steps of 0.1.)
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.FASTER.trial()
@@ -671,8 +662,7 @@ claims.FASTER.trial()
 # ## What can a test set rank?
 #
 # Each image is named right with chance $p$. From one test set of $n$ to the next the share of right answers scatters,
-# with the standard deviation $\sqrt{p(1-p)/n}$: its **standard error**. Look: how large is it for our 360 images at
-# 97.5%?
+# with the standard deviation $\sqrt{p(1-p)/n}$: its **standard error**. How large is it for our 360 images at 97.5%?
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **How far apart must two nets be for a test set to rank them?**
@@ -696,9 +686,9 @@ print(f"   360 images at 97.5%: {standard_error(0.975, 360):.2%}")
 print(f"10,000 images at 97.9%: {standard_error(0.979, 10_000):.2%}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The two scores are compared as if on two different test sets. On the *same* images the errors overlap, and a paired
-# comparison sees a little more. But the code behind the table keeps the *best* epoch of one seed, which favours long runs,
-# and the rows differ in depth, width and epochs at once. So how often would four *equally good* nets lie as far apart?
+# That is for two different test sets; on the *same* images a paired comparison sees a little more. But the code
+# behind the table keeps the *best* epoch of one seed, which favours long runs, and the rows differ in depth, width
+# and epochs at once. How often would four *equally good* nets lie as far apart?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.TABLE.trial()
@@ -725,24 +715,24 @@ check.images(images)
 # ## No saviour, and why that proves little
 #
 # - On digits, and on MNIST, depth 4 reaches what depth 1 reaches.
-# - Both are easy for one layer: there is nothing left for depth to gain, and 360 images could not show it.
+# - Both are easy for one layer: depth has nothing to gain, and 360 images could not show it.
 # - A fully connected net also has no use for what depth is good at: parts of parts, as in images and sentences.
 #
 # **ReLU removed an obstacle. It did not supply a reason to go deep.**
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The tutorial's six architectures, five seeds each, up to 60 epochs and up to 2048 units, run among the slow claims:
-# `make test-long`, a few minutes. Their medians lie between 96.5% and 98%, in no order that 360 images could confirm.
+# The tutorial's six architectures, five seeds each, up to 60 epochs and 2048 units, run in `make test-long`. Their
+# medians lie between 96.5% and 98%, in no order that 360 images could confirm.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - The slope of an open path is 1, half of the paths are shut: $\chi = \sigma_w^2/2$. He's $\sigma_w^2 = 2$ makes it 1;
-#   Glorot's and torch's defaults vanish, $3/n$ explodes.
+# - The slope of an open path is 1, half are shut: $\chi = \sigma_w^2/2$. He's $\sigma_w^2 = 2$ makes it 1; Glorot's
+#   and torch's defaults vanish, $3/n$ explodes.
 # - Without biases $\langle W, \partial L/\partial W\rangle$ is the same in every layer. Watch $\lVert\partial L/\partial z\rVert$, not only $\lVert\partial L/\partial W\rVert$.
-# - A zero is not death. Dead is off *for all data*; steps that are too large kill, in layers that read non-negative
-#   inputs. A leak keeps the way back open.
-# - From He ReLU learns in a few epochs at any of these depths. The sigmoid takes up to twice as long from larger weights; from
+# - A zero is not death. Dead is off *for all data*; too large steps kill, in layers that read non-negative inputs. A
+#   leak keeps the way back open.
+# - From He ReLU learns in a few epochs at each depth. From larger weights the sigmoid takes up to twice as long; from
 #   Glorot's, four layers deep, it does not start. ReLU does not by itself make depth pay.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
