@@ -37,15 +37,15 @@ from vglib.initialization import check, experiments, labs
 #
 # $$z = w_1 h_1 + w_2 h_2 + \dots + w_n h_n$$
 #
-# The weights are drawn at random: mean 0, variance $\mathrm{Var}\,w$, independent. Then
+# The weights are drawn independently, with mean 0 and variance $\mathrm{Var}\,w$. Then
 #
 # $$\boxed{\ \mathrm{Var}\,z = n\,\mathrm{Var}\,w\;\mathrm{E}\,h^2\ }$$
 #
 # $n$ is the **fan_in**, $\mathrm{E}\,h^2$ the mean of the squared inputs.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Why.** This is chapter 02's first tool. It needs no law of large numbers and no particular distribution. Let each
-# weight be a coin, $+s$ or $-s$, and go through *all* the ways in which ten coins can fall:
+# **Why.** This is chapter 02's first tool, and needs no particular distribution. Let each weight be a coin, $+s$ or
+# $-s$, and go through *all* the ways in which ten coins can fall:
 
 # %% slideshow={"slide_type": "skip"}
 def variance_of_z(n: int, var_w: float, mean_h2: float) -> float:
@@ -65,14 +65,13 @@ assert abs(z.var(correction=0) - variance_of_z(10, s**2, float((h**2).mean()))) 
 labs.neuron_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# One input: the uniform distribution shows its box. Three already hide it. Ask: *does it matter whether
-# I draw uniform or normal?* In wide layers only the variance survives.
+# One input: the uniform distribution shows its box. Three already hide it. In wide layers only the variance survives.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: fifty layers as torch makes them
 #
-# Fifty ReLU layers of `torch.nn.Linear`, just created. What share of the squared gradient $\lVert\delta\rVert^2$ of layer 50
-# reaches layer 1? (The lab's dashed line, *mean-field theory*, is for infinitely wide layers; this chapter derives it.)
+# Fifty ReLU layers of `torch.nn.Linear`, just created. What share of the squared gradient $\lVert\delta\rVert^2$ of
+# layer 50 reaches layer 1? (Dashed in the lab: mean-field theory, derived below.)
 #
 # - **A** about a half
 # - **B** about one part in ten thousand
@@ -94,9 +93,9 @@ check.guess(my_guess)
 labs.depth_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Vote first. **torch's default with ReLU**: the left panel settles; is the signal healthy? **The same
-# without biases** tells: what settled were the biases, the same numbers for every image. Then **Glorot with ReLU**,
-# **He with ReLU**, **Glorot with tanh**. The slip to expect: "the forward signal is fine, so the gradient is".
+# Vote first. **torch's default with ReLU**: the left panel settles; is the signal healthy? **The same without
+# biases** tells: what settled were the biases, the same for every image. Then **Glorot with ReLU**, **He with ReLU**,
+# **Glorot with tanh**. The usual slip: "the forward signal is fine, so the gradient is".
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two conditions
@@ -104,16 +103,16 @@ labs.depth_lab()
 # **Forward**: keep the size of the signal. For a linear layer $\mathrm{E}\,h^2 = \mathrm{Var}\,z$ of the layer before, so
 # each layer multiplies by $n_{in} \mathrm{Var}\,w$.
 #
-# **Backward**: keep the size of the gradient. $W^\top \delta$ sums over the *outputs*, so each entry's mean square is multiplied by
-# $n_{out} \mathrm{Var}\,w$.
+# **Backward**: keep the size of the gradient. $W^\top \delta$ sums over the *outputs*, $n_{out}$ of them, the
+# **fan_out**: each entry's mean square is multiplied by $n_{out} \mathrm{Var}\,w$.
 #
 # $$n_{in}\,\mathrm{Var}\,w = 1 \qquad\text{and}\qquad n_{out}\,\mathrm{Var}\,w = 1$$
 #
 # Both hold only if $n_{in} = n_{out}$.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The same coins check the backward half. A layer has three inputs and two outputs; autograd sends $\delta$ back through
-# each of the $2^6$ sign matrices.
+# The same coins check the backward half, with three inputs and two outputs: autograd sends $\delta$ back through each
+# of the $2^6$ sign matrices.
 
 # %% slideshow={"slide_type": "skip"}
 def backward_factor(n_out: int, var_w: float) -> float:
@@ -136,8 +135,8 @@ assert abs(factor - backward_factor(2, s**2)) < 1e-12
 #
 # $$\mathrm{Var}\,w = \frac{2}{n_{in} + n_{out}}$$
 #
-# **He et al. (2015)** put ReLU in. Half of the inputs of the next layer are zero, so $\mathrm{E}\,h^2 = \tfrac12 \mathrm{Var}\,z$,
-# and the factor of two has to come from the weights:
+# **He et al. (2015)** put ReLU in. Half of the next layer's inputs are zero, so
+# $\mathrm{E}\,h^2 = \tfrac12 \mathrm{Var}\,z$, and the weights make up for it:
 #
 # $$\mathrm{Var}\,w = \frac{2}{n_{in}}$$
 
@@ -152,13 +151,13 @@ assert abs(factor - backward_factor(2, s**2)) < 1e-12
 # | orthogonal | $1/n$, and $W^\top W = I$ | a rotation or mirror: it changes no length (below) |
 # | torch's `nn.Linear` | $1/(3 n_{in})$ | history |
 #
-# Each exists as a normal and as a uniform distribution. The variance of $U(-a, a)$ is the mean of $t^2$ over the interval:
+# Each comes normal and uniform. The variance of $U(-a, a)$ is the mean of $t^2$ over the interval:
 #
 # $$\frac{1}{2a} \int_{-a}^{a} t^2\,dt = \frac{a^2}{3}
 # \qquad\text{so}\qquad a = \sqrt{3\,\mathrm{Var}\,w}$$
 #
-# Forget the $\sqrt3$, take $a = 1/\sqrt{n}$, and the variance is $1/(3n)$. That is torch's default: the code calls
-# `kaiming_uniform_` with $a = \sqrt5$, which gives just this.
+# Forget the $\sqrt3$, take $a = 1/\sqrt{n}$, and the variance is $1/(3n)$: torch's default. (Its code calls
+# `kaiming_uniform_` with another $a$, a leak of $\sqrt5$, which gives just this.)
 
 # %% slideshow={"slide_type": "skip"}
 def uniform_bound(var_w: float) -> float:
@@ -173,8 +172,8 @@ assert 0.99 < glorot.abs().max() / uniform_bound(2 / 1300) <= 1 + 1e-6
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Measured
 #
-# Twenty layers of 500 units, no biases. "Forward" is the factor of the mean of $z^2$ from a layer to the next, "back" that of
-# $\lVert\delta\rVert^2$ from a layer to the one before.
+# Twenty layers of 500 units, no biases. "Forward" is the factor on the mean of $z^2$ a layer, "back" that on
+# $\lVert\delta\rVert^2$.
 
 # %% slideshow={"slide_type": "skip"}
 cases = {
@@ -240,8 +239,8 @@ check.dropout_gain(dropout_gain)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Does it speed training up?
 #
-# A Medium article says that Glorot's initialisation "can speed training up considerably". The same net, the same images in
-# the same order, four starts.
+# A Medium article says that Glorot's initialisation "can speed training up considerably". The same net, images and
+# order, four starts.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Which of the four starts learns first?**
@@ -250,33 +249,32 @@ check.dropout_gain(dropout_gain)
 labs.speed_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten. **ReLU**: He leads. **sigmoid**:
-# none of them helps; all four are far from its critical scale (the phase diagram). **One layer forgives**: the scale
-# hardly matters.
+# **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten. **ReLU**: He leads. **sigmoid**: none helps; all
+# four are far from its critical scale (the phase diagram). **One layer forgives** any scale.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## From one rule to a theory
 #
-# "Keep the variance" was derived for a linear layer and for ReLU. What about tanh? And what if there are biases?
+# "Keep the variance" was derived for linear layers and ReLU. What of tanh, and of biases?
 #
-# **Mean-field theory** lets each unit feel only the *average* over the layer before, as in an infinitely wide network.
+# In **mean-field theory** each unit feels only the *average* over the layer before, as in an infinitely wide network.
 # Two numbers are enough:
 #
 # - $q$, the variance of the pre-activations $z$ in a layer;
 # - $c$, the **correlation** of the pre-activations of two inputs: the mean of their product over $q$. It is 1 if they
 #   are equal, 0 if they have nothing in common.
 #
-# Weights are $N(0, \sigma_w^2/n)$, biases $N(0, \sigma_b^2)$. A sum of many independent terms is **Gaussian**,
-# another word for normal, or for chapter 02's bell curve. So $z \sim N(0, q)$, and $q$ says everything.
+# Weights are $N(0, \sigma_w^2/n)$, biases $N(0, \sigma_b^2)$. A sum of many independent terms is **Gaussian**
+# (normal, chapter 02's bell curve). So $z \sim N(0, q)$, and $q$ says everything.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## The q map
 #
-# Put $z \sim N(0, q)$ through the activation, and the boxed formula gives the next layer's variance:
+# Put $z$ through the activation, and the boxed formula gives the next layer's variance:
 #
 # $$q_{l+1} = \sigma_w^2\; \mathrm{E}\,\phi(\sqrt{q_l}\,u)^2 + \sigma_b^2, \qquad u \sim N(0, 1)$$
 #
-# The expectation $\mathrm{E}$ is an average over throws of a Gaussian. So throw:
+# So throw:
 
 # %% slideshow={"slide_type": "skip"}
 def q_next(q: float, sigma_w: float, sigma_b: float, throws: int = 200_000) -> float:
@@ -290,8 +288,8 @@ for layer in range(1, 9):
     q = q_next(q, sigma_w=1.5, sigma_b=0.3)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# It settles at a **fixed point** $q^*$, which maps to itself. The library computes the same average as an integral, to
-# fourteen digits; with ReLU the integral is known, $q/2$.
+# It settles at a **fixed point** $q^*$, which maps to itself. `theory` has the same average as an integral, to
+# fourteen digits; with ReLU it is $q/2$.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib import theory
@@ -304,8 +302,8 @@ q_star = theory.q_fixed_point(tanh.phi, 1.5, 0.3)
 assert abs(theory.q_map(q_star, tanh.phi, 1.5, 0.3) - q_star) < 1e-12
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In the left panel each layer is a step of the staircase: up or down to the curve gives the next $q$, and across to the
-# diagonal makes it the layer's own. Where curve and diagonal meet, the staircase ends.
+# In the left panel each layer is a step of the staircase: up or down to the curve, the next $q$, then across to the
+# diagonal. Where curve and diagonal meet, it ends.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Where does the staircase end?** The variance $q$, layer by layer.
@@ -320,8 +318,7 @@ labs.q_map_lab()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # **What follows for tanh with Glorot.** $\sigma_w = 1$ and no biases: near 0, $\tanh z \approx z - z^3/3$, so
 # $\mathrm{E} \tanh^2 \approx q - 2 q^2$. The map lies just below the diagonal, its only fixed point is 0, and $1/q$
-# grows by about 2 a layer: $q \approx 1/(2L)$ after $L$ layers. It does not "settle at 0.25", as some slides say: it
-# goes on falling.
+# grows by about 2 a layer: $q \approx 1/(2L)$ after $L$ layers. It does not "settle at 0.25", as some slides say.
 
 # %% slideshow={"slide_type": "skip"}
 path = theory.q_trajectory(1.0, tanh.phi, sigma_w=1.0, sigma_b=0.0, depth=1000)
@@ -356,13 +353,13 @@ assert abs(c_next(1.0, q_star, 1.5, 0.3) - 1) < 1e-9
 labs.c_map_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **Ordered**: two different images end as one. **Chaotic**: two almost equal images part (*chaos tells
-# 0.999 from 1*). **Critical**: neither, for as long as possible. Ask before the next slide: *a small difference of
-# inputs grows by χ per layer; what does that say about the gradient?*
+# **Ordered**: two images end as one. **Chaotic**: two almost equal ones part (*chaos tells 0.999 from 1*).
+# **Critical**: neither, for as long as possible. Ask before the next slide: *a small difference of inputs grows by χ
+# per layer; what does that say about the gradient?*
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# **Why the slope is χ.** A small difference of two inputs goes through a layer as $W \cdot \phi'(z)$ times the
-# difference: the weights contribute $\sigma_w^2$ to its square, the activation $\mathrm{E}\,\phi'^2$.
+# **Why the slope is χ.** A layer multiplies a small difference of two inputs by $W \cdot \phi'(z)$: the weights
+# contribute $\sigma_w^2$ to its square, the activation $\mathrm{E}\,\phi'^2$.
 #
 # The map divides by the next layer's $q$. Where $q$ itself grows by χ a layer, as in a ReLU net without biases, the slope
 # of the map is 1 at every $\sigma_w$: from $c = 0.5$ in layer 1 it leads to 0.93, 0.988 and 0.997 in layers 15, 50, 100.
@@ -389,7 +386,8 @@ assert abs(chi(5.0, relu.dphi, sqrt(2)) - 1) < 1e-12
 # | **chaotic** | above 1, $q^*$ finite | part | explodes |
 # | **runaway** | above 1, no finite $q^*$ | do not part | explodes |
 #
-# tanh and the sigmoid always have a finite $q^*$. ReLU has none above $\sigma_w = \sqrt2$: its inputs become alike all the same.
+# tanh and the sigmoid always have a finite $q^*$, ReLU none above $\sigma_w = \sqrt2$: its inputs become alike all
+# the same.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Where does a gradient vanish, where does it explode?** On the edge $\chi = 1$.
@@ -398,17 +396,17 @@ assert abs(chi(5.0, relu.dphi, sqrt(2)) - 1) < 1e-12
 labs.phase_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The heart of the chapter. Left: move the marker with the sliders; blue vanishes, orange explodes, the
-# dashed edge is criticality. Right: a real network of width 400 and the line of Schoenholz and others. Only the
-# height of the dashed line is taken from the points. Presets: **ordered**, **critical**, **chaotic**; then **tanh at
-# torch's gain 5/3** (chaotic!), **ReLU, 3/n** (it explodes without chaos), **sigmoid with Glorot**. Let the class hit
-# the edge. Reseed: the points wander, the slope stays.
+# The heart of the chapter. Left: the sliders move the marker; blue vanishes, orange explodes, the dashed edge is
+# critical. Right: a real network of width 400 and the line of Schoenholz and others; only its height is taken from
+# the points. Presets: **ordered**, **critical**, **chaotic**; then **tanh at torch's gain 5/3** (chaotic!), **ReLU,
+# 3/n** (it explodes without chaos), **sigmoid with Glorot**. Let the class hit the edge. Reseed: the points wander,
+# the slope stays.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Decisive: three points of the plane
 #
-# $\sigma_b^2 = 0.05$, tanh, three values of $\sigma_w^2$: the points of the 2017 paper. Five networks each, of width 400 and
-# depth 30. Nothing is fitted to the measurement.
+# $\sigma_b^2 = 0.05$, tanh, three values of $\sigma_w^2$: the points of the 2017 paper. Five networks each, of width
+# 400 and depth 30, nothing fitted.
 
 # %% tags=["decisive"] slideshow={"slide_type": "skip"}
 for square, phase in ((1.0, "ordered"), (1.761, "critical"), (4.0, "chaotic")):
@@ -421,8 +419,8 @@ for square, phase in ((1.0, "ordered"), (1.761, "critical"), (4.0, "chaotic")):
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Where the edge comes from
 #
-# For a given $q$, ask for $\chi = 1$ first: it fixes $\sigma_w$. Then ask that $q$ be a fixed point: it fixes $\sigma_b$. So
-# the whole edge of chaos is a curve with the parameter $q$, two averages a point:
+# For a given $q$, $\chi = 1$ fixes $\sigma_w$; that $q$ be a fixed point then fixes $\sigma_b$. So the **edge of
+# chaos** is a curve with the parameter $q$, two averages a point:
 #
 # $$\sigma_w = \frac{1}{\sqrt{\mathrm{E}\,\phi'^2}}, \qquad \sigma_b^2 = q - \sigma_w^2\,\mathrm{E}\,\phi^2$$
 
@@ -444,10 +442,10 @@ for q in (0.01, 0.1, 0.5, 1.0):
 # The **depth scale** $\xi = 1/|\ln \chi|$ is the number of layers in which $\lVert\delta\rVert^2$ changes by a factor $e$. At the
 # edge it is infinite.
 #
-# A second one, $\xi_c$, says how soon two inputs forget how far apart they were.
+# A second one, $\xi_c$, says how soon two inputs forget their distance.
 #
-# **Predict**: small tanh nets, $\sigma_b = 0.22$, of four depths and nine values of $\sigma_w$, are trained for fifty
-# steps each. Where are the ones that learn?
+# **Predict**: small tanh nets, $\sigma_b = 0.22$, of four depths and nine values of $\sigma_w$, take fifty steps
+# each. Which learn?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -462,15 +460,15 @@ prediction = "near the edge, and the deeper the nearer"
 labs.trainability_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Each move trains 36 nets. The bright wedge narrows with depth and points at the edge. The dashed line
-# at 6 ξ is the paper's guide; the 6 is no law, it moves with steps and learning rate. Theory predicts the order: the
-# deepest nets that learn have the largest ξ.
+# Each move trains 36 nets. The bright wedge narrows with depth and points at the edge. The dashed line at 6 ξ is the
+# paper's guide; the 6 moves with steps and learning rate. Theory predicts the order: the deepest nets that learn have
+# the largest ξ.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: a depth scale
 #
-# tanh at $\sigma_w^2 = 1$, $\sigma_b^2 = 0.05$: the first point of the decisive demonstration. In how many layers does the squared
-# gradient fall by a factor $e$?
+# tanh at $\sigma_w^2 = 1$, $\sigma_b^2 = 0.05$, the first point above: in how many layers does the squared gradient
+# fall by a factor $e$?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -486,7 +484,7 @@ check.xi(xi)
 #
 # 1. That **every direction** of the gradient survives: isometry.
 # 2. That **your** network is like the average one: finite width.
-# 3. That the numbers **fit** into their format: overflow.
+# 3. That the numbers **fit** their format: overflow.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1 · Isometry
@@ -529,7 +527,7 @@ assert torch.allclose(jacobian(weights, z0), torch.autograd.functional.jacobian(
 # %% [markdown] slideshow={"slide_type": "skip"}
 # **What theory says of the spectrum.** For linear Gaussian layers of equal width:
 #
-# - The mean of $s^2$ is 1, its variance is $L$: means are kept by ever fewer, ever larger values.
+# - The mean of $s^2$ is 1, its variance $L$: ever fewer, ever larger values keep the mean.
 # - The largest $s$ is about $\sqrt{(L+1)^{L+1}/L^L}$, which is near $\sqrt{e L}$, as long as the width is far above $L$.
 # - A share $p$ of all $s$ lies below $p^{L/2}$. So the median is $2^{-L/2}$: at 50 layers $3 \cdot 10^{-8}$.
 #
@@ -722,19 +720,18 @@ assert abs(relative_variance(lambda z: z) - 2) < 1e-12
 labs.fluctuation_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# All have He's scale. At width 50 and depth 20 the luckiest tenth differs from the unluckiest by a
-# factor near fifty. **Depth as large as width**: a scale is not enough. Note the shift to the left: a few lucky nets
-# keep the mean.
+# All have He's scale. At width 50 and depth 20 the luckiest tenth differs from the unluckiest by a factor near fifty.
+# **Depth as large as width**: a scale is not enough. The shift to the left: a few lucky nets keep the mean.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 3 · Overflow, and then NaN
 #
-# "In some cases the parameters become so large that they overflow and turn into NaN", says the Medium article. It happens at a layer
-# that you can predict: the size grows by $g$ per layer, so it passes the format's largest number $M$ at
+# "In some cases the parameters become so large that they overflow and turn into NaN", says the Medium article. You
+# can predict the layer: the size grows by $g$ per layer, and passes the format's largest number $M$ at
 #
 # $$l = 1 + \frac{\ln(M / \text{first})}{\ln g}$$
 #
-# Then comes an infinity; in the next layer $\infty - \infty$ makes it NaN.
+# Then comes an infinity; in the next layer $\infty - \infty$ is **NaN**, not a number.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **In which layer does each number format overflow?**
@@ -743,13 +740,13 @@ labs.fluctuation_lab()
 labs.overflow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Guess first where bfloat16 gives up: most say "with float16". It has float32's exponent and lasts as
-# long. In brackets stands theory's layer, finite width included.
+# Guess first where bfloat16 gives up: most say "with float16". It has float32's exponent and lasts as long. In
+# brackets: theory's layer, finite width included.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 6: when does it overflow?
 #
-# Layer 1 has the size `first`, each layer multiplies it by `growth` > 1. Return the number of the first layer whose size exceeds
+# Layer 1 has the size `first`, each layer multiplies by `growth` > 1. Return the first layer whose size exceeds
 # `largest`.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
@@ -768,8 +765,8 @@ check.layers_until(layers_until)
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## SELU: a fixed point by design
 #
-# Klambauer and others (2017) bent an exponential unit until the q map had a *stable* fixed point at exactly 1: whatever the size of
-# the input, the layers bring it back. It works, with $\sigma_w = 1$. But its χ is not 1.
+# Klambauer and others (2017) bent an exponential unit until the q map had a *stable* fixed point at exactly 1: layers
+# bring any input back to it. It works, with $\sigma_w = 1$. But its χ is not 1.
 
 # %% slideshow={"slide_type": "skip"}
 selu = ACTIVATIONS["selu"]
@@ -784,7 +781,7 @@ print(f"chi = {chi(1.0, selu.dphi, 1.0):.4f} per layer; at torch's gain 3/4 q* i
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## On trial
 #
-# Statements that you will meet elsewhere, each with five seeds and a rival value that must be rejected.
+# Statements that you will meet elsewhere, five seeds each.
 
 # %% tags=["claims"] slideshow={"slide_type": "subslide"}
 from vglib.initialization import claims
@@ -813,11 +810,11 @@ for claim in claims.CLAIMS:
 #
 # - $\mathrm{Var}\,z = n\,\mathrm{Var}\,w\,\mathrm{E}\,h^2$. Forward wants $1/n_{in}$, backward $1/n_{out}$, Glorot stands in the
 #   middle, He doubles it for ReLU. torch's default lies six times below He.
-# - Two maps, $q$ and $c$, and their slope $\chi$ tell order from chaos, and the slope of $\ln\lVert\delta\rVert^2$ is $\ln\chi$: no
+# - The slope $\chi$ of the c map tells order from chaos, and $\ln\lVert\delta\rVert^2$ has the slope $\ln\chi$: no
 #   fitted number.
 # - $\chi = 1$ is a mean. Directions (orthogonal weights; in a convolution delta-orthogonal ones), finite width ($5L/n$) and number
 #   formats need care of their own.
-# - All of it is a promise about step 0. Keeping it during training is the next chapters' business.
+# - All of it is a promise about step 0. The next chapters keep it during training.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
