@@ -43,7 +43,7 @@ from vglib.batch_norm import check, experiments, labs
 #   (a Medium article)
 # - "In some cases" it can be used "**in place of the activation** function." (an article of 2023)
 #
-# Each of these will stand trial. First, look at one unit, its mean and its **spread**, the standard deviation.
+# Each will stand trial. First, one unit, its mean and its spread over the batch.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **What will two heaps look like afterwards?**
@@ -52,14 +52,13 @@ from vglib.batch_norm import check, experiments, labs
 labs.unit_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Ask first: *what will two heaps look like afterwards?* Many expect a bell. Then **one outlier**: a
-# single sample squeezes all the others. **γ and β undo it**: they can put everything back. **A batch of 8**: the
-# measured mean is not the true one; Reseed.
+# Guesses first: many expect a bell. Then **one outlier**: a single sample squeezes all others. **γ and β undo it**:
+# they can put everything back. **A batch of 8**: the measured mean is not the true one; Reseed.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Forward
 #
-# One unit has the pre-activations $z_1, \dots, z_B$, one for each sample of the batch.
+# One unit has the pre-activations $z_1, \dots, z_B$, one for each of the batch's samples.
 #
 # $$m = \frac1B \sum_i z_i, \qquad v = \frac1B \sum_i (z_i - m)^2, \qquad u_i = \frac{z_i - m}{\sqrt{v + \epsilon}}$$
 #
@@ -82,8 +81,8 @@ assert torch.allclose(batch_norm(z), expected, rtol=1e-12)
 assert torch.allclose(batch_norm(z, 0.5, -1.0), 0.5 * expected - 1, rtol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So it sets two numbers, the mean and the variance. A shift and a scale do not change a shape: a bell stays a bell, two
-# heaps stay two heaps. The mean of $u^4$ tells: a normal distribution has 3, a coin of $\pm 1$ has 1.
+# So it sets mean and variance. A shift and a scale change no shape: a bell stays a bell, two heaps stay two heaps.
+# The mean of $u^4$ tells: a normal distribution has 3, a coin of $\pm 1$ has 1.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 from vglib.batch_norm import claims
@@ -107,15 +106,16 @@ claims.STANDARD_NORMAL.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # **Step 1.** $m$ is an average, so each $z_j$ counts for $1/B$.
 #
-# **Step 2.** $s^2 = \frac1B \sum_i (z_i - m)^2 + \epsilon$. Differentiate both sides: $2 s\, \partial s/\partial z_j =
-# \frac2B (z_j - m)$; the terms with $\partial m/\partial z_j$ cancel, for the deviations add up to 0.
+# **Step 2.** $s^2 = \frac1B \sum_i (z_i - m)^2 + \epsilon$. Differentiate:
+# $2 s\, \partial s/\partial z_j = \frac2B (z_j - m)$; the terms with $\partial m/\partial z_j$ cancel, for the
+# deviations add up to 0.
 #
 # **Step 3.** The quotient rule for $u_i = (z_i - m)/s$: the numerator gives $([i=j] - 1/B)/s$, the denominator
 # $-(z_i - m)/s^2 \cdot u_j/B = -u_i u_j/(Bs)$.
 #
-# Then the chain rule sums over $i$: $\sum_i g_i\, \partial u_i/\partial z_j$. In words: take out of the gradient its
-# **mean**, and its part **along u**, then divide by the spread. The two parts are what batch norm makes impossible: to
-# shift a unit on all samples, and to stretch it.
+# Then the chain rule sums over $i$: $\sum_i g_i\, \partial u_i/\partial z_j$. In words: take out the gradient's
+# **mean** and its part **along u**, then divide by the spread. The two parts would shift a unit on all samples, and
+# stretch it: batch norm makes both impossible.
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -147,8 +147,8 @@ assert by_hand.sum(0).abs().max() < 1e-12  # its mean is gone
 #
 # ### Exercise 1: RMS norm
 #
-# RMS norm leaves the mean alone: $u = z / r$ with $r = \sqrt{\overline{z^2}}$, for one vector `z`. Return $\partial
-# L/\partial z$ from `grad` $= \partial L/\partial u$. (No ε.)
+# RMS norm (root mean square) leaves the mean alone: $u = z / r$ with $r = \sqrt{\overline{z^2}}$, for one vector `z`.
+# Return $\partial L/\partial z$ from `grad` $= \partial L/\partial u$. (No ε.)
 
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
@@ -170,7 +170,7 @@ check.rms_backward(rms_backward)
 #
 # $$\mathrm{BN}(cWx) = \mathrm{BN}(Wx), \qquad \frac{\partial L}{\partial (cW)} = \frac1c\, \frac{\partial L}{\partial W}$$
 #
-# Moving along $W$ changes nothing, so the gradient is at a **right angle** to each unit's weights:
+# Moving along $W$ changes nothing: the gradient is at a **right angle** to each unit's weights $w$.
 #
 # $$\langle w, \tfrac{\partial L}{\partial w} \rangle = 0 \quad\Longrightarrow\quad
 # \lVert w - \eta\, \tfrac{\partial L}{\partial w} \rVert^2 = \lVert w \rVert^2 + \eta^2 \lVert \tfrac{\partial L}{\partial w} \rVert^2$$
@@ -194,7 +194,7 @@ stepped = (W - 0.5 * G).norm() ** 2
 assert angle.abs().max() < 1e-3 and abs(stepped / (W.norm() ** 2 + 0.25 * G.norm() ** 2) - 1) < 1e-5
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# So batch norm does not standardise the weights. If it did, $W$ and $10W$ would be the same to it, gradient included.
+# So batch norm does not standardise the weights: then $W$ and $10W$ would have the same gradient.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.NORMALISES_WEIGHTS.trial()
@@ -203,14 +203,12 @@ claims.NORMALISES_WEIGHTS.trial()
 # ## Training and evaluation
 #
 # In training a sample's output depends on its batch mates. To predict one image there is no batch, so the layer keeps
-# **running averages** while it trains. With the momentum $a$ (torch: 0.1):
+# **running averages**, with the **momentum** $a$ (torch: 0.1):
 #
 # $$\hat m \leftarrow (1 - a)\, \hat m + a\, m, \qquad \hat v \leftarrow (1 - a)\, \hat v + a\, \tfrac{B}{B-1}\, v$$
 #
-# After $t$ steps the start counts for $(1-a)^t$. Once settled, $\hat m$ scatters by $\sigma \sqrt{\frac{a}{(2 - a) B}}$,
-# where $\sigma$ is the true spread of $z$.
-#
-# Look: what does a small momentum cost, and what a large one?
+# After $t$ steps the start counts for $(1-a)^t$. Once settled, $\hat m$ scatters by $\sigma \sqrt{\frac{a}{(2 - a) B}}$, where
+# $\sigma$ is the true spread of $z$.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **What does a small momentum cost, and what a large one?**
@@ -219,9 +217,8 @@ claims.NORMALISES_WEIGHTS.trial()
 labs.running_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **Slow**: 150 steps and not there yet. **No memory**: the last batch alone. **The layer before
-# learns**: the average lags behind. The usual slip: Keras counts the other way round, its momentum 0.99 is torch's
-# 0.01.
+# **Slow**: 150 steps and not there yet. **No memory**: the last batch alone. **The layer before learns**: the average
+# lags. The usual slip: Keras counts the other way round, its 0.99 is torch's 0.01.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ($B/(B-1)$ makes up for measuring the spread around the batch's own mean.) Why that scatter? Settled, $\hat m = a\, m_t + a(1-a)\, m_{t-1} + a(1-a)^2 m_{t-2} + \dots$, and variances of independent
@@ -260,17 +257,15 @@ check.settle(steps)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Before or after the activation?
 #
-# The Medium article's model for 28 x 28 images, in Keras, another library (`Dense` is a layer):
+# The Medium article's model for 28 x 28 images, in Keras (`Dense` is a layer):
 #
 # ```python
 # Flatten(), BatchNormalization(), Dense(300, relu), BatchNormalization(),
 # Dense(100, relu), BatchNormalization(), Dense(10, softmax)
 # ```
 #
-# "An operation *before or after* the activation of each hidden layer", says its text. The listing has it **after**, and on
-# the input; the inventors (Ioffe and Szegedy 2015) put it **before**.
-#
-# Look: which of the four curves is on top? And at ten times the learning rate?
+# "An operation *before or after* the activation of each hidden layer", says its text. The listing has it **after**, and
+# on the input; the inventors (Ioffe and Szegedy 2015) put it **before**.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Which of the four curves is on top, and which at ten times the learning rate?**
@@ -279,12 +274,12 @@ check.settle(steps)
 labs.places_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# At **lr 0.1** the three places lie together, above the net without. At **lr 0.01** after is ahead by
-# several points, at **lr 1**, where both are best, they are level; the net without falls far behind there, and at
-# **lr 3** it is lost. So before or after is the smaller question. Reseed before anybody reads one point.
+# At **lr 0.1** the three places lie together, above the net without. At **lr 0.01** *after* is several points ahead
+# of *before*; at **lr 1**, where both are best, they are level. The net without falls far behind there, and at **lr
+# 3** it is lost. So the place is the smaller question. Reseed before anybody reads one point.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Here is the listing in torch, with as many numbers as Keras counts for it. The running statistics among them do not learn.
+# The listing in torch, with as many numbers as Keras counts. The running averages among them do not learn.
 
 # %% slideshow={"slide_type": "skip"}
 model = torch.nn.Sequential(
@@ -299,8 +294,7 @@ assert (learned + kept, kept) == (271_346, 2_368)
 assert model(torch.rand(5, 1, 28, 28)).shape == (5, 10)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Trained for 50 steps from five starts, on MNIST if its four files lie in a folder `mnist` beside this notebook,
-# otherwise on digits.
+# 50 steps from five starts, on MNIST if its four files lie in a folder `mnist` beside this notebook, else on digits.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.batch_norm.mnist import DataError, mnist
@@ -327,24 +321,22 @@ assert middle["before", 1.0] > middle["none", 1.0]
 claims.BEFORE_OR_AFTER.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# With batch norm right behind a linear layer, the layer's bias is useless: the mean takes it out again. β does its
-# work.
+# Right before batch norm a layer's bias is useless: the mean takes it out again. β does its work.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Does it make predictions slower?
 #
-# In evaluation $\hat m$ and $\hat v$ are constants. Then batch norm is a scale and a shift, and the linear layer before it
+# In evaluation $\hat m$ and $\hat v$ are constants. Then batch norm is a scale and a shift, and the layer before it
 # can take them over:
 #
 # $$\gamma\, \frac{W x + b - \hat m}{\sqrt{\hat v + \epsilon}} + \beta = W' x + b'$$
 #
-# Nothing is left to compute. This is called **folding**. Behind an activation, fold into the *next* layer.
+# Nothing is left to compute: **folding**. Behind an activation, fold into the *next* layer.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: fold
 #
-# Return $W'$ and $b'$. `W` is a matrix with a row for each unit; the other five are vectors with an entry for each unit.
-# Take $\epsilon = 10^{-5}$.
+# Return $W'$ and $b'$. `W` has a row for each unit; the other five are vectors. Take $\epsilon = 10^{-5}$.
 
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
@@ -372,7 +364,7 @@ claims.SLOWER.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Who rescues twenty sigmoid layers?
 #
-# In chapter 03 such a net did not move, and here it is again, with no norm.
+# In chapter 03 such a net, with no norm, did not move.
 #
 # **Batch norm** takes mean and variance over the samples, **layer norm** over the units of one sample.
 #
@@ -391,9 +383,8 @@ prediction = "batch norm alone"
 labs.rescue_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# It opens stuck, without a norm. Then **batch norm**: the right panel shows why it learns. **Layer
-# norm** does not help at all; *Five norms* tells why. The two ReLU presets are a teaser: the *larger* step is the
-# better one.
+# It opens stuck, without a norm. Then **batch norm**: the right panel shows why it learns. **Layer norm** does not
+# help; *Five norms* tells why. The two ReLU presets look ahead: the *larger* step is the better one.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.SIGMOIDS.trial()
@@ -424,34 +415,33 @@ check.guess_explosion(my_guess)
 labs.explosion_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# The heart of the chapter. Vote first. Grey: the same weights without batch norm, nearly level. Blue:
-# with it. Drag the **batch size** down: the blue line gets steeper and the point climbs the dashed curve. **Weights 5
-# times too large**: the grey curve leaps up by many powers of ten, the blue one sinks to a fifth and keeps its slope.
-# **Sigmoid, 20 layers**: nearly flat, that was the rescue. Only the dashed line's height is taken from the points.
-# **Batch of 2** for the laugh.
+# The heart of the chapter. Vote first. Grey: the same weights without batch norm, nearly level. Blue: with it. Drag
+# the **batch size** down: the blue line gets steeper, the point climbs the dashed curve. **Weights 5 times too
+# large**: grey leaps up by many powers of ten, blue sinks to a fifth and keeps its slope. **Sigmoid, 20 layers**:
+# nearly flat, that was the rescue. Of the dashed line only the height is taken from the points. **Batch of 2** for
+# the laugh.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where $\pi/(\pi-1)$ comes from
 #
-# Wide layers, a large batch. Each unit's $u$ is then like a draw from $N(0,1)$ for each sample. Follow one layer.
+# Wide layers, a large batch: each $u$ is like a draw from $N(0,1)$. Follow one layer.
 #
-# **Forward.** $h = \phi(u)$, $z = Wh$. Batch norm takes the mean over the batch out, so what it divides by is
+# **Forward.** $h = \phi(u)$, $z = Wh$. Batch norm takes out the mean over the batch, so it divides by the root of
 # $s^2 = n\,\mathrm{Var}\,w \cdot \mathrm{Var}\,\phi(u)$.
 #
-# **Backward.** Weights: times $n\,\mathrm{Var}\,w$. Slope: times $\mathrm{E}\,\phi'(u)^2$. Batch norm: divided by $s^2$.
+# **Backward**, for the square. Weights: times $n\,\mathrm{Var}\,w$. Slope: times $\mathrm{E}\,\phi'(u)^2$. Batch
+# norm: divided by $s^2$.
 #
 # $$\frac{\lVert\delta_l\rVert^2}{\lVert\delta_{l+1}\rVert^2} = \frac{\mathrm{E}\,\phi'(u)^2}{\mathrm{Var}\,\phi(u)}
 # \qquad\text{ReLU: } \frac{1/2}{1/2 - 1/(2\pi)} = \frac{\pi}{\pi - 1} = 1.467$$
 #
-# The size of the weights has dropped out. In $\ln \lVert\delta\rVert$ the slope is $\tfrac12 \ln \frac{\pi}{\pi-1} = 0.19$
-# per layer. (The lab's batch of 128 is not yet large: there theory says 1.480.)
+# The size of the weights has dropped out. $\ln \lVert\delta\rVert$ has the slope
+# $\tfrac12 \ln \frac{\pi}{\pi-1} = 0.19$ per layer. (The lab's batch of 128 is not yet large: 1.480.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Compare chapter 05: there the mean of $h^2$ stood where now the *variance* of $h$ stands. ReLU's outputs have a mean,
-# $1/\sqrt{2\pi}$, which all samples share. Batch norm takes it out and blows up what is left, and the blow-up multiplies
-# the gradient. (The two small terms $\bar g$ and $u\,\overline{ug}$ cost nothing in a large batch: two directions of many.)
-#
-# Dice first, then the formula:
+# In chapter 05 the mean of $h^2$ stood where now the *variance* of $h$ stands. ReLU's outputs have a mean,
+# $1/\sqrt{2\pi}$, which all samples share. Batch norm takes it out and blows up what is left, and with it the gradient.
+# ($\bar g$ and $u\,\overline{ug}$ cost nothing in a large batch: two directions of many.) Dice first, then the formula:
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -469,18 +459,18 @@ for name in ("identity", "sigmoid", "elu", "tanh", "gelu", "relu"):
     print(f"{name:8}  factor per layer {experiments.wide_factor(name):.4f}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Not one of them is below 1, and that is a theorem. The Gaussian Poincaré inequality says
-# $\mathrm{Var}\,\phi(u) \le \mathrm{E}\,\phi'(u)^2$ for every $\phi$ without jumps, with equality only if $\phi$ is a
+# None is below 1, and that is a theorem. The Gaussian Poincaré inequality says
+# $\mathrm{Var}\,\phi(u) \le \mathrm{E}\,\phi'(u)^2$ for every $\phi$ without jumps, equal only if $\phi$ is a
 # straight line. So in a wide net, at the start, **batch norm never lets the gradient vanish, and with any bent
 # activation lets it explode**, slowly for sigmoid and fast for ReLU.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Small batches
 #
-# (At a first reading skip the formula; the table below has its numbers.) The variance of $B$ numbers is itself random, and
-# dividing by it costs: the mean of $1/v$ of a normal batch is $B/(B-3)$ times that of a large one. Backwards batch norm
-# takes two of the batch's $B$ directions out, $\bar g$ and $u\,\overline{ug}$. So without activations the factor is
-# $\frac{B}{B-3} \cdot \frac{B-2}{B} = \frac{B-2}{B-3}$. ReLU's zeros bring in pairs of samples that are on together:
+# (At a first reading skip the formula; its numbers are in the table below.) The variance of $B$ numbers is itself
+# random, and dividing by it costs: the mean of $1/v$ of a normal batch is $B/(B-3)$ times that of a large one.
+# Backwards, two of the batch's $B$ directions are taken out. So without activations the factor is
+# $\frac{B}{B-3} \cdot \frac{B-2}{B} = \frac{B-2}{B-3}$. ReLU brings in pairs of samples that are on together:
 #
 # $$\frac{\tfrac{B-2}{2} + p + \kappa}{(B-3)\left(\tfrac12 - \kappa\right)}, \qquad
 # p = \tfrac14 + \tfrac{\arcsin\rho}{2\pi}, \quad
@@ -505,8 +495,8 @@ assert abs((1 / v).mean() / (8 / (8 - 3)) - 1) < 0.03
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Decisive: theory and measurement
 #
-# ReLU with batch norm, 33 layers of 200, five starts each, the first five layers left out: they still carry the
-# correlations of the data.
+# ReLU with batch norm, 33 layers of 200, five starts each, without the first five layers, which still carry the
+# data's correlations.
 
 # %% tags=["decisive"] slideshow={"slide_type": "skip"}
 print("batch   theory   measured, median of 5 nets")
@@ -519,8 +509,8 @@ for batch in (8, 16, 32, 64):
 claims.SMALL_BATCH.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# How do we measure at depth 200? With the recursion of chapter 02 and one more step in each layer, $\delta$ kept as a unit
-# array and the logarithm of its norm:
+# Depth 200 is measured by chapter 02's recursion with one more step a layer, $\delta$ kept as a unit array and the
+# logarithm of its norm:
 #
 # $$\delta_l = \mathrm{BN}^{\leftarrow}\!\left( \gamma\, \phi'(\gamma u_l + \beta) \cdot W_{l+1}^\top \delta_{l+1} \right)$$
 #
@@ -549,7 +539,7 @@ claims.LINEAR.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: how deep?
 #
-# ReLU, batch norm, a large batch. Over how many layers does the *norm* of the gradient grow by a factor of 1000?
+# ReLU, batch norm, a large batch: over how many layers does the gradient's *norm* grow by a factor of 1000?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -563,8 +553,8 @@ check.layers_to_thousand(layers)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: one bold step
 #
-# Forty layers; layer 1 has a gradient over a thousand times that of layer 40. Now take one step of descent with learning
-# rate **1**, on all weights. What becomes of this unevenness, the largest $\lVert \partial L/\partial W\rVert$ over the
+# Forty layers; layer 1 has over a thousand times layer 40's gradient. Now one step of descent on all weights, with
+# learning rate **1**. What becomes of this **unevenness**, the largest $\lVert \partial L/\partial W\rVert$ over the
 # smallest?
 #
 # - **A** NaN: it diverges
@@ -587,10 +577,9 @@ check.guess_step(my_step)
 labs.steps_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Vote; A wins. Then **lr 0.01**, **lr 0.1**, **lr 1**: the larger the step, the flatter. Point at the
-# right panel: layer 1's weights have become tens of times longer, as the right angle says. Ask: *why does that not
-# blow up the output?* (Batch norm does not see it.) **lr 10**: flat as well, but the loss has jumped; the last layer
-# has no norm.
+# Vote; A wins. Then **lr 0.01**, **lr 0.1**, **lr 1**: the larger the step, the flatter. Right panel: layer 1's
+# weights are tens of times longer, as the right angle says. Ask: *why does that not blow up the output?* (Batch norm
+# does not see it.) **lr 10**: flat too, but the loss has jumped; the last layer has no norm.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why it flattens
@@ -598,14 +587,12 @@ labs.steps_lab()
 # $$\lVert w' \rVert^2 = \lVert w \rVert^2 + \eta^2 \lVert g \rVert^2 \qquad\text{and then}\qquad
 # \lVert g' \rVert \propto \frac{1}{\lVert w' \rVert}$$
 #
-# Here $g = \partial L/\partial w$. A layer with a huge gradient takes a huge step, sideways. Its weights become long,
-# the output does not notice the length, and the next gradient is small. **A learning rate of its own for each layer,
-# for free.**
-#
-# It needs a step: at the start it has not happened yet.
+# Here $g = \partial L/\partial w$. A layer with a huge gradient takes a huge step, sideways. Its weights
+# become long, the output does not notice, and the next gradient is small: **a learning rate of its own for each layer**,
+# after the first step.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# How much of the fall is due to the length? Divide each layer's old gradient by the growth of its weights:
+# How much of it is the length? Divide each layer's old gradient by the growth of its weights:
 
 # %% tags=["decisive"] slideshow={"slide_type": "skip"}
 for lr in (0.01, 0.1, 1.0):
@@ -622,12 +609,11 @@ assert before > 800 and after < 40
 claims.ONE_STEP.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# At lr 1 the length does most of it. A factor of two or three remains at every learning rate: the weights have not only
-# grown, they have also turned away from their random start.
+# At lr 1 the length does most of it. A factor of two or three remains at every rate: the weights have also turned.
 #
-# **Flat is not yet learned.** The explosion has a twin in the forward pass. Take the cosine between the $z$ of two images:
-# 1 if they are alike, 0 if they have nothing in common. In layer 1 two images of one class are more alike than two of
-# different classes. And forty layers on?
+# **Flat is not yet learned.** The explosion has a twin in the forward pass. Take the cosine between the $z$ of two
+# images: 1 if they are alike, 0 if they have nothing in common. In layer 1 two of one **class**, one digit, are more
+# alike than two of different ones. And forty layers on?
 
 # %% slideshow={"slide_type": "skip"}
 print("mean cosine of two images    layer 1: same class, other   layer 40: same class, other")
@@ -638,17 +624,18 @@ for kind in ("batch", "layer"):
     assert same[0] - different[0] > 0.3 and abs(same[-1] - different[-1]) < 0.04
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# With batch norm all images have become equally *unlike*: what made two threes resemble each other is gone. With layer
-# norm, whose gradient is level (below), all have become *alike*. Either way the last layer cannot tell the classes apart.
-# Fifty layers with layer norm get out of this by many small steps, and are at a fifth to a half after 1000, as the dice
-# fall; with batch norm they stay near guessing at each of three rates (`make test-long` measures both). With 20 layers batch
-# norm still reaches about nine in ten. So Yang and others: deep nets with batch norm and *no skips* do not train. Skips are chapter 07.
+# With batch norm all images have become equally *unlike*, two threes as well. With layer norm, whose gradient is
+# level (below), all have become *alike*. Either way the last layer cannot tell the classes apart. Fifty layers with
+# layer norm get out of this by many small steps: an accuracy of a fifth to a half after 1000, depending on the seed.
+# With batch norm they stay near guessing at each of three rates (`make test-long` measures both); 20 layers still
+# reach about nine in ten. So Yang and others: deep nets with batch norm and *no skips* do not train. Skips are
+# chapter 07.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## When it breaks
 #
 # - **A batch of 1**: $z - m = 0$. Nothing gets through.
-# - **A batch of 2**: $u = \pm 1$. All that is left of two images is which of them was larger.
+# - **A batch of 2**: $u = \pm 1$. Of two images only which was larger is left.
 # - **Small batches**: mean and variance are noise.
 # - **Training and evaluation differ**: what arrives at the test is not what was averaged.
 
@@ -677,9 +664,9 @@ prediction = "about 90% at 16, less at 4, at 2 not far from guessing"
 labs.breaking_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **Batch of 16**, **4**, **2**, then **2 with layer norm**. Orange is the net with the test batch's own
-# statistics; blue is what you ship. Right panel: shift all test images. Blue falls, orange does not move by a single
-# image: ask why. (A shift moves each unit by a constant, and its mean is taken out.)
+# **Batch of 16**, **4**, **2**, then **2 with layer norm**. Orange takes the test batch's own mean and variance;
+# blue, the running averages, is what you ship. Right panel: shift all test images. Blue falls, orange does not move
+# by a single image: ask why. (A shift moves each unit by a constant, and its mean is taken out.)
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ANY_BATCH.trial()
@@ -715,14 +702,14 @@ labs.norms_lab()
 # **tanh** has no mean to take out, and all lie together.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A norm over the units divides by $n\,\mathrm{Var}\,w\,\mathrm{E}\,\phi^2$, since it does not know what other samples
-# do, and keeps what all share. So
+# A norm over the units knows no other samples: it divides by $n\,\mathrm{Var}\,w\,\mathrm{E}\,\phi^2$ and keeps what
+# all share. So
 #
 # $$\text{over the batch: } \frac{\mathrm{E}\,\phi'^2}{\mathrm{Var}\,\phi}, \qquad
 # \text{over the units: } \frac{\mathrm{E}\,\phi'^2}{\mathrm{E}\,\phi^2}$$
 #
-# For ReLU the second is exactly 1. For the sigmoid, whose outputs are nearly all mean, it is 0.15: twenty layers lose eight
-# powers of ten, and the net is stuck. What makes batch norm explode with ReLU is just what rescues sigmoids.
+# For ReLU the second is exactly 1. For the sigmoid, whose outputs are nearly all mean, it is 0.15: twenty layers lose
+# eight powers of ten. What makes batch norm explode with ReLU is just what rescues sigmoids.
 
 # %% slideshow={"slide_type": "skip"}
 for name in ("relu", "sigmoid", "tanh"):
@@ -742,9 +729,8 @@ claims.LAYER_NORM.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Can it replace the activation?
 #
-# Two circles, one inside the other. No straight line tells them apart.
-#
-# Batch norm divides by a standard deviation, which is not linear.
+# Two circles, one inside the other. No straight line tells them apart. Batch norm divides by a standard deviation, which
+# is not linear.
 #
 # **Predict**: does a net with batch norm and *no* activation bend its border?
 
@@ -765,9 +751,9 @@ labs.circles_lab()
 # the division went.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# In evaluation each batch norm is $x \mapsto a x + b$ with constants, and so is the whole net: **affine**, a linear map plus
-# a constant. The lab checks it at pairs of points: an affine function has the same mean at $x$ and $-x$ wherever you look.
-# In training the divisor is common to the whole batch, so the border between the classes of one batch is straight as well.
+# In evaluation each batch norm is $x \mapsto a x + b$ with constants, and so the whole net is **affine**, a linear
+# map plus a constant. The lab checks it: an affine function has the same mean at $x$ and $-x$ wherever you look. In
+# training the whole batch has one divisor, so the border between its classes is straight as well.
 
 # %% slideshow={"slide_type": "skip"}
 deep = torch.nn.Sequential()
@@ -807,7 +793,7 @@ check.flaw(flaw)
 # | what is said of batch norm | what is measured |
 # |---|---|
 # | standardises the weights | no: the pre-activations; the size of W stops mattering |
-# | makes what is close to a standard normal | mean 0 and variance 1; the shape stays |
+# | makes a distribution close to a standard normal | mean 0 and variance 1; the shape stays |
 # | avoids vanishing | yes: the factor per layer is at least 1 |
 # | is usually enough against explosion | in shallow nets; in deep ones it *is* the explosion, $\chi = 1.467$ with ReLU |
 # | slows predictions down | not once it is folded |
@@ -816,11 +802,12 @@ check.flaw(flaw)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - Backward: $\frac1s (g - \bar g - u\,\overline{ug})$. Scale invariance: gradient at a right angle, weights only grow.
+# - Backward: $\frac1s (g - \bar g - u\,\overline{ug})$. The size of $W$ does not count: the gradient is at a right
+#   angle, weights only grow.
 # - At the start each layer multiplies $\lVert\delta\rVert^2$ by $\mathrm{E}\,\phi'^2/\mathrm{Var}\,\phi \ge 1$: it rescues
 #   sigmoids and explodes with ReLU.
-# - One large step flattens the explosion, mostly because the weights that get the largest gradients grow most.
-# - It needs a batch worth averaging. Norms over the units do not, and leave in what all samples share.
+# - One large step flattens the explosion, mostly because weights with the largest gradients grow most.
+# - It needs a batch worth averaging. Norms over the units do not, and keep what all samples share.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
