@@ -29,8 +29,8 @@ labs.gradient_flow_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Ask: *which layer learns fastest here?* Then hold the right arrow key on **depth**, and step through the presets;
-# before **explodes** ask which way the line will lean. The usual slip: reading the horizontal axis as time. It is the
-# layer.
+# before **explodes** ask which way the line will lean. The usual slip: taking the horizontal axis, the layer, for
+# time.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## What you are looking at
@@ -44,7 +44,7 @@ labs.gradient_flow_lab()
 # The lab draws the weights at random, sends 64 images of handwritten **digits** forward and the derivatives backward.
 # Nothing is trained.
 #
-# - **Left, ‖∂L/∂z‖**: how strongly the error reaches each layer. The dashed line is theory.
+# - **Left, ‖∂L/∂z‖**: how strongly the error reaches each layer. Dashed is theory.
 # - **Middle, ‖∂L/∂W‖**: how large a step each layer's weights would take.
 # - **Right, the spread of $h$**: how differently a layer responds to different images. Without spread it has
 #   forgotten which one it saw.
@@ -55,10 +55,10 @@ labs.gradient_flow_lab()
 # ## First moves
 #
 # 1. Drag **depth** from 1 to 100. What happens to layer 1?
-# 2. Go back to depth 20 and drag **weight scale** to 4. What becomes of the line?
-# 3. Press **Reset**, then **Hold**; choose `relu` with `he`, and compare with the grey ghost.
-# 4. Choose the preset **explodes**. Which layer gets most now?
-# 5. Press **Reseed** a few times. What changes, and what does not?
+# 2. At depth 20 drag **weight scale** to 4. What becomes of the line?
+# 3. **Reset**, then **Hold**; choose `relu` with `he`, and compare with the grey ghost.
+# 4. Preset **explodes**: which layer gets most now?
+# 5. **Reseed** a few times. What changes, what does not?
 #
 # A slider draws no weight anew: depth 21 has the twenty layers of depth 20 and one more, and the weight scale
 # multiplies the same weights. **Reseed** draws others, those of the next **seed**. By keyboard: Tab reaches a
@@ -114,8 +114,8 @@ check.share(share)
 # ### Exercise 2: say it in words
 #
 # Write the lab's rule. `first` and `last` are the sizes of the gradient in the first and the last hidden layer. (A
-# layer is *hidden* if it is not the output.) Return `"vanishes"`, `"explodes"` or `"holds"`; exactly a hundredfold
-# still holds.
+# layer is *hidden* if it is not the output.) Return `"vanishes"`, `"explodes"` or `"holds"`, also at exactly a
+# hundredfold.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def verdict(first: float, last: float) -> str:
@@ -187,7 +187,7 @@ labs.wander_lab()
 #
 # 1. In a sigmoid network of depth 20 the first layer's gradient is about $10^{-12}$ of the last layer's.
 # 2. The loss is nearly flat in the first layer's weights, so these weights are near a minimum.
-# 3. So the first layer has finished learning and only the last layers need more training.
+# 3. So the first layer has finished learning; only the last layers need more training.
 #
 # In which line is the first mistake?
 
@@ -207,7 +207,7 @@ check.flaw(flaw)
 #   `○` not tried, `✗` with a counterexample, `✓`.
 # - **In class.** `make lecture CHAPTER=02` makes live slides of a chapter. Presets are the steps of the lecture; what
 #   stands under *For the lecturer* is not on the slides.
-# - **By machine.** `make test` runs every notebook and every lab, and checks what they find.
+# - **By machine.** `make test` runs and checks every notebook and lab.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## The chapters
@@ -242,8 +242,8 @@ check.flaw(flaw)
 # | $\sigma_w^2 = n\,\mathrm{Var}\,w$, $\sigma_b^2$ | variance of the weights times fan_in; variance of the biases |
 # | $\chi$ | the factor by which a layer multiplies $\lVert\delta\rVert^2$ on its way back |
 #
-# $\lVert\cdot\rVert$ is the square root of the sum of squares. $Wh$ gives each unit its sum: a row of $W$ times $h$, entry
-# by entry, added up. $W^\top$ is $W$ with rows and columns exchanged, $\odot$ multiplies entry by entry.
+# $Wh$ gives each unit its sum: a row of $W$ times $h$, entry by entry, added up. $W^\top$ is $W$ with rows and
+# columns exchanged, $\odot$ multiplies entry by entry.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
