@@ -45,7 +45,7 @@ labs.descent_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Ask first: *what if the step is larger, what if smaller?* Then the presets in order. Stop at **zig-zags**: across
 # the valley each step overshoots, along it each gains a ninth, and there is only one step size. The usual slip:
-# taking the path for the network's output. Each point of the surface is a whole network.
+# taking the path for the network's output. Each point is a whole network.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A network is a composite function
@@ -54,7 +54,7 @@ labs.descent_lab()
 #
 # The loss of the lab is the mean over nine inputs of $(F(x) - g(x))^2$, with $g$ what we want: a **quadratic** loss.
 #
-# A real network has thousands of weights, and descends alike.
+# A real network, of thousands of weights, descends alike.
 
 # %% slideshow={"slide_type": "skip"}
 x, g = experiments.surface_data()
@@ -80,9 +80,8 @@ print(f"loss at (2.5, 2.5): {loss(2.5, 2.5):.2f}, at (1, 1.5): {loss(1.0, 1.5):.
 #
 # $$w \leftarrow w - \text{step} \cdot \frac{\partial L}{\partial w}$$
 #
-# The step size is also called the **learning rate**.
-#
-# By the chain rule, with $h = \tanh(w_1 x)$ and the error $e = w_2 h - g$:
+# The step size is also called the **learning rate**. By the chain rule, with $h = \tanh(w_1 x)$ and the error
+# $e = w_2 h - g$:
 #
 # $$\frac{\partial L}{\partial w_2} = \text{mean}\,(2 e\, h), \qquad
 # \frac{\partial L}{\partial w_1} = \text{mean}\,(2 e\, w_2\, (1 - h^2)\, x)$$
@@ -170,7 +169,7 @@ labs.learning_speed_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Presets 2, 3, 4: the class reads off about 5, 24, 120. Ask for the next one before you set depth 5. Then **Reseed**
 # five times: the order holds (the claim `ALWAYS_IN_ORDER`), the ratio changes by a third or so. *Is the bias
-# special?* No: it is the plainest gradient, with no input multiplied in.
+# special?* No, only plainest: no input is multiplied in.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## What is plotted
@@ -261,8 +260,8 @@ assert torch.allclose(jacobian(W, z).T @ deltas[2][0], deltas[1][0], rtol=1e-12,
 #
 # $\mathrm{E}$, the **expectation**, is the average over very many throws: here over the $z$ of a layer's units, which
 # are sums too: a bell curve, of variance $q = \sigma_w^2\, \mathrm{E}\, s(z)^2 + \sigma_b^2$, with the $z$ of the
-# layer before on the right. After a few layers $q$ settles. The images' slopes are nearly alike, so the sum over them
-# has the same factor. Here $\sigma_w = \sigma_b = 1$. So throw dice:
+# layer before on the right. After a few layers $q$ settles. The images' slopes are nearly alike: their sum has the
+# same factor. With $\sigma_w = \sigma_b = 1$, throw dice:
 
 # %% slideshow={"slide_type": "skip"}
 u = np.random.default_rng(0).normal(size=1_000_000)
@@ -291,12 +290,12 @@ for k in (2, 3, 4):
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Ask: *which of these numbers was fitted to which?* None: theory knows neither images nor labels, only the sigmoid
 # and how the weights were drawn, N(0, 1/n) in Nielsen's code (his text says N(0, 1)). The last column is from its
-# data files; the book rounds them.
+# data files.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: six hidden layers
 #
-# How many times faster than layer 1 will layer 6 start, in such a net of six hidden layers? Give theory's number.
+# In such a net of six hidden layers, how many times faster than layer 1 will layer 6 start, by theory?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -345,7 +344,7 @@ assert all((np.diff(four.log_speed) > 0).all(axis=1))
 # and with the average error goes most of the gradient. *Vanishing* is the distance between the curves.
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Collect guesses before the figure. Point at the *gap* between the curves, and not at the fall.
+# Guesses before the figure. Point at the *gap* between the curves, not at the fall.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 4: how far has a layer moved?
@@ -491,13 +490,13 @@ assert remedies["4 x weights"].first_ratio < 20 < base.first_ratio
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What exactly is it that fails?
 #
-# - The **ratio** between the layers (145 in this net) starts nearly the same with either loss, and the same with any step.
-#   Of the three changes only the weights bring it down.
+# - The **ratio** between the layers (145 in this net) starts nearly the same with either loss, and the same with any
+#   step. Only the weights bring it down.
 # - Four layers learned where **layer 1's steps** were large enough: gradient times step size, summed over the epochs.
-# - So the ratio is a tax, not the verdict: one step size must serve all layers, and layer 1 is served last.
+# - So the ratio is a tax, not the verdict: one step size serves all layers, layer 1 last.
 #
-# **Predict:** six layers, 40 epochs. Which of these learn: 40 times the step; 4 times the weights as well; or the old
-# weights with **Adam** (step 0.01), which divides each weight's step by the size of its gradients?
+# **Predict:** six layers, 40 epochs. Which learn: 40 times the step; 4 times the weights as well; or the old weights
+# with **Adam** (step 0.01), which divides each weight's step by the size of its gradients?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -532,7 +531,7 @@ assert learned == [False, True, True]
 # - **Vanishing**: $\lVert\delta_l\rVert$ shrinks exponentially with the number of layers it has come back through.
 # - **Exploding**: it grows exponentially with that number.
 #
-# Both say *over the layers*. Neither says *over the iterations*, *near a minimum*, or *will not learn*.
+# Both say *over the layers*, and not *over the iterations*, *near a minimum*, or *will not learn*.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Claims on trial
@@ -546,7 +545,7 @@ from vglib.concept import claims
 claims.FOURTH_IS_SLOW.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A definition that says "in every iteration". Within it, or from one to the next?
+# A definition says "in every iteration". Within it, or from one to the next?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.OVER_ITERATIONS.trial()
@@ -560,7 +559,7 @@ claims.EACH_STEP.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## On trial: is backpropagation to blame?
 #
-# **Backpropagation** hands the error back layer by layer, with the chain rule. Do without it, in two ways:
+# **Backpropagation** hands the error back layer by layer, by the chain rule. Do without, in two ways:
 #
 # - **another computing**: nudge each bias of layer 1 up and down, and look at the loss alone;
 # - **another rule**: hand each of six layers the outputs' error at first hand, through a random table (*direct feedback
@@ -604,14 +603,14 @@ claims.CANNOT_LEARN.trial()
 claims.BACKWARD_ONLY.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# More are in `claims.CLAIMS`: try `claims.NIELSENS_SPEEDS.trial()`.
+# More in `claims.CLAIMS`: try `claims.NIELSENS_SPEEDS.trial()`.
 #
 # ### Exercise 5: find the flaw
 #
-# 1. At its start the net of four hidden layers has a layer 1 that is about 120 times slower than layer 4.
+# 1. In the net of four hidden layers layer 1 starts about 120 times slower than layer 4.
 # 2. This comes from the sigmoid and the way the weights were drawn, hardly from the loss.
-# 3. So layer 1 cannot be trained, whatever the loss and the step size.
-# 4. So the net will stay near 10% on the digits, whatever the loss and the step size.
+# 3. So layer 1 cannot be trained, whatever loss and step.
+# 4. So the net will stay near 10% on the digits, whatever loss and step.
 #
 # In which line is the first mistake?
 
