@@ -36,13 +36,13 @@ from vglib.chain_rule import check, claims, labs
 labs.chain_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Presets in order. Ask before **all large**: *will the product grow?* And then: *why is it still small?* A large $w$
-# moves $z$ out to where $s'$ is small.
+# Presets in order. Before **all large**: *will the product grow?* Then: *why is it still small?* A large $w$ moves
+# $z$ out to where $s'$ is small.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Four sigmoid **neurons**, another word for units, in a row. The last bar is the product: how much the output moves
-# when the input moves a little. On the right, where each neuron sits on the slope $s'$ of the sigmoid. Drag a weight
-# and watch its bar, then the product.
+# when the input moves a little. On the right, where each neuron sits on the slope $s'$ of the sigmoid. Drag a weight;
+# watch its bar, then the product.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One neuron a layer
@@ -149,9 +149,9 @@ labs.random_chains_lab()
 # Ask why.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Thousands of chains. On the left how often a factor has which size; on the right the product after more and more
-# factors. Its middle falls in a straight line, whose slope is the average *logarithm* of a factor. The number with that
-# logarithm is the **geometric mean**.
+# Thousands of chains. Left, how often a factor has which size; right, the product after ever more factors. Its middle
+# falls in a straight line, whose slope is the average *logarithm* of a factor. The number with that logarithm is the
+# **geometric mean**.
 #
 # Now the popular argument, step by step. Is every $|w|$ below 1?
 
@@ -184,7 +184,7 @@ claims.BY_ID["nearer-the-output-more-factors"].trial()
 # ## When does one factor exceed 1?
 #
 # Since $s' \le \tfrac14$, the factor $|w\,s'(wa+b)|$ reaches 1 only if $|w| \ge 4$, and only for inputs $a$ near
-# $-b/w$. Solve $|w|\,s\,(1-s) = 1$: two values of $s$, so two inputs $a$. Their distance is
+# $-b/w$. $|w|\,s\,(1-s) = 1$ has two solutions $s$, so two inputs $a$. Their distance is
 #
 # $$\frac{2}{|w|} \ln\!\left(\frac{|w|\,(1 + \sqrt{1 - 4/|w|})}{2} - 1\right).$$
 #
@@ -224,7 +224,7 @@ counted = (6.9 * s * (1 - s) >= 1).double().mean() * 4
 assert abs(counted - window(6.9)) < 1e-4
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Two things that are said of large weights:
+# Two sayings on large weights:
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.BY_ID["weights-above-one-explode"].trial()
@@ -246,8 +246,8 @@ for kind in (torch.float16, torch.float32, torch.float64):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Three tools for wide layers
 #
-# 1. **Variance of a sum.** A neuron adds many terms: how large is the sum?
-# 2. **Expectation.** An average over random numbers, as an integral.
+# 1. **Variance of a sum.** How large is a sum of many terms?
+# 2. **Expectation.** An average over random numbers, an integral.
 # 3. **Jacobian.** The derivative of many outputs by many inputs.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -295,8 +295,8 @@ assert abs(measured / (200 * (a**2).mean()) - 1) < 0.05
 labs.dice_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **ten throws**, and **Reseed** a few times; **many throws**. Ask before the last preset: *will a wider bell
-# raise the mean squared slope, or lower it?*
+# **ten throws**, and **Reseed** a few times; **many throws**. Before the last preset: *will a wider bell raise the
+# mean squared slope, or lower it?*
 
 # %% slideshow={"slide_type": "skip"}
 u = torch.linspace(-8, 8, 4001, dtype=torch.float64)
@@ -310,7 +310,7 @@ assert abs((thrown * (1 - thrown)).mean() - integral) < 1e-3
 # ### Jacobian
 #
 # Move input $j$ of a layer a little: output $i$ moves $J_{ij}$ times as much. The table $J$ of these derivatives is
-# chapter 01's **Jacobian**. Near one point a layer acts like it, and it takes a circle of steps to an ellipse.
+# chapter 01's **Jacobian**. Near one point a layer acts like it: a circle of steps becomes an ellipse.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **When does a layer act like its Jacobian?** A circle of steps, and where it goes.
@@ -389,7 +389,7 @@ claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
 # ## Predict: from which width on does it explode?
 #
 # All weights and biases are $N(0,1)$, not scaled by the width $n$. Two effects compete: $n$ paths add up, and large
-# $z$ **saturate** the units, they sit where $s$ is flat. **Mean-field theory** puts averages over very wide layers in
+# $z$ **saturate** the units: they sit where $s$ is flat. **Mean-field theory** puts averages over very wide layers in
 # the place of single units:
 #
 # $$\lVert\delta_l\rVert^2 \approx \chi\, \lVert\delta_{l+1}\rVert^2, \qquad \chi = n\;\mathrm{E}\, s'(z)^2 .$$
@@ -482,7 +482,7 @@ claims.BY_ID["a-large-weight-kills-a-squared-error"].trial()
 #
 # $$\frac{\partial L}{\partial w} \approx \frac{L(w+h) - L(w-h)}{2h}.$$
 #
-# (*One-sided* is plainer, and worse: $(L(w+h) - L(w))/h$.) Too large an $h$ sees the curve, too small an $h$ sees rounding.
+# (*One-sided* is plainer, and worse: $(L(w+h) - L(w))/h$.) Too large an $h$ sees the curve, too small a one rounding.
 #
 # **Predict:** in between, to how many digits will both methods agree?
 
@@ -506,8 +506,7 @@ claims.BY_ID["backpropagation-approximates"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Backpropagation computes the true derivative; that is what vanishes. What it saves is work. A backward pass costs
-# about two forward passes, whatever the number of weights; two-sided differences want two forward passes for *each*
-# weight. Count, then time:
+# about two forward passes in all; two-sided differences want two for *each* weight. Count, then time:
 
 # %% tags=["nbval-ignore-output"] slideshow={"slide_type": "skip"}
 from vglib.chain_rule.experiments import forward_passes, timed_gradients
@@ -528,8 +527,8 @@ assert other / one > 1000
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - A gradient's way back is a product of one term for each layer: $w\,s'(z)$ in a chain, $D_l W_{l+1}^\top$ in a network.
-# - In a chain a large weight saturates its neuron; a factor reaches 1 only for $|w| \ge 4$, on a narrow interval.
+# - A gradient's way back is a product, one term a layer: $w\,s'(z)$ in a chain, $D_l W_{l+1}^\top$ in a network.
+# - In a chain large weights saturate; a factor reaches 1 only for $|w| \ge 4$, on a narrow interval.
 # - In a wide layer $n$ paths add up: $\chi = n\,\mathrm{Var}\,w\;\mathrm{E}\,\phi'^2$ decides. With $N(0,1)$ weights sigmoids turn
 #   from vanishing to exploding near width 105.
 # - Backpropagation is exact; the product vanishes.
