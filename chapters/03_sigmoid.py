@@ -31,7 +31,7 @@ from vglib.sigmoid import check, experiments, labs
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The accused
 #
-# A tutorial of 2017 charges the sigmoid with three crimes:
+# A tutorial of 2017 charges it with three crimes:
 #
 # 1. its outputs are **not centred at 0**: gradients share one sign, learning zig-zags;
 # 2. it **saturates**: "when |z| > 2 ... it tends to saturate ... learning almost stops";
@@ -66,7 +66,7 @@ labs.curves_lab()
 #
 # $$s(z) = \frac{1}{1 + e^{-z}}, \qquad s'(z) = s(z)\,(1 - s(z)) \le \tfrac14$$
 #
-# A unit is **saturated** where its slope is small. How small is a convention, so solve for a share $p$ of the maximum:
+# A unit is **saturated** where its slope is small. How small is convention: solve for a share $p$ of the maximum.
 #
 # $$s'(z) = \tfrac{p}{4} \quad\Longleftrightarrow\quad |z| = 2\,\mathrm{artanh}\sqrt{1-p}$$
 
@@ -204,8 +204,8 @@ claims.ONE_SIGN.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 3: count the units
 #
-# `gradient` holds one row a unit and one column a weight. Return the share of rows without two numbers of opposite sign. A 0
-# goes with either sign; no row is all 0.
+# `gradient` has a row for each unit. Return the share of rows without two numbers of opposite sign. A 0 goes with
+# either sign; no row is all 0.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def one_sign(gradient: torch.Tensor) -> float:
@@ -221,9 +221,9 @@ check.one_sign(one_sign)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Does it zig-zag?
 #
-# Two weights, fed by two sigmoid units. The goal asks $w_1$ to rise and $w_2$ to fall; one sample moves both the same way.
+# Two weights, fed by two sigmoid units. $w_1$ should rise and $w_2$ fall; one sample moves both the same way.
 #
-# **Predict:** what path, with one sample in each step, and with all samples in each?
+# **Predict:** what path, with one sample a step, and with all?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -264,7 +264,7 @@ claims.ZIG_ZAG.trial()
 #
 # $$c = v + n\,m^2 \ \text{ along } (1, \dots, 1), \qquad c = v \ \text{ across it}$$
 #
-# The steep direction limits the step; the flat ones pay: they need $1 + n m^2 / v$ times as many steps.
+# The steep direction limits the step; the flat ones need $1 + n m^2 / v$ times as many steps.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Along $d = (1, \dots, 1)/\sqrt n$ the number $d \cdot a$ has the mean $\sqrt n\, m$ and, variances adding, the
@@ -302,7 +302,7 @@ for name in ("sigmoid", "relu", "tanh", "sigmoid - 1/2"):
 #
 # ### Exercise 4: the largest stable step
 #
-# Return the largest step at which descent on all the data is stable, for `n` independent inputs.
+# Return the largest stable step of descent on all the data, for `n` independent inputs.
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def largest_step(mean: float, variance: float, n: int) -> float:
@@ -355,10 +355,10 @@ claims.CENTRING.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 5: find the flaw
 #
-# 1. The outputs of a sigmoid layer are positive.
-# 2. So, for one sample, the gradients of all weights of a unit in the next layer share one sign.
-# 3. The gradient of a batch is the average over its samples, so its entries share one sign as well.
-# 4. So, even on all the data, the weights can only rise together or fall together.
+# 1. A sigmoid layer's outputs are positive.
+# 2. So, for one sample, all weight gradients of a unit in the next layer share one sign.
+# 3. A batch's gradient is the average over its samples, so its entries share one sign as well.
+# 4. So, even on all the data, the weights can only rise or fall together.
 #
 # In which line is the first mistake?
 
@@ -409,8 +409,6 @@ labs.forward_lab()
 #   training*.)
 # - **Small weights: no unit is saturated, and the gradient vanishes.** A slope of at most 1/4 is enough for that.
 # - **Large weights: most units are saturated, and the gradient explodes**, if the layer is wide.
-#
-# So in hidden layers "saturated" and "vanishing" are two things.
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.VARIANCE_GROWS.trial()
@@ -452,7 +450,7 @@ labs.output_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Ask for the answer first. Drag **start z** down until the two learn alike. **Nielsen 2015** is the start of his
-# chapter 3. Ask: *why can no loss do this for a hidden layer?* (It divides by one slope, the last.)
+# chapter 3. Ask: *why can no loss do this for a hidden layer?* (It divides by the last slope alone.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # So a saturated output is a fault of the *loss*, cured decades ago. Between a hidden layer and the loss stand other
@@ -473,7 +471,7 @@ claims.SIGMOID_AS_A_LOSS.trial()
 # A layer of $n$ units does, for each unit and sample, $n$ multiplications and additions, and **one** exponential: the
 # wider the layer, the smaller its share.
 #
-# **Predict:** the sigmoid's share of its layer's forward time, for 32 units and for 1024.
+# **Predict:** the sigmoid's share of its layer's forward time, for 32 and for 1024 units.
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -561,9 +559,9 @@ claims.HIDDEN_RESIDUAL.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Summary
 #
-# - Two flaws are real: a positive mean, which limits the step, and a slope of at most 1/4, which takes the gradient.
+# - Two flaws are real: a positive mean limits the step, a slope of at most 1/4 takes the gradient.
 # - Both can be mended around it: centre, scale, normalise, or skip.
-# - "Saturated", "vanishing" and "zig-zag" are three different things. Measure which one you have.
+# - "Saturated", "vanishing" and "zig-zag" are three things. Measure which one you have.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## References
