@@ -33,7 +33,7 @@ from vglib.relu_family import check, labs
 #
 # - **Left**: the function $\phi$. **Middle**: its slope $\phi'$, the factor that the chain rule puts on the gradient.
 # - **Right**: $\chi$, the factor by which a whole layer multiplies $\lVert\partial L/\partial z\rVert^2$, when its
-#   weights are just large enough to keep the *signal*, the mean of $h^2$: the activation's **own He scale** (He and
+#   weights are just large enough to keep the *signal*, the mean of $z^2$: the activation's **own He scale** (He and
 #   others 2015).
 #
 # $\chi = 1$ keeps the gradient.
@@ -46,8 +46,8 @@ labs.portrait_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Start at ReLU and drag **spread of z**: the right panel stays flat at 1. Then **sigmoid, the rival**, **tanh, large
-# z** and **GELU**. Ask: *whose curve is flat, and why?* (Kinked lines look the same at every magnification.) The grey
-# bell is where $z$ lies, scaled to height 1.
+# z**, **GELU**. Ask: *whose curve is flat, and why?* (Kinked lines look the same at every magnification.) Grey: where
+# $z$ lies, scaled to height 1.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # At the sigmoid's $\chi = 0.15$ seven layers leave two millionths of the square.
@@ -143,8 +143,8 @@ for name in ("relu", "leaky_relu", "elu", "sigmoid", "gelu", "mish", "matmul"):
 labs.noise_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **No range**, then **Xu 2015**, then **wide**: twice the range costs four times as much. Ask: *where
-# does the noise not act?* (At positive $z$.)
+# **No range**, **Xu 2015**, **wide**: twice the range costs four times as much. Ask: *where does the noise not act?*
+# (At positive $z$.)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Take an output $y = \sum_i w_i \phi(z_i)$. The squared error also feels its *variance*, and variances of independent
@@ -270,9 +270,9 @@ check.leaky_gain(leaky_gain)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What does the usual gauge show?
 #
-# Many monitors plot $\lVert\partial L/\partial W\rVert$, layer by layer.
+# Many monitors plot $\lVert\partial L/\partial W\rVert$ by layer.
 #
-# **Predict**: 20 layers of ReLU at torch's weight scale, no biases. Will that gauge show the trouble?
+# **Predict**: 20 ReLU layers at torch's weight scale, no biases. Will that gauge show the trouble?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -295,8 +295,8 @@ labs.gauges_lab()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why it lies
 #
-# ReLU is a straight line on either side of 0, so $\phi'(z)\,z = \phi(z)$. Take $\langle W, \partial L/\partial W\rangle$, the sum of the
-# products entry by entry. Without biases, for one image,
+# ReLU is a straight line on either side of 0, so $\phi'(z)\,z = \phi(z)$. Take the inner product
+# $\langle W, \partial L/\partial W\rangle$, products entry by entry, added up. Without biases, for one image,
 #
 # $$\begin{aligned}
 # \langle W_l, \tfrac{\partial L}{\partial W_l}\rangle &= \delta_l \cdot z_l
@@ -373,8 +373,8 @@ claims.BALANCE.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: the inner product
 #
-# Write $\langle W, \partial L/\partial W\rangle$ for a batch: `W` is (out, in), `delta` (images, out), `h` (images, in), and
-# $\partial L/\partial W = \delta^\top h$. Can you write it without building $\partial L/\partial W$?
+# Write $\langle W, \partial L/\partial W\rangle$ for a batch: `W` is (out, in), `delta` (images, out), `h` (images,
+# in), and $\partial L/\partial W = \delta^\top h$. Can you do without building $\partial L/\partial W$?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def inner(W: torch.Tensor, delta: torch.Tensor, h: torch.Tensor) -> float:
@@ -447,9 +447,8 @@ labs.dying_lab()
 # Here the two faults in every list meet: it dies, and its output is not centred on 0.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The share of layer 2 that is dead after 600 steps, and the test accuracy. **SGD** is chapter 01's descent, batch by
-# batch. **Adam** (chapter 10) moves each weight by about the learning rate, so 0.1 is huge: the weights are of size
-# 0.14.
+# Layer 2's dead after 600 steps, and the test accuracy. **SGD** is chapter 01's descent, batch by batch. **Adam**
+# (chapter 10) moves each weight by about the learning rate, so 0.1 is huge: the weights are of size 0.14.
 
 # %% slideshow={"slide_type": "skip"}
 from vglib.relu_family.experiments import dead_share
@@ -460,7 +459,7 @@ for rule, lrs in {"SGD": (0.1, 0.3, 1.0), "Adam": (0.001, 0.01, 0.1)}.items():
         print(f"{rule:<4} {lr:<6} dead {dead:4.0%}   test accuracy {accuracy:4.0%}")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The first layer of a fresh net: half of its outputs are zero and nobody is dead.
+# A fresh net's first layer: half of the outputs are zero, nobody is dead.
 
 # %% slideshow={"slide_type": "skip"}
 z = mlp(1, activation="relu", init="he").weights[0] @ data.x_train.T
@@ -514,8 +513,7 @@ labs.knock_lab()
 # at -10 its slope is 0.00005.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A Medium article puts it well: leaky units *may go into a long coma, but they always have a chance to wake up*. What
-# of Adam?
+# A Medium article: leaky units *may go into a long coma, but they always have a chance to wake up*. And with Adam?
 
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 claims.ADAM.trial()
@@ -557,13 +555,13 @@ claims.ARTEFACT.trial()
 labs.born_dead_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Width 2, 3, 5 by preset, then **width 10, depth 100**: depth kills, width protects. Ask: *why is the green line,
-# silent for every input, lower?* (One silent input is not yet a dead net.) Drag **weight scale**: nothing moves. The
-# usual slip: taking this for dying; here nobody has taken a step.
+# Presets, to **width 10, depth 100**: depth kills, width protects. Ask: *why is the green line, silent for every
+# input, lower?* (One silent input is not yet a dead net.) Drag **weight scale**: nothing moves. The usual slip:
+# taking this for dying; here nobody has taken a step.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# Fix one input. Each unit of a layer is off with chance 1/2, so all $N$ are off with chance $2^{-N}$; the net lives if
-# none of its $k$ layers is silent:
+# Fix one input. A unit is off with chance 1/2, all $N$ of a layer with chance $2^{-N}$; the net lives if none of its
+# $k$ layers is silent:
 #
 # $$P(\text{silent}) = 1 - (1 - 2^{-N})^{k}$$
 #
@@ -582,7 +580,7 @@ for N in (2, 3, 5):
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 5: depth against width
 #
-# Write the formula. Then try: how wide must 100 layers be so that fewer than 1% of the nets fall silent?
+# Write the formula. How wide must 100 layers be so that fewer than 1% of the nets fall silent?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 def born_dead(width: int, layers: int) -> float:
@@ -603,8 +601,8 @@ claims.BORN_DEAD.trial()
 # The tutorial replaced its sigmoids by ReLUs: two points better on MNIST, *a few epochs to 95%*. And then: *ReLU is
 # no saviour either*. More layers brought nothing.
 #
-# **Predict** for digits, ReLU from He's weights and the sigmoid from Glorot's, one, two and four layers: which epoch
-# first sees 95%?
+# **Predict**, on digits, for ReLU from He's weights and the sigmoid from Glorot's, one, two and four layers: which
+# epoch first sees 95%?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -619,9 +617,8 @@ prediction = "ReLU: about 2 at each depth; sigmoid: 4 and later, with four layer
 labs.race_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **One layer**: the sigmoid is two epochs behind. **Two**, then **four layers**: ReLU hardly notices,
-# the sigmoid does not start. Ask: *is that the activation or its weight scale?* Then **four layers, larger weights**:
-# the sigmoid starts.
+# **One layer**: the sigmoid is two epochs behind. **Two**, **four layers**: ReLU hardly notices, the sigmoid does not
+# start. Ask: *is that the activation or its weight scale?* Then **four layers, larger weights**: the sigmoid starts.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### With error bars
@@ -671,9 +668,9 @@ claims.FASTER.trial()
 labs.ranking_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Collect guesses first; most are far too small. **Digits, half a point**: the better net loses one
-# comparison in three. **MNIST, one row of the table**: still nearly one in three. **ReLU against sigmoid**: never.
-# Ask: *which sentence of the tutorial survives?*
+# Guesses first; most are far too small. **Digits, half a point**: the better net loses one comparison in three.
+# **MNIST, one row of the table**: still nearly one in three. **ReLU against sigmoid**: never. Ask: *which sentence of
+# the tutorial survives?*
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 def standard_error(p, n):
@@ -699,8 +696,8 @@ claims.PARAMETERS.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 6: how many images?
 #
-# Two nets, both near $p = 0.975$, differ by 0.1 points. How many test images make that gap two standard errors of the
-# difference? (Independent test sets: the variances add.)
+# Two nets, both near $p = 0.975$, differ by 0.1 points. How many test images make that two standard errors of the
+# difference? (Independent test sets: variances add.)
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -716,7 +713,7 @@ check.images(images)
 #
 # - On digits, and on MNIST, depth 4 reaches what depth 1 reaches.
 # - Both are easy for one layer: depth has nothing to gain, and 360 images could not show it.
-# - A fully connected net also has no use for what depth is good at: parts of parts, as in images and sentences.
+# - A fully connected net has no use for what depth is good at: parts of parts, as in images and sentences.
 #
 # **ReLU removed an obstacle. It did not supply a reason to go deep.**
 
