@@ -190,8 +190,8 @@ for ((phi, init), predicted), (forward, back) in zip(cases.items(), measured):
     assert abs(forward / predicted - 1) < 0.1 and abs(back / predicted - 1) < 0.1
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A **convolution** is the same sum in another order: one output number reads a window of $k \times k$ pixels in each input channel.
-# So its fan_in is $k^2$ times the input channels, and torch agrees:
+# A **convolution** is the same sum: one output number reads a window of $k \times k$ pixels in each input channel. So
+# its fan_in is $k^2$ times the channels, and torch agrees:
 
 # %% slideshow={"slide_type": "skip"}
 def conv_fan_in(channels: int, kernel: int) -> int:
@@ -249,8 +249,8 @@ check.dropout_gain(dropout_gain)
 labs.speed_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **tanh**: Glorot needs 2 or 3 epochs, torch's default about ten. **ReLU**: He leads. **sigmoid**: none helps; all
-# four are far from its critical scale (the phase diagram). **One layer forgives** any scale.
+# **tanh**: Glorot takes 2 or 3 epochs, torch about ten. **ReLU**: He leads. **sigmoid**: none helps; all four are far
+# from its critical scale (the phase diagram). **One layer forgives** any scale.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## From one rule to a theory
@@ -312,8 +312,8 @@ assert abs(theory.q_map(q_star, tanh.phi, 1.5, 0.3) - q_star) < 1e-12
 labs.q_map_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Explain the staircase. Drag **q of layer 1**: the end does not move. Then **tanh dies out**, **ReLU
-# with He keeps what it got** (curve and diagonal coincide: nothing pulls back), **ReLU runs away**.
+# Explain the staircase. Drag **q of layer 1**: the end does not move. Then **tanh dies out**, **ReLU with He keeps
+# what it got** (curve and diagonal coincide: nothing pulls back), **ReLU runs away**.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # **What follows for tanh with Glorot.** $\sigma_w = 1$ and no biases: near 0, $\tanh z \approx z - z^3/3$, so
@@ -328,7 +328,7 @@ assert abs(path[-1] * 2 * 1000 - 1) < 0.02
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The c map: two inputs
 #
-# Two inputs enter with correlation $c$. One layer later:
+# Two inputs enter with correlation $c$. A layer later:
 #
 # $$c_{l+1} = \frac{\sigma_w^2\, \mathrm{E}\,\phi(z_1)\phi(z_2) + \sigma_b^2}{q^*},
 # \qquad z_1, z_2 \sim N(0, q^*) \text{ with correlation } c_l$$
@@ -377,7 +377,7 @@ assert abs(chi(5.0, relu.dphi, sqrt(2)) - 1) < 1e-12
 # $$\delta_l = \phi'(z_l) \odot W_{l+1}^\top \delta_{l+1}
 # \qquad\Rightarrow\qquad \mathrm{E}\lVert\delta_l\rVert^2 = \chi\; \mathrm{E}\lVert\delta_{l+1}\rVert^2$$
 #
-# So $\ln\lVert\delta\rVert^2$ is a straight line over the layers, with slope $\ln \chi$ per layer on its way back.
+# So $\ln\lVert\delta\rVert^2$ is a straight line over the layers, of slope $\ln \chi$ on its way back.
 #
 # | | $\chi$ | two inputs | gradient |
 # |---|---|---|---|
@@ -439,8 +439,8 @@ for q in (0.01, 0.1, 0.5, 1.0):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How deep can it be?
 #
-# The **depth scale** $\xi = 1/|\ln \chi|$ is the number of layers in which $\lVert\delta\rVert^2$ changes by a factor $e$. At the
-# edge it is infinite.
+# In $\xi = 1/|\ln \chi|$ layers, the **depth scale**, $\lVert\delta\rVert^2$ changes by a factor $e$. At the edge it
+# is infinite.
 #
 # A second one, $\xi_c$, says how soon two inputs forget their distance.
 #
@@ -702,7 +702,7 @@ check.delta_kernel(delta_kernel)
 # $$\frac1n \left( \frac{\mathrm{E}\,\phi^4}{(\mathrm{E}\,\phi^2)^2} - 1 \right) = \frac{5}{n} \text{ for ReLU},
 # \qquad \frac{2}{n} \text{ for a linear net}$$
 #
-# The misses multiply, so in $\ln\lVert h\rVert^2$ they add: variance $5L/n$ and $2L/n$ after $L$ layers.
+# In $\ln\lVert h\rVert^2$ the misses add: variance $5L/n$ and $2L/n$ after $L$ layers.
 
 # %% slideshow={"slide_type": "skip"}
 def relative_variance(phi) -> float:
