@@ -221,9 +221,9 @@ labs.running_lab()
 # lags. The usual slip: Keras counts the other way round, its 0.99 is torch's 0.01.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# ($B/(B-1)$ makes up for measuring the spread around the batch's own mean.) Why that scatter? Settled, $\hat m = a\, m_t + a(1-a)\, m_{t-1} + a(1-a)^2 m_{t-2} + \dots$, and variances of independent
-# terms add: $\frac{\sigma^2}{B}\, a^2 \left(1 + (1-a)^2 + (1-a)^4 + \dots\right) = \frac{\sigma^2}{B}\, \frac{a^2}{1 -
-# (1-a)^2} = \frac{\sigma^2}{B}\,\frac{a}{2-a}$.
+# ($B/(B-1)$ makes up for measuring the spread around the batch's own mean.) Why that scatter?
+# $\hat m = a\, m_t + a(1-a)\, m_{t-1} + a(1-a)^2 m_{t-2} + \dots$, and variances of independent terms add:
+# $\frac{\sigma^2}{B}\, a^2 \left(1 + (1-a)^2 + (1-a)^4 + \dots\right) = \frac{\sigma^2}{B}\, \frac{a^2}{1 - (1-a)^2} = \frac{\sigma^2}{B}\,\frac{a}{2-a}$.
 
 
 # %% slideshow={"slide_type": "skip"}
@@ -243,7 +243,7 @@ assert abs(layer.running_mean.std() / scatter(1.0, 0.1, 16) - 1) < 0.05
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Exercise 2: when has it settled?
 #
-# Momentum 0.05. After how many steps does the start count for less than a hundredth?
+# At momentum 0.05, after how many steps does the start count for less than a hundredth?
 
 # %% tags=["exercise"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -276,7 +276,7 @@ labs.places_lab()
 # %% [markdown] slideshow={"slide_type": "notes"}
 # At **lr 0.1** the three places lie together, above the net without. At **lr 0.01** *after* is several points ahead
 # of *before*; at **lr 1**, where both are best, they are level. The net without falls far behind there, and at **lr
-# 3** it is lost. So the place is the smaller question. Reseed before anybody reads one point.
+# 3** it is lost. The place is the smaller question. Reseed before anybody reads a point.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The listing in torch, with as many numbers as Keras counts. The running averages among them do not learn.
@@ -366,7 +366,7 @@ claims.SLOWER.trial()
 #
 # In chapter 03 such a net, with no norm, did not move.
 #
-# **Batch norm** takes mean and variance over the samples, **layer norm** over the units of one sample.
+# **Batch norm** takes mean and variance over the samples, **layer norm** over one sample's units.
 #
 # **Predict**: which of the two makes the net learn?
 
@@ -392,8 +392,8 @@ claims.SIGMOIDS.trial()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict: fifty ReLU layers
 #
-# He's weights, batch norm in front of every ReLU, before any training. How large is the gradient $\lVert \partial
-# L/\partial W \rVert$ of layer 1, compared with that of layer 50?
+# He's weights, batch norm in front of every ReLU, before any training. How large is
+# $\lVert \partial L/\partial W \rVert$ in layer 1, compared with layer 50?
 #
 # - **A** about the same
 # - **B** ten thousand times smaller
@@ -467,9 +467,9 @@ for name in ("identity", "sigmoid", "elu", "tanh", "gelu", "relu"):
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ### Small batches
 #
-# (At a first reading skip the formula; its numbers are in the table below.) The variance of $B$ numbers is itself
-# random, and dividing by it costs: the mean of $1/v$ of a normal batch is $B/(B-3)$ times that of a large one.
-# Backwards, two of the batch's $B$ directions are taken out. So without activations the factor is
+# (Skip the formula at first; the table below has its numbers.) The variance of $B$ numbers is itself random, and
+# dividing by it costs: the mean of $1/v$ of a normal batch is $B/(B-3)$ times that of a large one. Backwards, two of
+# the batch's $B$ directions are taken out. So without activations the factor is
 # $\frac{B}{B-3} \cdot \frac{B-2}{B} = \frac{B-2}{B-3}$. ReLU brings in pairs of samples that are on together:
 #
 # $$\frac{\tfrac{B-2}{2} + p + \kappa}{(B-3)\left(\tfrac12 - \kappa\right)}, \qquad
@@ -628,14 +628,13 @@ for kind in ("batch", "layer"):
 # level (below), all have become *alike*. Either way the last layer cannot tell the classes apart. Fifty layers with
 # layer norm get out of this by many small steps: an accuracy of a fifth to a half after 1000, depending on the seed.
 # With batch norm they stay near guessing at each of three rates (`make test-long` measures both); 20 layers still
-# reach about nine in ten. So Yang and others: deep nets with batch norm and *no skips* do not train. Skips are
-# chapter 07.
+# reach about nine in ten. So Yang and others: deep nets with batch norm and *no skips* (chapter 07) do not train.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## When it breaks
 #
 # - **A batch of 1**: $z - m = 0$. Nothing gets through.
-# - **A batch of 2**: $u = \pm 1$. Of two images only which was larger is left.
+# - **A batch of 2**: $u = \pm 1$. All that is left is which of the two was larger.
 # - **Small batches**: mean and variance are noise.
 # - **Training and evaluation differ**: what arrives at the test is not what was averaged.
 
@@ -648,8 +647,8 @@ except ValueError as error:
     print(error)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# **Predict**: a 64-50-50-10 net with batch norm, 80 steps at the rate 0.1. What is its test accuracy with batches of 16, of 4
-# and of 2?
+# **Predict**: a 64-50-50-10 net with batch norm, 80 steps at the rate 0.1. Its test accuracy with batches of 16, 4,
+# 2?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -682,7 +681,7 @@ claims.ANY_BATCH.trial()
 # | group norm (2018) | groups of units, for each sample | no |
 # | weight norm (2016) | nothing: $w = g\,v/\lVert v\rVert$, started on one batch | at the start |
 #
-# **Predict**: thirty layers, before training. With ReLU, which of them explode? With sigmoid, which of them vanish?
+# **Predict**: thirty layers, before training. With ReLU, which explode? With the sigmoid, which vanish?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
@@ -697,9 +696,9 @@ prediction = "ReLU: batch and weight norm explode; sigmoid: the three over the u
 labs.norms_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **ReLU**: batch norm and weight norm explode together, the norms over the units stay level.
-# **Sigmoid**: the reverse. Ask for one sentence that explains both pictures: *who takes out what all samples share?*
-# **tanh** has no mean to take out, and all lie together.
+# **ReLU**: batch norm and weight norm explode together, the norms over the units stay level. **Sigmoid**: the
+# reverse. Ask for one sentence for both: *who takes out what all samples share?* **tanh** has no mean to take out,
+# and all lie together.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # A norm over the units knows no other samples: it divides by $n\,\mathrm{Var}\,w\,\mathrm{E}\,\phi^2$ and keeps what
@@ -747,8 +746,7 @@ prediction = "no: it stays straight"
 labs.circles_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# **Batch norm alone**, then **4 layers**: the border stays straight. Then **ReLU**: it closes. Ask where
-# the division went.
+# **Batch norm alone**, **4 layers**: the border stays straight. **ReLU**: it closes. Ask where the division went.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # In evaluation each batch norm is $x \mapsto a x + b$ with constants, and so the whole net is **affine**, a linear
@@ -772,8 +770,8 @@ claims.REPLACES.trial()
 # ### Exercise 5: find the flaw
 #
 # 1. Batch norm gives every pre-activation mean 0 and variance 1 over the batch.
-# 2. So with γ = 1 and β = 0 the signal has the same size in every layer.
-# 3. A signal of constant size means that each layer multiplies the squared gradient by 1 on average.
+# 2. So with γ = 1 and β = 0 the signal has one size in every layer.
+# 3. So each layer multiplies the squared gradient by 1 on average.
 # 4. So a deep net with batch norm can neither vanish nor explode at the start.
 #
 # In which line is the first mistake?
