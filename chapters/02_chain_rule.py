@@ -389,8 +389,7 @@ claims.BY_ID["a-layers-derivative-is-the-activations"].trial()
 # ## Predict: from which width on does it explode?
 #
 # All weights and biases are $N(0,1)$, not scaled by the width $n$. Two effects compete: $n$ paths add up, and large
-# $z$ **saturate** the units: they sit where $s$ is flat. **Mean-field theory** puts averages over very wide layers in
-# the place of single units:
+# $z$ saturate the units. **Mean-field theory** puts averages over very wide layers in the place of single units:
 #
 # $$\lVert\delta_l\rVert^2 \approx \chi\, \lVert\delta_{l+1}\rVert^2, \qquad \chi = n\;\mathrm{E}\, s'(z)^2 .$$
 #

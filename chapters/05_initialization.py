@@ -111,8 +111,8 @@ labs.depth_lab()
 # Both hold only if $n_{in} = n_{out}$.
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# The same coins check the backward half, with three inputs and two outputs: autograd sends $\delta$ back through each
-# of the $2^6$ sign matrices.
+# Coins check that too, with three inputs and two outputs: autograd sends $\delta$ back through each of the $2^6$ sign
+# matrices.
 
 # %% slideshow={"slide_type": "skip"}
 def backward_factor(n_out: int, var_w: float) -> float:
