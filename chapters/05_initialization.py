@@ -190,7 +190,7 @@ for ((phi, init), predicted), (forward, back) in zip(cases.items(), measured):
     assert abs(forward / predicted - 1) < 0.1 and abs(back / predicted - 1) < 0.1
 
 # %% [markdown] slideshow={"slide_type": "skip"}
-# A **convolution** is the same sum: one output number reads a window of $k \times k$ pixels in each input channel. So
+# A **convolution** is the same sum: one output number reads a window of $k \times k$ pixels, the **kernel**, in each input channel. So
 # its fan_in is $k^2$ times the channels, and torch agrees:
 
 # %% slideshow={"slide_type": "skip"}

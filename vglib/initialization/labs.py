@@ -52,8 +52,8 @@ def draw_depth(flow: DepthFlow) -> Drawing:
         seen = Curve(f"measured {title}", layers, measured, color)
         return Panel(title, [seen, theory("mean-field theory", layers, predicted)], scale="ln")
 
-    signal = panel("mean of z²", flow.log_signal, flow.theory_log_signal, BLUE)
-    gradient = panel(figures.DELTA, flow.log_delta, flow.theory_log_delta, GREEN)
+    signal = panel("mean of z²", flow.log_signal, flow.theory_log_signal, SKY)
+    gradient = panel(figures.DELTA, flow.log_delta, flow.theory_log_delta, BLUE)
     return figures.panels([signal, gradient])
 
 

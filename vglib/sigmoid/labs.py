@@ -187,13 +187,13 @@ def draw_forward(seen: variance.Forward) -> Drawing:
     depth, trace = seen.depth, seen.trace
     layers = np.arange(1, depth + 1)
     variances = [
-        Curve("Var z", layers, seen.pre_variance),
+        Curve("Var z", layers, seen.pre_variance, SKY),
         Curve("Var h", layers, seen.act_variance, GREEN),
         theory("theory", layers, seen.theory_q),
     ]
     saturated = [Curve("saturated", layers, 100 * trace.saturated[:depth], PINK)]
     gradients = [
-        Curve("gradient", layers, trace.log_delta[:depth], SKY),
+        Curve("gradient", layers, trace.log_delta[:depth]),
         theory("theory", layers, seen.theory_log_delta),
     ]
     forward = Panel("variance, all units and samples", variances, scale="log")
