@@ -55,6 +55,7 @@ def test_the_cures():
         "clip at 1": "alive, but slow",
         "batch norm": "trains",
         "α = 1/√L": "trains",
+        "α learnt, from 0": "trains",
         "no cure, tiny steps": "slow",
         "clip at 1, ten times the step": "alive, but slow",
     }

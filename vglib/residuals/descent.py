@@ -10,10 +10,11 @@ from vglib.checks import one_of
 from vglib.residuals.blocks import build, digit_arrays
 from vglib.residuals.flow import Flow, measure
 from vglib.residuals.net import WIDTH, Net, Training, lab_steps, training
+from vglib.residuals.rezero import Learnt
 from vglib.results import at_its_end, last, result
 from vglib.words import count, percent
 
-CURES = ("none", "clip at 1", "batch norm", "α = 1/√L")
+CURES = ("none", "clip at 1", "batch norm", "α = 1/√L", "α learnt, from 0")
 # The nets' names, and the kinds of their blocks.
 _KINDS = {"plain": "plain", "residual": "pre-activation"}
 RACERS = tuple(_KINDS)
@@ -66,11 +67,13 @@ def curing(
     one_of("cure", cure, CURES)
     taken, note = lab_steps(depth, steps)
     alpha = 1 / sqrt(depth) if cure == CURES[3] else 1.0
-    stack = build("residual", depth, WIDTH, alpha, weight_scale, "relu", seed)
+    kind = "ReZero" if cure == CURES[4] else "residual"
+    stack = build(kind, depth, WIDTH, alpha, weight_scale, "relu", seed)
     stack = replace(stack, norm=cure == "batch norm")
-    start = measure(stack, "residual", alpha, seed)
+    start = measure(stack, kind, alpha, seed)
     clip = 1.0 if cure == "clip at 1" else inf
     net = Net.start(stack, seed)
+    net = Learnt.of(net) if kind == "ReZero" else net
     for seen in training(net, digit_arrays(), lr=lr, steps=taken, clip=clip, seed=seed):
         yield Cured(cure, depth, start, seen, note)
 
