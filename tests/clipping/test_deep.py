@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vglib.clipping.deep import fall, overflow
+from vglib.clipping.deep import fall, overflow, rates_that_train
 from vglib.data import digits
 from vglib.networks import mlp
 
@@ -61,3 +61,8 @@ def test_a_fall_is_descent_in_its_number_type(dtype, rtol):
     np.testing.assert_allclose(found.losses, losses, rtol=rtol)
     np.testing.assert_allclose(found.norms, sizes, rtol=10 * rtol)
     np.testing.assert_allclose(found.largest, largest, rtol=rtol)
+
+
+def test_adaptive_clipping_trains_where_none_breaks_and_not_at_every_rate():
+    assert rates_that_train(0.01, True, steps=150) == 0.25
+    assert rates_that_train(1e9, False, steps=30) == 0

@@ -10,6 +10,7 @@ from vglib.clipping.rules import (
     angle,
     by_norm,
     by_value,
+    by_weights,
     cosine,
     first_gradient,
     scopes,
@@ -47,9 +48,35 @@ def test_the_cosine_with_the_signs():
     assert sign_cosine(100_000) == pytest.approx(math.sqrt(2 / math.pi), abs=0.005)
 
 
+def slowly(w, g, c):
+    """Clip adaptively, one unit after the other, as the paper writes it."""
+    clipped = g.copy()
+    for i in range(len(w)):
+        allowed = c * max(math.sqrt(sum(w[i] ** 2)), 1e-3)
+        length = math.sqrt(sum(g[i] ** 2))
+        if length > allowed:
+            clipped[i] = g[i] / length * allowed
+    return clipped
+
+
+@pytest.mark.parametrize("c", [0.001, 0.01, 1.0])
+def test_adaptive_clipping_against_a_plain_loop(c):
+    w, g = np.random.default_rng(0).standard_normal((2, 6, 5)) * [[[1.0]], [[0.1]]]
+    w[0], g[1] = 0, 0
+    g[2] *= 1e4
+    found = by_weights(w, g, c)
+    np.testing.assert_allclose(found, slowly(w, g, c), rtol=1e-12)
+    assert np.linalg.norm(found[0]) == pytest.approx(min(1e-3 * c, np.linalg.norm(g[0])))
+    assert np.isfinite(by_weights(1e-200 * w, 1e200 * g, c)).all()
+    np.testing.assert_allclose(
+        np.linalg.norm(by_weights(w, 1e200 * g, c)[2]), c * np.linalg.norm(w[2]), rtol=1e-10
+    )
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_a_scope_against_plain_arithmetic(rule):
-    parts = first_gradient(6, 2.0, "tanh", 0)
+    weights, matrices = first_gradient(6, 2.0, "tanh", 0)
+    parts = [matrix.ravel() for matrix in matrices]
     found = scopes(rule, 0.2, 6, 2.0, "tanh")
     whole = np.concatenate(parts)
     clipped = {
@@ -59,6 +86,9 @@ def test_a_scope_against_plain_arithmetic(rule):
             [by_norm(np.concatenate(parts[:-1]), 0.2), by_norm(parts[-1], 0.2)]
         ),
         "each entry": lambda: by_value(whole, 0.2),
+        "each unit, by its weights": lambda: np.concatenate(
+            [slowly(w, g, 0.2).ravel() for w, g in zip(weights, matrices, strict=True)]
+        ),
     }[rule]()
     assert math.exp(found.log_length[1]) == pytest.approx(np.linalg.norm(clipped), rel=1e-10)
     assert found.cosine == pytest.approx(cosine(whole, clipped), rel=1e-9)
@@ -91,7 +121,9 @@ def test_the_first_gradient_is_autograds(activation):
     loss = F.cross_entropy(net(digits().x_train[:100]), digits().y_train[:100])
     by_w = torch.autograd.grad(loss, list(net.weights), retain_graph=True)
     by_b = torch.autograd.grad(loss, list(net.biases))
-    found = first_gradient(6, 1.5, activation, 1)
+    weights, found = first_gradient(6, 1.5, activation, 1)
+    for matrix, w, b in zip(weights, net.weights, net.biases, strict=True):
+        np.testing.assert_array_equal(matrix, torch.cat([w, b[:, None]], 1).detach())
     for part, w, b in zip(found, by_w, by_b, strict=True):
-        expected = torch.cat([w, b[:, None]], 1).flatten().numpy()
+        expected = torch.cat([w, b[:, None]], 1).numpy()
         np.testing.assert_allclose(part, expected, rtol=1e-8, atol=1e-14)

@@ -10,15 +10,17 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from vglib import learn
-from vglib.backprop import Flat
+from vglib.backprop import Array, Flat
+from vglib.clipping.rules import by_weights
 from vglib.data import digits
 from vglib.losses import quadratic
 from vglib.networks import mlp
-from vglib.probe import Array
 from vglib.results import result
 from vglib.training import fit
 
 OVERFLOW_STEPS = 30
+# Step sizes, and the loss of always answering a tenth for each digit.
+RATES, GUESSING = (0.01, 0.1, 1.0, 10.0), 0.09
 
 
 @result
@@ -127,3 +129,31 @@ def deep_sigmoid_accuracy(clip: float, seed: int, lr: float = 0.2) -> float:
     plan |= {"before_step": lambda net: clip_grad_norm_(net.parameters(), clip), "seed": seed}
     history = fit(network, digits(), record_at=[150], probe_size=10, **plan)
     return float(history.test_accuracy[-1])
+
+
+def rates_that_train(threshold: float, adaptive: bool, seed: int = 0, steps: int = 1000) -> float:
+    """Return the share of `RATES` at which a deep ReLU net halves the loss of guessing.
+
+    64-30-...-30-10, ten layers, on digits, He, mean squared error, SGD, batch 64; mean of the last
+    20 losses. Clipped adaptively, each unit by its weights, or by norm.
+    """
+    found = [_trains(adaptive, threshold, lr, seed, steps) for lr in RATES]
+    return sum(found) / len(found)
+
+
+@lru_cache(maxsize=256)
+def _trains(adaptive: bool, threshold: float, lr: float, seed: int, steps: int) -> bool:
+    flat = Flat(mlp(10, 30, activation="relu", init="he", seed=seed), quadratic)
+    matrices, by_matrix = flat.matrices(flat.theta), flat.matrices(flat.gradient)
+    data, rng = digits(), np.random.default_rng(seed)
+    images, labels = flat.rows(data.x_train.numpy()), data.y_train.numpy()
+
+    def gradient(rows: np.ndarray) -> tuple[float, list[Array]]:
+        loss = flat(images[rows], labels[rows])
+        pairs = zip(matrices, by_matrix, strict=True)
+        return loss, [by_weights(w, g, threshold) if adaptive else g for w, g in pairs]
+
+    batches = ((rng.integers(0, len(images), 64),) for _ in range(steps))
+    clip = inf if adaptive else threshold
+    losses = [step.loss for step in learn.steps(matrices, gradient, batches, lr=lr, clip=clip)]
+    return bool(np.mean(losses[-20:]) < GUESSING / 2)

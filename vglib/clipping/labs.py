@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from vglib import figures
+from vglib.backprop import Array
 from vglib.clipping import cliff, critic, deep, penalties, recurrent, rules, smoothness
 from vglib.figures import ASIDE, BLUE, GREEN, GREY, ORANGE, PINK, Curve, Drawing, Panel, level, mark
 from vglib.lab import Control, Lab, controls
-from vglib.probe import Array
 
 NORM = "norm of the whole gradient"
 LOSS = "loss (mean squared error)"
@@ -157,7 +157,7 @@ def draw_scopes(result: rules.Scopes) -> Drawing:
     sizes = [
         Curve("before", layers, result.log_before, GREY),
         Curve("after", layers, result.log_after),
-        level("threshold", log(result.threshold), (1, len(layers)), ORANGE),
+        Curve("threshold", layers, result.log_limit, ORANGE, figures.THEORY),
     ]
     left = Panel("‖∂L/∂(W, b)‖ of the layer", sizes, LAYERS, scale="ln")
     title = "cosine of before and after, layer by layer"
@@ -166,7 +166,7 @@ def draw_scopes(result: rules.Scopes) -> Drawing:
 
 
 def scopes_lab() -> Lab:
-    """Clip a network's gradient whole, layer by layer, by groups, or entry by entry."""
+    """Clip a network's gradient whole, by layers, groups or units, or entry by entry."""
     vanishes = {"activation": "sigmoid", "weight_scale": 1.0}
     phis = ("tanh", "relu", "sigmoid")
     return Lab(
@@ -182,6 +182,7 @@ def scopes_lab() -> Lab:
             "each layer": {"rule": "each layer"},
             "two groups: hidden, readout": {"rule": "two groups"},
             "each entry": {"rule": "each entry", "threshold": 0.1},
+            "each unit, c = 0.01": {"rule": rules.RULES[4], "threshold": 0.01},
             "sigmoid, vanishing": vanishes,
             "sigmoid, each layer, tiny c": {"rule": "each layer", "threshold": 0.001, **vanishes},
         },

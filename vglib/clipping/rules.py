@@ -2,23 +2,23 @@
 
 from functools import lru_cache
 from math import log, nan, sqrt
-from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 from torch.nn.functional import cross_entropy
 
-from vglib.backprop import Flat
+from vglib.backprop import Array, Flat
 from vglib.checks import one_of
 from vglib.data import digits
 from vglib.networks import mlp
-from vglib.probe import Array
 from vglib.results import result
 from vglib.scaled import log_norm
 from vglib.words import power_of_ten
 
 # What is clipped together.
-RULES = ("whole norm", "each layer", "two groups", "each entry")
+RULES = ("whole norm", "each layer", "two groups", "each entry", "each unit, by its weights")
+# What adaptive clipping takes for the norm of weights that are next to nothing.
+LEAST_WEIGHT = 1e-3
 THRESHOLDS = np.geomspace(1e-3, 1e3, 121)
 
 
@@ -31,6 +31,26 @@ def by_norm(g: Array, c: float) -> Array:
 def by_value(g: Array, c: float) -> Array:
     """Clip by value: each entry is put into [-c, c]."""
     return np.clip(g, -c, c)
+
+
+def by_weights(w: Array, g: Array, c: float) -> Array:
+    """Clip each unit's gradient (adaptive clipping): g_i min(1, c max(||w_i||, 0.001)/||g_i||).
+
+    w, g: (units, inputs). Source: Brock, De, Smith & Simonyan 2021, equation 3.
+    """
+    return g * np.exp(np.minimum(0.0, log_allowed(w, c) - _log_rows(g)))[:, None]
+
+
+def log_allowed(w: Array, c: float) -> Array:
+    """Return ln of the longest gradient that adaptive clipping lets through, unit by unit."""
+    return log(c) + np.maximum(_log_rows(w), log(LEAST_WEIGHT))
+
+
+@np.errstate(divide="ignore")
+def _log_rows(matrix: Array) -> Array:
+    largest = np.abs(matrix).max(1, keepdims=True)
+    rows = matrix / np.where(largest > 0, largest, 1.0)
+    return np.log(largest[:, 0]) + np.log(np.maximum(np.linalg.norm(rows, axis=1), 1.0))
 
 
 def cosine(one: Array, other: Array) -> float:
@@ -94,7 +114,8 @@ class Scopes:
     """A network's gradient before and after one clipping rule, layer by layer, the readout last.
 
     `log_before`, `log_after`: (depth + 1,) ln of each layer's norm, weights and bias together;
-    `cosines`: (depth + 1,) between each layer's gradient before and after.
+    `cosines`: (depth + 1,) between each layer's gradient before and after; `log_limit`:
+    (depth + 1,) ln of the threshold, or of what adaptive clipping allows the layer.
     """
 
     rule: str
@@ -102,6 +123,7 @@ class Scopes:
     log_before: Array
     log_after: Array
     cosines: Array
+    log_limit: Array
 
     @property
     def log_length(self) -> tuple[float, float]:
@@ -128,7 +150,7 @@ class Scopes:
         if np.allclose(self.log_before, self.log_after, atol=1e-12):
             return (
                 f"untouched: the gradient's norm is {before}, no part of it is above the threshold "
-                f"{self.threshold:.3g}, and layer 1 over the last hidden layer stays {first}."
+                f"({self.threshold:.3g}), and layer 1 over the last hidden layer stays {first}."
             )
         turned = "keeps its direction" if self.cosine > 0.9999 else "is turned"
         return (
@@ -142,8 +164,10 @@ def _log_length(logs: Array) -> float:
 
 
 @lru_cache(maxsize=8)
-def first_gradient(depth: int, weight_scale: float, activation: str, seed: int) -> list[Any]:
-    """Return each layer's gradient at the start as one vector, weights and biases together.
+def first_gradient(
+    depth: int, weight_scale: float, activation: str, seed: int
+) -> tuple[list[Array], list[Array]]:
+    """Return each layer's matrix at the start and the loss's gradient by it, biases last in a row.
 
     64-50-...-50-10, Glorot (ReLU: He) times the weight scale, cross-entropy, 100 digits.
     """
@@ -151,7 +175,7 @@ def first_gradient(depth: int, weight_scale: float, activation: str, seed: int) 
     network = mlp(depth, 50, activation=activation, init=init, weight_scale=weight_scale, seed=seed)
     flat, data = Flat(network, cross_entropy), digits()
     flat(flat.rows(data.x_train[:100].numpy()), data.y_train[:100].numpy())
-    return [matrix.ravel() for matrix in flat.matrices(flat.gradient)]
+    return flat.matrices(flat.theta), flat.matrices(flat.gradient)
 
 
 def scopes(
@@ -162,19 +186,28 @@ def scopes(
     activation: str = "tanh",
     seed: int = 0,
 ) -> Scopes:
-    """Clip the gradient of a net on digits, at its start (`first_gradient`), by one of four rules.
+    """Clip the gradient of a net on digits, at its start (`first_gradient`), by one of five rules.
 
-    "two groups" are the hidden layers and the readout, each with its own norm.
+    "two groups" are the hidden layers and the readout, each with its own norm; "each unit, by its
+    weights" lets through `threshold` times the norm of what enters the unit, bias included.
     """
-    parts = first_gradient(depth, weight_scale, activation, seed)
+    weights, parts = first_gradient(depth, weight_scale, activation, seed)
     before = np.array([log_norm(p) for p in parts])
-    if rule == "each entry":
-        clipped = [by_value(p, threshold) for p in parts]
+    limit = np.full(len(parts), log(threshold))
+    if rule in RULES[3:]:
+        pairs = zip(weights, parts, strict=True)
+        adaptive = rule == RULES[4]
+        if adaptive:
+            limit = np.array([_log_length(log_allowed(w, threshold)) for w in weights])
+        clipped = [
+            by_weights(*p, threshold) if adaptive else by_value(p[1], threshold) for p in pairs
+        ]
         after = np.array([log_norm(p) for p in clipped])
-        cosines = np.array([cosine(p, q) for p, q in zip(parts, clipped, strict=True)])
-        return Scopes(rule, threshold, before, after, cosines)
+        turned = zip(parts, clipped, strict=True)
+        cosines = np.array([cosine(p.ravel(), q.ravel()) for p, q in turned])
+        return Scopes(rule, threshold, before, after, cosines, limit)
     ends = {"whole norm": [], "two groups": [-1], "each layer": range(1, len(parts))}
-    one_of("rule", rule, [*ends, "each entry"])
+    one_of("rule", rule, [*ends, *RULES[3:]])
     groups = np.split(before, ends[rule])
     cut = [logs + min(0.0, log(threshold) - _log_length(logs)) for logs in groups]
-    return Scopes(rule, threshold, before, np.concatenate(cut), np.ones(len(parts)))
+    return Scopes(rule, threshold, before, np.concatenate(cut), np.ones(len(parts)), limit)
