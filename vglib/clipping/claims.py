@@ -486,8 +486,8 @@ ADAPTIVE = Claim(
     says="The threshold of clipping by norm has to be tuned with depth, batch size and learning "
     "rate; adaptive clipping overcomes this.",
     setup="ReLU net, ten layers of 30, He, digits, mean squared error, SGD, batch 64, 1000 steps; "
-    "each unit clipped at 0.01 of its weights; share of the rates 0.01, 0.1, 1, 10 at which it "
-    "halves the loss of guessing",
+    "each unit below the readout clipped at 0.01 of its weights; share of the rates 0.01, 0.1, 1, "
+    "10 at which it halves the loss of guessing",
     prediction=0.5,
     measure=lambda seed: deep.rates_that_train(0.01, True, seed),
     tolerance=Tolerance.absolute(0.2),

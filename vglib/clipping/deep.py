@@ -150,8 +150,10 @@ def _trains(adaptive: bool, threshold: float, lr: float, seed: int, steps: int) 
 
     def gradient(rows: np.ndarray) -> tuple[float, list[Array]]:
         loss = flat(images[rows], labels[rows])
-        pairs = zip(matrices, by_matrix, strict=True)
-        return loss, [by_weights(w, g, threshold) if adaptive else g for w, g in pairs]
+        if not adaptive:
+            return loss, by_matrix
+        pairs = zip(matrices[:-1], by_matrix[:-1], strict=True)
+        return loss, [*(by_weights(w, g, threshold) for w, g in pairs), by_matrix[-1]]
 
     batches = ((rng.integers(0, len(images), 64),) for _ in range(steps))
     clip = inf if adaptive else threshold

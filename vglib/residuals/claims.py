@@ -452,7 +452,7 @@ CONTEST = Claim(
 ZERO = Claim(
     id="branches-have-to-start-at-zero",
     source="a common reading of Bachlechner and others 2020",
-    place="arXiv 2003.04887, abstract of an early version, and equation 1",
+    place="arXiv 2003.04887, equation 1; the number is from an abstract as copied on the web",
     says="A single learnt parameter a layer, which starts as the identity map, enables 1,500% "
     "faster convergence for deep fully connected nets.",
     setup="50 blocks h + a W relu(h), width 32, He's weights, digits, cross-entropy, SGD with "
