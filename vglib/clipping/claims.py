@@ -55,11 +55,6 @@ def _l2_norm(size: float) -> float:
     return float(np.linalg.norm(penalties.penalty("L2", size=size).path[-1]))
 
 
-def _gap_ratio(seed: int) -> float:
-    found = critic.train_critic("gradient penalty", seed=seed)
-    return found.gap / found.distance
-
-
 WALL = _exact(
     id="an-exploding-gradient-is-a-wall",
     source=PASCANU,
@@ -401,7 +396,7 @@ PENALTY_SLOPE = Claim(
     setup="the same critic with 10 (|f'(x)| - 1)^2 at points between real and fake; mean real "
     "minus fake over the true distance",
     prediction=1 + 3 / 20,
-    measure=_gap_ratio,
+    measure=lambda seed: critic.train_critic("gradient penalty", seed=seed).share,
     tolerance=Tolerance.relative(0.12),
     rival=1.5,
     rival_says="hardly held",
@@ -437,7 +432,9 @@ FIXED = at_least(
     setup="x⁴/4 from x = U(8, 9) to |x| < 0.1; steps of plain descent at lr, over those with "
     "lr 0.5 clipped at 1",
     prediction=20.0,
-    measure=lambda seed, lr: _steps_over_clipped(8 + np.random.default_rng(seed).random(), lr),
+    measure=lambda seed, lr: smoothness.steps_over_clipped(
+        8 + np.random.default_rng(seed).random(), lr
+    ),
     over={"lr": (0.0001, 0.001, 0.01, 0.1)},
     best="smallest",
     rival=1.0,
@@ -449,11 +446,6 @@ FIXED = at_least(
     correction="A fixed step has to suit the steepest place and creeps in flat ones. Clipped, a "
     "larger one is safe in both (Zhang and others 2020, arXiv 1905.11881, section 4).",
 )
-
-
-def _steps_over_clipped(start: float, lr: float) -> float:
-    clipped = smoothness.steps_to_the_middle(start, 0.5, 1.0)
-    return smoothness.steps_to_the_middle(start, lr) / clipped
 
 
 GROWS = Claim(

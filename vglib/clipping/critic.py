@@ -39,6 +39,11 @@ class Critic:
     log_predicted: float
 
     @property
+    def share(self) -> float:
+        """The gap as a share of the true distance."""
+        return self.gap / self.distance
+
+    @property
     def steepest(self) -> float:
         """The largest |f'(x)| on the grid."""
         return float(np.abs(self.slope).max())

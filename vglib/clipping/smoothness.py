@@ -44,6 +44,11 @@ def steps_to_the_middle(start: float, lr: float, clip: float = inf, steps: int =
     return len(path) - 1.0 if path[-1] < NEAR else inf
 
 
+def steps_over_clipped(start: float, lr: float) -> float:
+    """Return `steps_to_the_middle` at lr over those at lr 0.5 clipped at 1."""
+    return steps_to_the_middle(start, lr) / steps_to_the_middle(start, 0.5, 1.0)
+
+
 @lru_cache(maxsize=32)
 def net_smoothness(time_steps: int, seed: int) -> tuple[Array, Array]:
     """Return gradient norms of a clipped training of the IRNN, and the local smoothness; (n,) each.
