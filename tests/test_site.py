@@ -288,9 +288,10 @@ def test_the_key_knows_the_chapter_the_core_and_the_doctor():
     assert store.key("sigmoid.a", True) != store.key("sigmoid.a", False)
 
 
-def test_frames_that_cannot_be_made_are_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [ValueError, OverflowError])
+def test_frames_that_cannot_be_made_are_named(tmp_path, monkeypatch, error):
     def fail(lab, plane):
-        raise ValueError("no.")
+        raise error("no.")
 
     monkeypatch.setattr(store, "frames", fail)
     monkeypatch.setattr(discover, "labs", lambda: {"start_here.a": small})

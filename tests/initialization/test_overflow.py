@@ -54,3 +54,13 @@ def test_an_overflow_is_watched():
     for one in seen:
         size = one.log_largest["float64"]
         np.testing.assert_array_equal(size, seen[-1].log_largest["float64"][: len(size)])
+
+
+@pytest.mark.parametrize(("scale", "seed"), [(1.5, 2), (1.6, 39)])
+def test_a_net_that_shrank_at_first_overflows_too(scale, seed):
+    # There scale^l is more than float64 holds before the net's numbers are.
+    seen = overflow(scale, seed, formats=("float64",))
+    last = seen.inf_layer["float64"]
+    assert last is not None
+    assert last * np.log(scale) > np.log(torch.finfo(torch.float64).max)
+    assert np.isfinite(seen.log_largest["float64"]).all()

@@ -38,7 +38,7 @@ def all_frames(wanted: Mapping[str, bool], folder: Path, jobs: int = -1) -> dict
 def _make(name: str, plane: bool, path: Path) -> None:
     try:
         made = frames(discover.labs()[name](), plane=plane)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise ValueError(f"{name} has no frames: {error}") from None
     draft = path.with_name(path.name + ".part")
     draft.write_bytes(made)

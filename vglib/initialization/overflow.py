@@ -100,7 +100,9 @@ def overflowing(
                 sizes["float64"].append(scaled)
                 going.remove("float64")
             else:
-                signal["float64"] = layer.h * exp((number - 1) * growth)
+                # In two steps: where h is tiny the whole factor can be more than float64 holds.
+                half = exp((number - 1) * growth / 2)
+                signal["float64"] = layer.h * half * half
         if going:
             generator.set_state(layer.generator)
             weight = _unit_weights(generator) * (weight_scale * sqrt(2 / WIDTH))
