@@ -87,6 +87,7 @@ class Monitored:
         return f"{said}; the loss shows nothing in {self.taken} steps{so_far}."
 
 
+@np.errstate(over="ignore")
 def _first_sign(values: Array, factor: float) -> tuple[int, str] | None:
     """Return the first step at which a column leaves the range of the steps before, by a factor."""
     for step in range(len(values)):
