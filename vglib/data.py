@@ -52,7 +52,7 @@ def digits(
 # The same images are wanted at every move of a slider; each who asks gets copies of their own.
 @lru_cache(maxsize=8)
 def _digits(dtype: torch.dtype, standardised: bool, seed: int) -> Dataset:
-    from sklearn.datasets import load_digits  # takes most of a second, and few labs need it
+    from sklearn.datasets import load_digits  # takes most of a second: not before it is wanted
 
     bunch = load_digits()
     return split(bunch.data / 16, bunch.target, "digits", dtype, standardised, seed)

@@ -195,13 +195,12 @@ def scopes(
     before = np.array([log_norm(p) for p in parts])
     limit = np.full(len(parts), log(threshold))
     if rule in RULES[3:]:
-        pairs = zip(weights, parts, strict=True)
-        adaptive = rule == RULES[4]
-        if adaptive:
+        if rule == "each entry":
+            clipped = [by_value(g, threshold) for g in parts]
+        else:
+            pairs = zip(weights, parts, strict=True)
+            clipped = [by_weights(w, g, threshold) for w, g in pairs]
             limit = np.array([_log_length(log_allowed(w, threshold)) for w in weights])
-        clipped = [
-            by_weights(*p, threshold) if adaptive else by_value(p[1], threshold) for p in pairs
-        ]
         after = np.array([log_norm(p) for p in clipped])
         turned = zip(parts, clipped, strict=True)
         cosines = np.array([cosine(p.ravel(), q.ravel()) for p, q in turned])

@@ -29,10 +29,14 @@ NET = "tanh, {depth} layers of {width} units, {scales}; 8 random inputs of the s
 NET += "signals settle, before training; {what}"
 PER_LAYER = "factor of the squared gradient per layer"
 LINEAR = "product of {depth} square matrices of {width} units with weights {weights}; {what}"
-CONVOLUTIONS = "{phi}, 100 layers of 24 channels of 6 x 6 pixels, kernels of 3 x 3, {padding}, "
-CONVOLUTIONS += "before training; {what}"
-ANGLES = "twelve random errors at the last layer: by what the mean squared cosine between two of "
-ANGLES += "their gradients has grown in layer 1"
+CONVOLUTIONS = (
+    "{phi}, 100 layers of 24 channels of 6 x 6 pixels, kernels of 3 x 3, {padding}, "
+    "before training; {what}"
+)
+ANGLES = (
+    "twelve random errors at the last layer: by what the mean squared cosine between two of "
+    "their gradients has grown in layer 1"
+)
 SIGMA_B = sqrt(0.05)
 
 

@@ -47,11 +47,19 @@ class Net:
             [draw_matrix(n, n_out, seed, -layer - 1).copy() for layer in layers],
         )
 
+    def block(self, index: int, h: Array) -> tuple[Array, Kept]:
+        """Apply one block to h (batch, width)."""
+        return self.stack.block(index, h)
+
+    def back(self, index: int, kept: Kept, g: Array) -> tuple[Array, Array]:
+        """Return dL/dh before the block, and the left with which dL/dW = left^T right."""
+        return self.stack.back(index, kept, g)
+
     def hidden(self, x: Array) -> tuple[list[Array], list[Kept]]:
         """Return h_0..h_depth and what the way back needs."""
         hs, kept = [x @ self.stem.T], []
         for index in range(self.stack.depth):
-            h, one = self.stack.block(index, hs[-1])
+            h, one = self.block(index, hs[-1])
             hs.append(h)
             kept.append(one)
         return hs, kept
@@ -68,7 +76,7 @@ class Net:
         out = [weights, p.T @ hs[-1]]
         of_heads: list[Array] = []
         for index in reversed(range(self.stack.depth)):
-            g, left = self.stack.back(index, kept[index], g)
+            g, left = self.back(index, kept[index], g)
             np.matmul(left.T, kept[index].right, out=weights[index])
             if self.heads and index:
                 _, q = softmax_gradient(hs[index] @ self.heads[index - 1].T, y)

@@ -7,7 +7,6 @@ from typing import Self
 
 import numpy as np
 
-from vglib.backprop import softmax_gradient
 from vglib.checks import one_of
 from vglib.residuals.blocks import build, digit_arrays
 from vglib.residuals.net import Net, training
@@ -38,28 +37,22 @@ class Learnt(Net):
         stack = replace(net.stack, a=0.0, b=1.0)
         return cls(stack, net.stem, net.readout, [], np.zeros(stack.depth))
 
-    def hidden(self, x: Array) -> tuple[list[Array], list[Kept]]:
-        """Return h_0..h_depth and what the way back needs."""
-        hs, kept = [x @ self.stem.T], []
-        for index, factor in enumerate(self.factors):
-            branch, one = self.stack.block(index, hs[-1])
-            hs.append(hs[-1] + factor * branch)
-            kept.append(one)
-        return hs, kept
+    def block(self, index: int, h: Array) -> tuple[Array, Kept]:
+        """Apply one block to h (batch, width)."""
+        branch, kept = self.stack.block(index, h)
+        return h + self.factors[index] * branch, kept
+
+    def back(self, index: int, kept: Kept, g: Array) -> tuple[Array, Array]:
+        """Return dL/dh before the block, and the left with which G_l = left^T right."""
+        below, left = self.stack.back(index, kept, g)
+        return g + self.factors[index] * below, left
 
     def gradients(self, x: Array, y: Labels) -> tuple[float, list[Array]]:
         """Return the loss and the gradients of `parameters`."""
-        hs, kept = self.hidden(x)
-        loss, p = softmax_gradient(hs[-1] @ self.readout.T, y)
-        g, weights = p @ self.readout, np.empty_like(self.stack.weights)
-        factors = np.empty_like(self.factors)
-        for index in reversed(range(self.stack.depth)):
-            below, left = self.stack.back(index, kept[index], g)
-            np.matmul(left.T, kept[index].right, out=weights[index])
-            factors[index] = (weights[index] * self.stack.weights[index]).sum()
-            weights[index] *= self.factors[index]
-            g = g + self.factors[index] * below
-        return loss, [weights, p.T @ hs[-1], g.T @ x, factors]
+        loss, (full, *rest) = super().gradients(x, y)
+        pairs = zip(full, self.stack.weights, strict=True)
+        factors = np.array([(of * weight).sum() for of, weight in pairs])
+        return loss, [self.factors[:, None, None] * full, *rest, factors]
 
     @property
     def parameters(self) -> list[Array]:
