@@ -28,7 +28,7 @@ from vglib.clinic import published
 from vglib.doctor import watch
 from vglib.doctor.look import look
 from vglib.doctor.patient import Patient
-from vglib.training import one_thread
+from vglib.weather import one_thread
 
 PAGE = Path(__file__).with_name("DOCTOR.md")
 ROOT = PAGE.parents[1]

@@ -27,7 +27,7 @@ from benchmarks.report import Part, Row, at_least, progress, within
 from benchmarks.timing import own_time, time_of
 from tools import discover
 from tools.browser import find_browser, skip_reason
-from vglib.training import one_thread
+from vglib.weather import one_thread
 
 PRESSES, ROUNDS = 40, 4
 OVER_ECHO, OVER_ECHO_DEEP, OVER_ECHO_RESIDUAL, OVER_MATPLOTLIB = 1.6, 2.5, 3.0, 4.0

@@ -17,7 +17,7 @@ from benchmarks.report import Part, Row, progress, within
 from benchmarks.timing import own_time, time_of
 from vglib.networks import MLP, mlp
 from vglib.probe import trace
-from vglib.training import one_thread
+from vglib.weather import one_thread
 
 DEPTHS = (10, 30, 100, 300, 1000)
 ACTIVATIONS = {"relu": "he", "tanh": "glorot", "sigmoid": "glorot"}

@@ -693,7 +693,7 @@ measures = {
 results = {}
 
 # %% slideshow={"slide_type": "skip"}
-from vglib.training import one_thread
+from vglib.weather import one_thread
 
 print("                          before    after  clipped  test accuracy")
 for kind in ("sigmoids", "ReLUs x 3", "ReLUs, He"):

@@ -44,6 +44,16 @@ def _deterministic() -> Iterator[None]:
 
 
 @contextmanager
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def _warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -73,6 +83,7 @@ SETTINGS: Mapping[str, Callable[[], AbstractContextManager]] = {
     "NumPy raises": lambda: np.errstate(all="raise"),
     "warnings are errors": _warnings,
     "deterministic": _deterministic,
+    "two threads": _threads,
 }
 
 

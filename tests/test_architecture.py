@@ -41,7 +41,7 @@ CORE: dict[str, set[str]] = {
         *("vglib.backprop", "vglib.checks", "vglib.data", "vglib.networks", "vglib.probe"),
         "vglib.results",
     },
-    "claim": {"numpy", "vglib.words", "vglib.docket.command"},
+    "claim": {"numpy", "vglib.weather", "vglib.words", "vglib.docket.command"},
     "exercise": {"numpy", "torch"},
     "figures": {"numpy", "plotly"},
     "lab.__init__": {

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.storm import forget, storm
 from vglib.claim import (
     Claim,
     Fact,
@@ -467,6 +468,15 @@ def hold(claim: Fact) -> Ruling:
 @pytest.mark.parametrize("claim", [c for c in ALL if not c.slow], ids=lambda c: c.id)
 def test_a_fast_claim_of_the_course(claim):
     hold(claim)
+
+
+@pytest.mark.parametrize("claims", registry.claims().values(), ids=registry.claims())
+def test_what_a_learner_has_set_changes_no_trial(claims):
+    claim = min((c for c in claims if not c.slow), key=lambda c: not c.exact)
+    before = claim.trial(seeds=[0]).values
+    forget()
+    with storm():
+        assert claim.trial(seeds=[0]).values == before
 
 
 @pytest.mark.slow

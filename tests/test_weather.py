@@ -17,6 +17,7 @@ def seen():
         "gradients": torch.is_grad_enabled(),
         "inference": torch.is_inference_mode_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "threads": torch.get_num_threads(),
         "numpy": np.geterr(),
         "warnings": [f[0] for f in warnings.filters[:2]],
     }
@@ -28,6 +29,7 @@ CALM = {
     "gradients": True,
     "inference": False,
     "deterministic": False,
+    "threads": 1,
     "numpy": {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"},
     "warnings": ["ignore", "default"],
 }

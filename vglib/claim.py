@@ -15,6 +15,7 @@ from typing import Literal, cast
 
 import numpy as np
 
+from vglib.weather import fair_weather
 from vglib.words import percent
 
 Kind = Literal["absolute", "relative", "factor", "at_least", "at_most"]
@@ -189,8 +190,9 @@ class Fact:
         """The points of the grid of `over`, as arguments of `measure`; a single {} without one."""
         return [dict(zip(self.over, some, strict=True)) for some in product(*self.over.values())]
 
+    @fair_weather()
     def trial(self, seeds: Sequence[int] | None = None) -> "Ruling":
-        """Measure once a seed and judge the outcome."""
+        """Measure once a seed, whatever a learner has set, and judge the outcome."""
         chosen = range(1 if self.exact else self.seeds) if seeds is None else seeds
         return self.judge(*([self.measure(s, **point) for s in chosen] for point in self.points))
 

@@ -138,21 +138,6 @@ def _to_the_end(watched: Callable[P, Iterator["Training"]]) -> Callable[P, Histo
 fit = _to_the_end(fitting)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch work on one thread inside, and on as many as before afterwards.
-
-    Threads share a matrix product out and wait for one another at its end. With layers of a hundred
-    units the wait is longer than the product, ten times so where another program runs as well.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class _Record(NamedTuple):
     step: int
     train_accuracy: float

@@ -1,4 +1,4 @@
-"""A lab's own weather: inside, torch and NumPy behave as on the first day, whatever was set."""
+"""Weather of one's own: inside, torch and NumPy behave as on the first day, whatever was set."""
 
 import warnings
 from collections.abc import Iterator
@@ -12,14 +12,13 @@ import torch
 def fair_weather() -> Iterator[None]:
     """Compute with the defaults of torch and NumPy inside, and put the user's back afterwards.
 
-    Default dtype float32, default device the processor, gradients on, nothing deterministic by
-    force, NumPy's usual error modes, each warning once but for deprecations. Random states are left
-    alone: nothing here draws from them.
+    Default dtype float32, default device the processor, one thread, gradients on, NumPy's usual
+    errors, each warning once but for deprecations. Random states are left alone.
     """
     dtype = torch.get_default_dtype()
     forced = torch.are_deterministic_algorithms_enabled()
     only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
-    with ExitStack() as stack:
+    with one_thread(), ExitStack() as stack:
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
         stack.enter_context(warnings.catch_warnings(action="default"))
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -37,3 +36,17 @@ def fair_weather() -> Iterator[None]:
             torch.set_default_dtype(dtype)
             if forced:
                 torch.use_deterministic_algorithms(True, warn_only=only_warn)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on one thread inside, and on as many as before afterwards.
+
+    In layers of a hundred units threads wait for one another longer than they multiply.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -11,7 +11,8 @@ from vglib.other_remedies import article, drawings, labs
 from vglib.other_remedies import tournament as tm
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
 from vglib.other_remedies.trial import trying
-from vglib.training import fit, one_thread
+from vglib.training import fit
+from vglib.weather import one_thread
 
 
 @pytest.mark.parametrize("net", SICK_NETS)

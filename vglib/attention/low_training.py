@@ -15,7 +15,8 @@ from vglib.learn import adam
 from vglib.networks import mlp
 from vglib.probe import Array
 from vglib.results import at_its_end, kept, result
-from vglib.training import batches, one_thread
+from vglib.training import batches
+from vglib.weather import one_thread
 from vglib.words import number, percent
 
 HOMES = ("float32", "nearest", "stochastic", "master copy")

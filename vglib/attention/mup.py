@@ -16,7 +16,7 @@ from vglib.learn import adam
 from vglib.networks import get_initialization, stream
 from vglib.probe import Array
 from vglib.results import at_its_end, frozen, kept, result
-from vglib.training import one_thread
+from vglib.weather import one_thread
 from vglib.words import count, number
 
 KINDS = ("standard", "muP")

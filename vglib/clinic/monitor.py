@@ -13,7 +13,7 @@ from vglib.clinic.patients import examples, generator, tower
 from vglib.doctor.watching import Watch, watch
 from vglib.probe import Array
 from vglib.results import at_its_end, kept, result
-from vglib.training import one_thread
+from vglib.weather import one_thread
 from vglib.words import number
 
 STEPS, ROWS, UNITS, LR, MOMENTUM = 60, 32, 32, 0.03, 0.9

@@ -17,7 +17,6 @@ from vglib.clinic.watched import Watched, watch_training
 from vglib.doctor.patient import Patient
 from vglib.networks import get_initialization
 from vglib.results import result
-from vglib.training import one_thread
 from vglib.weather import fair_weather
 
 FEATURES, CLASSES, WIDTH, ROWS, STEPS = 8, 3, 16, 32, 20
@@ -388,7 +387,7 @@ def _record(name: str, patient: Patient, sick: bool) -> Record:
 @lru_cache(4)
 def records(seed: int = 0) -> tuple[Record, ...]:
     """Return what a detector gets to see of each net of the bank."""
-    with fair_weather(), one_thread():
+    with fair_weather():
         return tuple(_record(*member) for member in bank(seed))
 
 

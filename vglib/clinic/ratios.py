@@ -11,7 +11,7 @@ from vglib.clinic.patients import CLASSES, FEATURES, WIDTH, examples, generator
 from vglib.networks import get_initialization
 from vglib.probe import Array
 from vglib.results import at_its_end, kept, result
-from vglib.training import one_thread
+from vglib.weather import one_thread
 from vglib.words import count, number
 
 METHODS = ("SGD", "momentum", "Adam")

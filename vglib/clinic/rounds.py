@@ -13,7 +13,6 @@ from vglib.doctor import examine
 from vglib.doctor.course import closer
 from vglib.probe import Array
 from vglib.results import at_its_end, kept, result
-from vglib.training import one_thread
 from vglib.weather import fair_weather
 from vglib.words import count
 
@@ -77,7 +76,7 @@ class Round:
 @lru_cache(32)
 def _measured(name: str, seed: int) -> tuple[Array, Array, Array, Array, Array]:
     one = PATIENTS[name].make(seed)
-    with fair_weather(), one_thread():
+    with fair_weather():
         seen = closer(one)
         course = watched(one)
     calls = [call for call in seen.calls if call.parameters]
@@ -96,7 +95,7 @@ def opinions(name: str, seed: int = 0) -> Opinions:
     one_of("patient", name, PATIENTS)
     story = PATIENTS[name]
     one = story.make(seed)
-    with fair_weather(), one_thread():
+    with fair_weather():
         # Time enough: what is said must not depend on the machine.
         report = examine(one.model, one.loss_fn, one.batch, optimizer=one.optimizer, budget=600.0)
         seen = watched(one)

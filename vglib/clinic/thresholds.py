@@ -9,8 +9,7 @@ from vglib.clinic import published
 from vglib.clinic.patients import DEPTH, HEALTHY, SICK, bank, gradient_sizes, watched
 from vglib.probe import Array
 from vglib.results import result
-from vglib.training import one_thread
-from vglib.weather import fair_weather
+from vglib.weather import fair_weather, one_thread
 from vglib.words import count, power_of_ten
 
 
@@ -80,7 +79,7 @@ def rules_on_bank(seed: int = 0) -> Mapping[str, tuple[int, int]]:
     Any word of a rule is an alarm.
     """
     wrong = {name: [0, 0] for name in published.RULES}
-    with fair_weather(), one_thread():
+    with fair_weather():
         for _, one, sick in bank(seed):
             seen = watched(one)
             for name, rule in published.RULES.items():

@@ -18,7 +18,7 @@ from vglib.doctor.patient import Patient
 from vglib.doctor.suspicions import LEARNT
 from vglib.probe import Array
 from vglib.results import at_its_end, kept, result
-from vglib.training import one_thread
+from vglib.weather import one_thread
 from vglib.words import number, percent, power_of_ten
 
 LR, UNITS, DEPTH = 3e-3, 32, 15

@@ -15,7 +15,7 @@ from vglib.checks import require
 from vglib.data import digits
 from vglib.probe import Array
 from vglib.results import at_its_end, frozen, result
-from vglib.training import one_thread
+from vglib.weather import one_thread
 from vglib.words import count
 
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)

@@ -15,7 +15,8 @@ from vglib.networks import mlp, stream
 from vglib.other_remedies.sick_nets import Plan, build
 from vglib.other_remedies.tournament import PROBE, add_l2, plan_for, train
 from vglib.probe import Loss, trace
-from vglib.training import History, fit, one_thread
+from vglib.training import History, fit
+from vglib.weather import one_thread
 
 
 def early_stopping_gain(net: str, seed: int) -> float:

@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from vglib.training import one_thread
+from vglib.weather import one_thread
 
 
 def squash(s: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,8 @@ from vglib.checks import one_of
 from vglib.data import Dataset, digits
 from vglib.other_remedies.sick_nets import SICK_NETS, Plan, build
 from vglib.results import at_its_end, result
-from vglib.training import Training, fitting, one_thread
+from vglib.training import Training, fitting
+from vglib.weather import one_thread
 
 Array = NDArray[np.float64]
 
