@@ -10,8 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.editions import only_what_differs
 from tools.build_notebooks import NO_ANSWER, ROOT, STARTS, check, notebook_path
-from tools.source import EDITIONS
+from tools.source import EDITIONS, is_check
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.py"))
 SECONDS = 600
@@ -53,11 +54,52 @@ def test_the_published_notebooks_are_fresh_and_clean() -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_both_editions_run(chapter: Path, tmp_path: Path) -> None:
-    notebooks = [notebook_path(ROOT, chapter, edition) for edition in EDITIONS]
-    for notebook in notebooks:
+    """The learner's whole, and of the solutions what another answer could change."""
+    learner, solutions = (notebook_path(ROOT, chapter, edition) for edition in EDITIONS)
+    for notebook in (learner, solutions):
         assert notebook.exists(), f"{notebook} is missing; run `make build`."
-    done = run_nbval(tmp_path, *notebooks)
+    shorter = only_what_differs(*(nbformat.read(path, 4) for path in (learner, solutions)))
+    nbformat.write(shorter, tmp_path / "solutions.ipynb")
+    done = run_nbval(tmp_path, learner, tmp_path / "solutions.ipynb")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+CELLS = {
+    "x = 1": "x = 1",
+    "share = []": "share = []",
+    "wide = x + 1": "wide = x + 1",
+    "print(wide)": "print(wide)",
+    "def answer():\n    raise NotImplementedError": "def answer():\n    return x",
+    "share[:] = [answer]": "share[:] = [answer]",
+    "print(answer)": "print(answer)",
+    "answer = 2": "answer = 2",
+    "print(answer) # given": "print(answer) # given",
+    "for one in share:\n    print(one)": "for one in share:\n    print(one)",
+}
+
+
+def test_of_the_solutions_runs_what_differs_and_what_that_needs() -> None:
+    editions = [
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+        for sources in (CELLS.keys(), CELLS.values())
+    ]
+    runs = [cell.source for cell in only_what_differs(*editions).cells]
+    left_out = ["wide = x + 1", "print(wide)", "answer = 2", "print(answer) # given"]
+    assert runs == [source for source in CELLS.values() if source not in left_out]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_every_answer_and_every_check_of_the_solutions_runs(chapter: Path) -> None:
+    learner, solutions = (
+        nbformat.read(notebook_path(ROOT, chapter, edition), 4) for edition in EDITIONS
+    )
+    given = {cell.source for cell in learner.cells}
+    runs = {cell.source for cell in only_what_differs(learner, solutions).cells}
+    code = [cell for cell in solutions.cells if cell.cell_type == "code"]
+    assert {cell.source for cell in code if cell.source not in given} <= runs
+    checks = {cell.source for cell in code if is_check(cell.metadata)}
+    assert checks
+    assert checks <= runs
 
 
 SMALL = [
