@@ -54,7 +54,7 @@ TICKS = """
 # All of these lead on from a slide; the first is the one of a clicker.
 ON = ["PageDown", "ArrowRight", "ArrowDown", "Space"]
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.xdist_group("lecture")
 
 
 @pytest.fixture
