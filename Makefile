@@ -70,7 +70,7 @@ test-long: test ## run the fast tests, then put the slow claims (trainings) on t
 floors: $(READY) ## run labs and core with the oldest versions allowed (minutes; in build/floors)
 	$(PY) -m tools.floors -n $(WORKERS)
 
-tournament: $(READY) ## run chapter 10's tournament in full (minutes; goes on where it was stopped)
+tournament: $(READY) ## run chapter 10's tournament in full (an hour or so; goes on where it was stopped)
 	$(PY) -m tools.tournament
 
 bench: browser ## measure what must be fast, every lab included

@@ -36,7 +36,7 @@ labs.gradient_flow_lab()
 # ## What you are looking at
 #
 # A network is a stack of **layers** of units; layer 1 is nearest the input. A unit multiplies the numbers from the
-# layer before by its **weights** $W$ and adds them up: $z$. Its answer is $h = \phi(z)$, with the **activation**
+# layer before by its **weights** $W$, adds them up, and adds its **bias** $b$, here 0 at first: $z$. Its answer is $h = \phi(z)$, with the **activation**
 # function $\phi$: the *sigmoid* squeezes $z$ between 0 and 1, *tanh* between -1 and 1, *ReLU* keeps a positive $z$
 # and makes 0 of a negative one. The **loss** $L$ says how wrong the last layer's answer is, and a **gradient** is the
 # list of its derivatives.
@@ -56,13 +56,14 @@ labs.gradient_flow_lab()
 #
 # 1. Drag **depth** from 1 to 100. What happens to layer 1?
 # 2. At depth 20 drag **weight scale** to 4. What becomes of the line?
-# 3. **Reset**, then **Hold**; choose `relu` with `he`, and compare with the grey ghost.
+# 3. **Reset**, then **Hold**; set **activation** to `relu` and **init**, how the weights are drawn (chapter 05), to
+#    `he`, and compare with the grey ghost.
 # 4. Preset **explodes**: which layer gets most now?
 # 5. **Reseed** a few times. What changes, what does not?
 #
-# A slider draws no weight anew: depth 21 has the twenty layers of depth 20 and one more, and the weight scale
-# multiplies the same weights. **Reseed** draws others, those of the next **seed**. By keyboard: Tab reaches a
-# control, arrow keys move it.
+# Depth and weight scale draw no weight anew: depth 21 has the twenty layers of depth 20 and one more, and the weight
+# scale multiplies the same weights. Another **width** draws others, and so does **Reseed**: those of the next **seed**.
+# By keyboard: Tab reaches a control, arrow keys move it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Predict
@@ -204,7 +205,7 @@ check.flaw(flaw)
 # ## How to use the course
 #
 # - **On your own.** `make lab` opens your copy. Say what you expect before you look; the exercises check themselves:
-#   `○` not tried, `✗` with a counterexample, `✓`.
+#   `○` not tried, `✗` with a counterexample or a hint, `✓`.
 # - **In class.** `make lecture CHAPTER=02` makes live slides of a chapter. Presets are the steps of the lecture; what
 #   stands under *For the lecturer* is not on the slides.
 # - **By machine.** `make test` runs and checks every notebook and lab.
@@ -237,9 +238,10 @@ check.flaw(flaw)
 # | $z_l = W_l h_{l-1} + b_l$ | **pre-activation** of layer $l$, with weights $W_l$ and biases $b_l$ |
 # | $h_l = \phi(z_l)$ | **activation**, through the activation function $\phi$ |
 # | $L$ | the loss, averaged over the **batch**, the images computed together; where layers or blocks are counted, in $1/\sqrt L$, their number |
-# | $\delta_l = \partial L / \partial z_l$ | **delta**, the gradient by pre-activation |
+# | $\delta_l = \partial L / \partial z_l$ | **delta**, the gradient by pre-activation (in 07 by $h_l$) |
 # | $n_{l-1}$, $n_l$ | **fan_in** and **fan_out** of $W_l$ |
 # | $\sigma_w^2 = n\,\mathrm{Var}\,w$, $\sigma_b^2$ | variance of the weights times fan_in; variance of the biases |
+# | $s$, $\mathrm E$, $q$ | the sigmoid (in 05 a singular value); the average over chance; the variance of $z$ |
 # | $\chi$ | the factor by which a layer multiplies $\lVert\delta\rVert^2$ on its way back |
 #
 # $Wh$ gives each unit its sum: a row of $W$ times $h$, entry by entry, added up. $W^\top$ is $W$ with rows and

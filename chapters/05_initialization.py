@@ -101,7 +101,7 @@ labs.depth_lab()
 # ## Two conditions
 #
 # **Forward**: keep the size of the signal. For a linear layer $\mathrm{E}\,h^2 = \mathrm{Var}\,z$ of the layer before, so
-# each layer multiplies by $n_{in} \mathrm{Var}\,w$.
+# each layer multiplies by $n_{in} \mathrm{Var}\,w$, with $n_{in}$ inputs a unit.
 #
 # **Backward**: keep the size of the gradient. $W^\top \delta$ sums over the *outputs*, $n_{out}$ of them, the
 # **fan_out**: each entry's mean square is multiplied by $n_{out} \mathrm{Var}\,w$.

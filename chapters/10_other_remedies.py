@@ -77,7 +77,7 @@ check.guess_pretraining(my_pretraining)
 labs.pretraining_lab().preset("one layer")
 
 # %% [markdown] slideshow={"slide_type": "notes"}
-# Step through **one layer** ... **all four layers**, and stay at each: the orange line, the spread of h, comes up one layer at a time, the pictures on the right with
+# Step through **one layer** ... **all four layers**, and stay at each: the light blue line, the spread of h, comes up one layer at a time, the pictures on the right with
 # it, and the accuracy goes from 10 to 10, 43, 83, 95. **One layer** disappoints: the gradient has three more to cross. Then **eight layers**. The usual slip: "it
 # learns the digits without labels". It learns to copy; at epoch 0 it guesses.
 

@@ -3,7 +3,7 @@
 #
 # **My own network does not learn. Which number tells why, and how do I know that it does not lie?**
 #
-# **You will do** have your own net examined, write a doctor of forty lines, diagnose six patients, check a backward pass, and break a training while it is watched.
+# **You will do** have your own net examined, write a doctor of some fifty lines, diagnose six patients, check a backward pass, and break a training while it is watched.
 #
 # **You will learn** why no size of a gradient is a diagnosis, what a second look and an experiment add, what a gradient check can find, and what a monitor should
 # show.
@@ -386,12 +386,12 @@ def diagnose(net: nn.Module, loss_fn, batch, lr: float) -> str:
 #
 # Six people come with a net and a story. Read, look at the pictures, choose **your diagnosis**, press **Register**; then show the doctor's.
 #
-# Predict: of the six, how many will you have right, and how many the forty lines above?
+# Predict: of the six, how many will you have right, and how many the short doctor above?
 
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
 # STUB prediction = ...  # yours, before you go on: a number or a few words
-prediction = "the forty lines five: they never look at what the loss is fed"
+prediction = "the short doctor five: it never look at what the loss is fed"
 # END SOLUTION
 
 # %% [markdown] slideshow={"slide_type": "subslide"}

@@ -49,7 +49,7 @@ SOURCES = tuple(
     import_module(f"vglib.{name}")
     for name in (
         *("activations", "backprop", "checks", "data", "losses", "networks", "probe", "results"),
-        *("scaled", "other_remedies.sick_nets", "other_remedies.tournament", "training"),
+        *("scaled", "other_remedies.sick_nets", "other_remedies.tournament", "training", "weather"),
     )
 )
 

@@ -26,13 +26,15 @@ def labs(chapter):
 
 def test_the_chapter_opens_runs_and_its_labs_move(chapter, labs):
     assert labs
-    assert chapter.pictures(chapter.showing()) >= len(labs)
+    stored = chapter.showing()
+    wait_for(lambda: chapter.pictures(stored) >= len(labs), 20, "a picture of each lab")
     chapter.show(0)
     chapter.screenshot("00-stored")
     chapter.run_all()
     for lab in labs:
         lab.show().move_every_control()
         chapter.screenshot(f"00-{lab.cell}")
+    assert chapter.barriers(labs) == []
     assert "Error displaying widget" not in chapter.text()
     assert chapter.faults == []
 

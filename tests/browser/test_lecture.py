@@ -73,7 +73,8 @@ def test_slides_fit_and_labs_move(deck, source):
     tried_elsewhere = source.name == test_chapters.NOTEBOOK
     whole = source.stem[:2] == "02"
     if not tried_elsewhere:
-        assert deck.pictures(lab.cell for lab in labs) >= len(labs)
+        stored = [lab.cell for lab in labs]
+        wait_for(lambda: deck.pictures(stored) == len(labs), 20, "a picture of each lab")
     deck.start()
     if whole:
         deck.run_all()
@@ -87,6 +88,7 @@ def test_slides_fit_and_labs_move(deck, source):
         for lab in labs:
             lab.show().move_every_control()
             deck.screenshot(f"{source.stem}-{lab.cell}")
+        assert deck.barriers(labs) == []
     assert "Error displaying widget" not in deck.text()
     assert [fault for fault in deck.faults if fault != KNOWN] == []
     home = deck.server.folder / "home"

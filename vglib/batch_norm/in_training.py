@@ -81,7 +81,7 @@ rescue = at_its_end(rescuing)
 
 @result
 class Breaking:
-    """Test accuracy by running statistics and by the batch's own, over the steps and over a shift.
+    """Test accuracy by running averages and by the batch's own, over the steps and over a shift.
 
     `steps`, `running`, `own`: (n_records,) so far; `shifted_running`, `shifted_own`: (9,), the test
     images with a number added to every standardised pixel, nan before the end.
@@ -98,7 +98,7 @@ class Breaking:
     def verdict(self) -> str:
         """One sentence: the two modes at the end, and under the largest shift."""
         now = (
-            f"trained on batches of {self.batch}: {self.running[-1]:.0%} with running statistics "
+            f"trained on batches of {self.batch}: {self.running[-1]:.0%} with running averages "
             f"and {self.own[-1]:.0%} with those of test batches of {self.batch}"
         )
         if self.steps[-1] < BREAK_RECORDS[-1]:

@@ -281,7 +281,7 @@ def draw_breaking(one: in_training.Breaking) -> Drawing:
 
     def both(x: Array, running: Array, own: Array) -> list[Curve]:
         by_own = Curve("by the test batch's own", x, 100 * own, ORANGE)
-        return [Curve("by running statistics", x, 100 * running), by_own]
+        return [Curve("by running averages", x, 100 * running), by_own]
 
     left = _accuracies(both(one.steps, one.running, one.own), in_training.BREAK_RECORDS[-1])
     shifted = both(in_training.SHIFTS, one.shifted_running, one.shifted_own)
@@ -291,7 +291,7 @@ def draw_breaking(one: in_training.Breaking) -> Drawing:
 
 
 def breaking_lab() -> Lab:
-    """Train on small batches, and test with running statistics and with the batch's own."""
+    """Train on small batches, and test with running averages and with the batch's own."""
     norms = ["batch norm", "layer norm", "group norm (5)", "no norm"]
     return Lab(
         lambda norm, **others: in_training.breaking(kind=KINDS[norm], **others),

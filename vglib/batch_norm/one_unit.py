@@ -93,7 +93,7 @@ class Running:
 
 
 def running(momentum: float = 0.1, batch: int = 32, jump: bool = False, seed: int = 0) -> Running:
-    """Feed batches of z ~ N(2, 3^2) to running statistics that start at mean 0 and variance 1.
+    """Feed batches of z ~ N(2, 3^2) to running averages that start at mean 0 and variance 1.
 
     With `jump` the unit's z turns to mean -1 and spread 1.5 half way, as when the layer before has
     learned. running <- (1 - momentum) running + momentum batch; the variance is the unbiased one.

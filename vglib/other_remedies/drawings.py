@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vglib import figures
-from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, STEP, Curve, Drawing, Panel
+from vglib.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, STEP, Curve, Drawing, Panel
 from vglib.other_remedies.bowl import BOWL_STEPS, Bowl
 from vglib.other_remedies.edge import EDGE_STEPS, Edge
 from vglib.other_remedies.first_step import Updates
@@ -51,7 +51,7 @@ def draw_pretraining(result: Pretraining) -> Drawing:
         Curve("gradient as drawn", layers, result.plain_log_delta, GREY, **drawn),
         Curve("spread as drawn", layers, result.plain_spread, PINK, scale="log", **drawn),
         Curve("gradient", layers, result.log_delta, BLUE),
-        Curve("spread of h", layers, result.spread, ORANGE, scale="log"),
+        Curve("spread of h", layers, result.spread, SKY, scale="log"),
     ]
     before = Panel("before: ‖∂L/∂z‖ and spread of h", curves, scale="ln")
     right = Curve("test accuracy", result.epochs, 100 * result.accuracy, GREEN)
