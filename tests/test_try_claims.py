@@ -118,6 +118,28 @@ def test_an_exact_claim_is_measured_once_a_base_seed(toy, monkeypatch):
     assert rows(page)[0]["from seed 0"] == "0: agrees, rival rejected"
 
 
+def test_a_claim_that_the_page_lacks_joins_it_at_the_pages_base_seeds(toy, monkeypatch, capsys):
+    page = toy(2.0)
+    assert try_claims.main(["--base-seeds", "0", "-2", "--jobs", "1"]) == 1
+    (old,) = rows(page)
+    first, last = (replace(claim(2.0), id=name) for name in ("a-first", "the-last"))
+    known = {"toys": (first, claim(2.0), last)}
+    monkeypatch.setattr(try_claims.registry, "claims", lambda: known)
+    monkeypatch.setattr(try_claims, "spread", lambda f, runs, jobs: [f(*run) for run in runs])
+    assert try_claims.main(["--missing"]) == 1
+    found = rows(page)
+    assert [row["claim"] for row in found] == ["a-first", "a-toy", "the-last"]
+    assert found[1] == old
+    assert all(row["from seed -2"].startswith("0, median of 5") for row in found)
+    text = page.read_text(encoding="utf-8")
+    assert "Made by `python -m tools.try_claims --base-seeds 0 -2 --jobs 1` on " in text
+    assert "Added by `python -m tools.try_claims --missing` on " in text
+    assert ": a-first, the-last.\n" in text
+    assert try_claims.main(["--missing"]) == 0
+    assert "There is no slow claim to try." in capsys.readouterr().out
+    assert page.read_text(encoding="utf-8") == text
+
+
 def test_an_unknown_claim_is_one_sentence(toy, capsys):
     toy(2.0)
     assert try_claims.main(["no-such"]) == 2

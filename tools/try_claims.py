@@ -2,6 +2,7 @@
 
     python -m tools.try_claims                               the slow ones; SLOW_CLAIMS.md
     python -m tools.try_claims --fast --base-seeds 0 100 200    the fast ones; FAST_CLAIMS.md
+    python -m tools.try_claims --missing          those that the page lacks, at its base seeds
     python -m tools.try_claims ID ...                        these, slow or fast; prints only
 
 The two pages are in benchmarks/. A claim of n seeds is measured at b, b + 1, ..., b + n - 1 for
@@ -13,6 +14,7 @@ gives another ruling than the claim declares.
 import argparse
 import os
 import platform
+import re
 import shlex
 import sys
 import time
@@ -123,6 +125,20 @@ def report(outcomes: Iterable[Outcome], title: str, command: str) -> str:
     )
 
 
+def lines_of(page: str) -> dict[str, str]:
+    """Return the lines of a page's table by their first cell; that of the head is "claim"."""
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
+    return {line.split("|")[1].strip(): line for line in lines}
+
+
+def joined(page: str, more: str, order: Iterable[str], said: str) -> str:
+    """Return a page with the rows of another among its own, and a line on where they are from."""
+    lines = lines_of(page) | lines_of(more)
+    above = page.partition(lines["claim"])[0]
+    table = [lines[name] for name in ("claim", ":--", *order) if name in lines]
+    return above + said + "\n\n" + "\n".join(table) + "\n"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks; return the exit status."""
     argv = sys.argv[1:] if argv is None else argv
@@ -133,6 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("ids", nargs="*", metavar="ID")
     parser.add_argument("--fast", action="store_true", help="the fast claims, not the slow ones")
+    parser.add_argument("--missing", action="store_true", help="only those that the page lacks")
     parser.add_argument("--base-seeds", type=int, nargs="+", default=[0], metavar="SEED")
     parser.add_argument("--jobs", type=int, default=-1)
     args = parser.parse_args(argv)
@@ -141,20 +158,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"There is no claim {unknown[0]!r}; there are {', '.join(known)}.", file=sys.stderr)
         return 2
     speed = "fast" if args.fast else "slow"
+    target = ROOT / "benchmarks" / f"{speed.upper()}_CLAIMS.md"
+    old = target.read_text(encoding="utf-8") if args.missing and target.exists() else ""
     chosen = [known[i] for i in args.ids] or [
         (chapter, c) for chapter, c in known.values() if c.slow != args.fast
     ]
+    chosen = [(chapter, c) for chapter, c in chosen if c.id not in lines_of(old)]
     if not chosen:
         print(f"There is no {speed} claim to try.")
         return 0
-    outcomes = try_all(chosen, list(dict.fromkeys(args.base_seeds)), args.jobs)
+    on_page = [
+        int(base) for base in re.findall(r"from seed (-?\d+)", lines_of(old).get("claim", ""))
+    ]
+    outcomes = try_all(chosen, on_page or list(dict.fromkeys(args.base_seeds)), args.jobs)
     command = shlex.join(["python", "-m", "tools.try_claims", *argv])
     title = "Claims on trial" if args.ids else f"{speed.capitalize()} claims on trial"
     page = report(outcomes, title, command)
     if args.ids:
         print(page)
     else:
-        target = ROOT / "benchmarks" / f"{speed.upper()}_CLAIMS.md"
+        if old:
+            names = ", ".join(outcome.row()["claim"] for outcome in outcomes)
+            said = f"Added by `{command}` on {date.today().isoformat()}: {names}."
+            page = joined(old, page, known, said)
         part = target.with_suffix(".part")
         part.write_text(page, encoding="utf-8")
         part.replace(target)
