@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import comm
 import numpy as np
 import pytest
+import torch
 
 from vglib import figures
 from vglib.figures import THEORY, Curve, Drawing, Panel
 from vglib.lab import Lab, Still, controls
 from vglib.lab.live import LAYOUT, Numbers, changes
+from vglib.weather import one_thread
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,26 @@ def test_a_training_that_breaks_leaves_what_was_shown(watched):
     assert watched.verdict == watched._view.words["verdict"] == "slope 3."
     assert watched._view.words["busy"] is False
     assert watched.values == watched.start
+
+
+def test_a_training_that_is_not_drawn_gives_the_threads_back(watched, monkeypatch):
+    def on_one_thread(**values):
+        with one_thread():
+            yield from growing(**values)
+
+    def cannot(line):
+        raise ArithmeticError("cannot be drawn")
+
+    monkeypatch.setattr(watched, "_experiment", on_one_thread)
+    monkeypatch.setattr(watched, "_draw", cannot)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ArithmeticError, match="cannot be drawn"):
+            watched.set(weight_scale=2.0)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_only_what_changed_is_sent(lab):

@@ -22,7 +22,7 @@ HOMES = {
     "words": ("percent", "number", "power_of_ten", "factor", "count"),
     "results": ("result", "last", "kept", "at_its_end", "frozen"),
     "checks": ("require", "one_of", "whole"),
-    "weather": ("fair_weather",),
+    "weather": ("fair_weather", "one_thread"),
     "losses": ("quadratic", "nielsen_cross_entropy"),
     "data": ("digits", "split", "dataset"),
     "docket/registry": ("claims", "declared"),

@@ -40,10 +40,7 @@ def fair_weather() -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch work on one thread inside, and on as many as before afterwards.
-
-    In layers of a hundred units threads wait for one another longer than they multiply.
-    """
+    """Let torch work on one thread inside: in small layers several wait longer than they work."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

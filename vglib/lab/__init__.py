@@ -3,8 +3,8 @@
 import html
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from inspect import signature
 from typing import Any, Self
 
@@ -239,7 +239,7 @@ class Lab(_OnPage):
         try:
             with fair_weather():
                 result = self._experiment(**values)
-                if isinstance(result, Iterator):
+                if isinstance(result, Generator):
                     result = self._watched(result)
                 drawn = self._redrawn(result)
         except BaseException:
@@ -254,13 +254,15 @@ class Lab(_OnPage):
                 controls.put(widget, values[name])
         self._redraw()
 
-    def _watched(self, results: Iterator[Any]) -> Any:
+    def _watched(self, results: Generator[Any]) -> Any:
         looked = -_LOOK
-        for result in results:
-            if time.monotonic() - looked >= _LOOK:
-                shown = self._shown(self._redrawn(result))
-                self._view.show(shown, str(result.verdict), busy=True)
-                looked = time.monotonic()
+        # Closed here, in the lab's weather: a training that is broken off puts threads back.
+        with closing(results):
+            for result in results:
+                if time.monotonic() - looked >= _LOOK:
+                    shown = self._shown(self._redrawn(result))
+                    self._view.show(shown, str(result.verdict), busy=True)
+                    looked = time.monotonic()
         return result
 
     def _redrawn(self, result: Any) -> Drawing:
