@@ -136,7 +136,11 @@ def test_a_claim_that_the_page_lacks_joins_it_at_the_pages_base_seeds(toy, monke
     assert "Added by `python -m tools.try_claims --missing` on " in text
     assert ": a-first, the-last.\n" in text
     assert try_claims.main(["--missing"]) == 0
-    assert "There is no slow claim to try." in capsys.readouterr().out
+    assert "The page has each slow claim." in capsys.readouterr().out
+    for more in (["a-first"], ["--base-seeds", "7"]):
+        with pytest.raises(SystemExit):
+            try_claims.main(["--missing", *more])
+    assert "takes neither IDs nor base seeds" in capsys.readouterr().err
     assert page.read_text(encoding="utf-8") == text
 
 

@@ -153,6 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--base-seeds", type=int, nargs="+", default=[0], metavar="SEED")
     parser.add_argument("--jobs", type=int, default=-1)
     args = parser.parse_args(argv)
+    if args.missing and (args.ids or args.base_seeds != [0]):
+        parser.error("--missing takes neither IDs nor base seeds: the page says what it lacks.")
     known = {claim.id: (chapter, claim) for chapter, claim in claims()}
     if unknown := [i for i in args.ids if i not in known]:
         print(f"There is no claim {unknown[0]!r}; there are {', '.join(known)}.", file=sys.stderr)
@@ -165,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ]
     chosen = [(chapter, c) for chapter, c in chosen if c.id not in lines_of(old)]
     if not chosen:
-        print(f"There is no {speed} claim to try.")
+        print(f"The page has each {speed} claim." if old else f"There is no {speed} claim to try.")
         return 0
     on_page = [
         int(base) for base in re.findall(r"from seed (-?\d+)", lines_of(old).get("claim", ""))

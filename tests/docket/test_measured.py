@@ -31,6 +31,16 @@ def test_a_table_is_read_as_it_was_written(folder):
     assert len(known.day) == len("2026-11-27")
 
 
+def test_a_row_that_joined_the_page_has_its_own_day(folder):
+    (page,) = measured.tables(folder)
+    text = page.read_text(encoding="utf-8")
+    (name,) = measured.stored(folder)
+    more = f"Added by `python -m more` on 2031-02-03: another, {name}.\n\n"
+    page.write_text(text.replace("| claim", f"{more}| claim", 1), encoding="utf-8")
+    measured.stored.cache_clear()
+    assert measured.stored(folder)[name].day == "2031-02-03"
+
+
 def test_a_package_has_its_own_tables(folder):
     inside = folder / "measured"
     inside.mkdir()
@@ -48,7 +58,10 @@ def test_an_outcome_without_a_spread_is_its_own():
 
 
 def test_the_courses_own_tables_have_each_claim():
-    """Where one is missing, `python -m tools.try_claims --missing` adds it (`--fast` or not)."""
+    """`python -m tools.try_claims --missing` adds what is missing, with `--fast` or without.
+
+    A row of a claim that is gone leaves the page when all are tried again.
+    """
     claims = {claim.id for some in registry.claims().values() for claim in some}
     assert set(measured.stored()) == claims
     assert all(known.spreads for known in measured.stored().values())

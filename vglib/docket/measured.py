@@ -11,6 +11,8 @@ from types import MappingProxyType
 HERE = Path(__file__).resolve().parent
 TABLES = ("FAST_CLAIMS.md", "SLOW_CLAIMS.md")
 _MADE = re.compile(r"Made by `(?P<command>[^`]+)` on (?P<day>[0-9-]+)")
+# Of rows that joined the page later.
+_ADDED = re.compile(r"Added by `[^`]+` on (?P<day>[0-9-]+): (?P<ids>[^.]+)\.")
 _FROM = "from seed "
 _MEDIAN = re.compile(
     r"(?P<median>[-+.\deinfa]+)(, median of \d+ seeds \((?P<low>\S+) to (?P<high>[^)\s]+)\))?"
@@ -55,6 +57,7 @@ def stored(here: Path = HERE) -> Mapping[str, Stored]:
     for table in tables(here):
         text = table.read_text(encoding="utf-8")
         made = _MADE.search(text)
+        days = {i: some["day"] for some in _ADDED.finditer(text) for i in some["ids"].split(", ")}
         rows = [_cells(line) for line in text.splitlines() if line.startswith("| ")]
         for cells in rows[2:]:
             row = dict(zip(rows[0], cells, strict=True))
@@ -63,7 +66,7 @@ def stored(here: Path = HERE) -> Mapping[str, Stored]:
                 for head, words in row.items()
                 if head.startswith(_FROM)
             }
-            day = made["day"] if made else ""
+            day = days.get(row["claim"], made["day"] if made else "")
             known = Stored(MappingProxyType(measured), row["verdict"], float(row["seconds"]), day)
             found[row["claim"]] = known
     return MappingProxyType(found)
