@@ -241,7 +241,7 @@ check.flaw(flaw)
 # | $\delta_l = \partial L / \partial z_l$ | **delta**, the gradient by pre-activation (in 07 by $h_l$) |
 # | $n_{l-1}$, $n_l$ | **fan_in** and **fan_out** of $W_l$ |
 # | $\sigma_w^2 = n\,\mathrm{Var}\,w$, $\sigma_b^2$ | variance of the weights times fan_in; variance of the biases |
-# | $s$, $\mathrm E$, $q$ | the sigmoid (in 05 a singular value); the average over chance; the variance of $z$ |
+# | $s$, $\mathrm E$, $q$ | the sigmoid (in 05 a singular value, in 10 also Adam's average of squares); the average over chance; the variance of $z$ |
 # | $\chi$ | the factor by which a layer multiplies $\lVert\delta\rVert^2$ on its way back |
 #
 # $Wh$ gives each unit its sum: a row of $W$ times $h$, entry by entry, added up. $W^\top$ is $W$ with rows and

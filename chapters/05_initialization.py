@@ -801,8 +801,9 @@ claims.ENOUGH.trial()
 # %% tags=["claims"] slideshow={"slide_type": "skip"}
 from vglib.docket.measured import stored
 
+shown = (claims.TORCH_DEFAULT, claims.FIVE_THIRDS, claims.ENOUGH)
 for claim in claims.CLAIMS:
-    if claim.id in stored():
+    if claim not in shown and claim.id in stored():
         print(f"{claim.says}\n    {claim.where}\n    {stored()[claim.id].verdict}\n")
 
 # %% [markdown] slideshow={"slide_type": "slide"}

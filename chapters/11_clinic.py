@@ -391,7 +391,7 @@ def diagnose(net: nn.Module, loss_fn, batch, lr: float) -> str:
 # %% tags=["exercise", "predict"] slideshow={"slide_type": "skip"}
 # BEGIN SOLUTION
 # STUB prediction = ...  # yours, before you go on: a number or a few words
-prediction = "the short doctor five: it never look at what the loss is fed"
+prediction = "the short doctor five: it never looks at what the loss is fed"
 # END SOLUTION
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
