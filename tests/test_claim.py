@@ -24,6 +24,7 @@ from vglib.claim import (
     table,
 )
 from vglib.docket import registry
+from vglib.docket.measured import stored
 
 TOY = Claim(
     id="small-weights-always-shrink",
@@ -470,9 +471,14 @@ def test_a_fast_claim_of_the_course(claim):
     hold(claim)
 
 
+# What it measures is time.
+TIMED = {"backpropagation-is-efficient"}
+
+
 @pytest.mark.parametrize("claims", registry.claims().values(), ids=registry.claims())
 def test_what_a_learner_has_set_changes_no_trial(claims):
-    claim = min((c for c in claims if not c.slow), key=lambda c: c.exact)
+    measured = [c for c in claims if not (c.slow or c.exact or c.id in TIMED)]
+    claim = min(measured, key=lambda c: (stored()[c.id].seconds < 0.3, stored()[c.id].seconds))
     before = claim.trial(seeds=[0]).values
     forget()
     with storm():
