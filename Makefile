@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 READY := $(VENV)/.ready
 CHAPTER_OPTION := $(if $(CHAPTER),--chapter $(CHAPTER))
-# One worker more than cores, up to four: those with a browser wait for it half of the time.
+# One worker more than cores, up to four: the one with the browser waits for it half of the time.
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 

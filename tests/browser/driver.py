@@ -469,11 +469,10 @@ class LabPage:
         return element
 
     def pictures(self, cells: Iterable[int]) -> int:
-        """Count those of these cells that show a picture, as stored; no cell may hold an error."""
+        """Count the pictures in these cells as they are stored; no cell may hold an error."""
         assert "Error displaying widget" not in self.text()
         assert self._cells_with("o => o.output_type == 'error' || o.name == 'stderr'") == set()
-        drawn = "i => nb.widgets[i].node.querySelector('.jp-OutputArea img')?.naturalWidth > 0"
-        return self.js(f"{list(cells)}.filter({drawn}).length")
+        return sum(self.show(cell).locator(".jp-OutputArea img").count() for cell in cells)
 
     def showing(self) -> set[int]:
         """Return the cells that have an output."""

@@ -54,7 +54,7 @@ TICKS = """
 # All of these lead on from a slide; the first is the one of a clicker.
 ON = ["PageDown", "ArrowRight", "ArrowDown", "Space"]
 
-pytestmark = pytest.mark.xdist_group("lecture")
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture
@@ -73,8 +73,7 @@ def test_slides_fit_and_labs_move(deck, source):
     tried_elsewhere = source.name == test_chapters.NOTEBOOK
     whole = source.stem[:2] == "02"
     if not tried_elsewhere:
-        stored = [lab.cell for lab in labs]
-        wait_for(lambda: deck.pictures(stored) == len(labs), 20, "a picture of each lab")
+        assert deck.pictures(lab.cell for lab in labs) >= len(labs)
     deck.start()
     if whole:
         deck.run_all()

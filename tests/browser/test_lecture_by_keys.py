@@ -12,7 +12,7 @@ from tests.browser.driver import SELECT, wait_for
 STEPS = [0, 2, 5, 6, 7, 8]
 FIRST_LAB, NEXT, LEFT_OUT, FAILING = 2, 5, 7, 8
 
-pytestmark = pytest.mark.xdist_group("lecture")
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture(scope="module")
