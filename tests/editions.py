@@ -16,16 +16,15 @@ def only_what_differs(learner: NotebookNode, solutions: NotebookNode) -> Noteboo
     """Return the solutions without the code cells that do here what they do for the learner."""
     shared = {cell.source for cell in learner.cells if cell.cell_type == "code"}
     code = [cell for cell in solutions.cells if cell.cell_type == "code"]
+    known = [names(cell.source) for cell in code]
     changed: set[str] = set()
     differs = []
-    for cell in code:
-        bound, read = names(cell.source)
+    for cell, (bound, read) in zip(code, known, strict=True):
         differs.append(cell.source not in shared or bool(read & changed))
         changed = changed | bound if differs[-1] else changed - bound
     wanted: set[str] = set()
     kept = []
-    for cell, own in zip(reversed(code), reversed(differs), strict=True):
-        bound, read = names(cell.source)
+    for cell, (bound, read), own in zip(code[::-1], known[::-1], differs[::-1], strict=True):
         if own or bound & wanted:
             kept.insert(0, cell)
             wanted = (wanted - bound) | read

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.storm import storm
 from vglib import figures
 from vglib.figures import THEORY, Curve, Drawing, Panel
 from vglib.lab import Lab, Still, controls
@@ -284,14 +285,10 @@ def test_a_training_that_is_not_drawn_gives_the_threads_back(watched, monkeypatc
 
     monkeypatch.setattr(watched, "_experiment", on_one_thread)
     monkeypatch.setattr(watched, "_draw", cannot)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
+    with storm("two threads"):
         with pytest.raises(ArithmeticError, match="cannot be drawn"):
             watched.set(weight_scale=2.0)
         assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_only_what_changed_is_sent(lab):

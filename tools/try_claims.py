@@ -180,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(page)
     else:
         if old:
-            names = ", ".join(outcome.row()["claim"] for outcome in outcomes)
+            names = ", ".join(claim.id for _, claim in chosen)
             said = f"Added by `{command}` on {date.today().isoformat()}: {names}."
             page = joined(old, page, known, said)
         part = target.with_suffix(".part")

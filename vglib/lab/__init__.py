@@ -97,7 +97,7 @@ class Lab(_OnPage):
         self._theory, self._resets, self._quiet = True, 1, False
         with fair_weather(), live.on_page():
             found = experiment(**self.values)
-            self.result = last(found) if isinstance(found, Iterator) else found
+            self.result = last(found) if isinstance(found, Generator) else found
             self._drawn = draw(self.result)
             self._view = live.Figure(self._shown(self._drawn), self.verdict)
             self._build_widgets()
