@@ -2,6 +2,8 @@
 
 import os
 import sys
+import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long or waits first: at the end, it would keep one worker when all is done."""
     first = [ROOT / "tests" / name for name in ("test_notebooks.py", "test_spread.py")]
     items.sort(key=lambda item: item.path not in first)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """Fork the kernels of a run with workers, which is the whole suite or much of it."""
+    if not config.getoption("numprocesses", None) or not hasattr(os, "pidfd_open"):
+        return (yield)
+    from tests import kernels
+
+    with tempfile.TemporaryDirectory() as folder:
+        server = kernels.start(Path(folder))
+        try:
+            return (yield)
+        finally:
+            server.stdin.close()
+            server.wait()

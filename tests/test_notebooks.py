@@ -29,7 +29,7 @@ def run_nbval(folder: Path, *notebooks: Path) -> subprocess.CompletedProcess[str
     # Where our plugin is found, and the package of this very checkout.
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(ROOT)])
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a quicker start
-    options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={SECONDS // 2}"]
+    options = ["--nbval-lax", f"--nbval-cell-timeout={SECONDS // 2}"]
     plugins = ["-p", "nbval.plugin", "-p", "nbval_outputs", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", "--color=no", *plugins, *options]
     for _ in range(STARTS):
