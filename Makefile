@@ -64,7 +64,8 @@ check: $(READY) ## lint, types, and whether notebooks/ is what chapters/ says (u
 test: browser ## run the fast tests, notebooks and browser included
 	$(PYTEST) -m "not slow"
 
-test-long: test ## run the fast tests, then put the slow claims (trainings) on trial
+test-long: test ## run the fast tests, then more of each: all controls, more seeds, slow claims (hours)
+	$(PYTEST) -m slow --deselect tests/test_claim.py::test_a_slow_claim_of_the_course
 	$(PY) -m tools.try_claims
 
 floors: $(READY) ## run labs and core with the oldest versions allowed (minutes; in build/floors)

@@ -29,22 +29,30 @@ def preset_settings(lab: Lab) -> list[dict]:
 
 
 def settings(lab: Lab) -> list[dict]:
-    """One control at a time at each of its corners, then all low, all high, and mixtures.
+    """One control at a time at each of its corners, then all low and all high."""
+    single = [{name: value} for name, values in corners(lab).items() for value in values]
+    ends = [{name: values[end] for name, values in corners(lab).items()} for end in (0, -1)]
+    return once(lab, [*single, *ends])
 
-    Each setting is whole, none comes twice, and none is one that the other tests make.
-    """
-    corners = {name: control.corners for name, control in lab.controls.items()}
-    assert len(corners) <= len(HIGH_IN), "more controls than sets: let combinations give more"
-    single = [{name: value} for name, values in corners.items() for value in values]
-    ends = [{n: v[i] for n, v in corners.items()} for i in (0, -1)]
-    mixtures = [
-        {
-            n: v[-1 if row in high else 0]
-            for (n, v), high in zip(corners.items(), HIGH_IN, strict=False)
-        }
+
+def mixtures(lab: Lab) -> list[dict]:
+    """Some controls high, the others low; with `settings`, every pair of ends of two controls."""
+    pairs = list(zip(corners(lab).items(), HIGH_IN, strict=False))
+    assert len(lab.controls) <= len(HIGH_IN), "more controls than sets: let combinations give more"
+    rows = [
+        {name: values[-1 if row in high else 0] for (name, values), high in pairs}
         for row in range(5)
     ]
-    found = [lab.start | s for s in (*single, *ends, *mixtures)]
+    return [mixed for mixed in once(lab, rows) if mixed not in settings(lab)]
+
+
+def corners(lab: Lab) -> dict[str, tuple]:
+    return {name: control.corners for name, control in lab.controls.items()}
+
+
+def once(lab: Lab, changes: list[dict]) -> list[dict]:
+    """Whole settings, none of them twice, and none that the tests of start and presets make."""
+    found = [lab.start | change for change in changes]
     elsewhere = [lab.start, *preset_settings(lab)]
     return [v for i, v in enumerate(found) if v not in elsewhere and v not in found[:i]]
 
@@ -75,8 +83,8 @@ def test_the_mixtures_hold_every_pair_of_ends():
         assert len({(one in row, other in row) for row in rows}) == 4
 
 
-def test_corners(lab, first):
-    for values in settings(lab):
+def try_each(lab: Lab, all_of_them: list[dict], first: list[np.ndarray]) -> None:
+    for values in all_of_them:
         before = lab.values
         if complaint := refused(lab, values):
             # An impossible combination is explained in one sentence, and nothing has changed.
@@ -84,6 +92,15 @@ def test_corners(lab, first):
             assert lab.values == before
             continue
         check(lab, first)
+
+
+def test_corners(lab, first):
+    try_each(lab, settings(lab), first)
+
+
+@pytest.mark.slow
+def test_mixtures_of_corners(lab, first):
+    try_each(lab, mixtures(lab), first)
 
 
 def test_a_still_is_drawn_where_the_corners_end_and_at_the_start(lab):

@@ -1,14 +1,12 @@
-"""A lecture: slides in JupyterLab, a lab that moves on a slide, nothing cut off.
+"""A lecture: slides in JupyterLab, labs that move on their slides, nothing cut off.
 
-But for the one that test_chapters.py tries, each chapter is tried here as a notebook too: one
-visit costs half of two.
+All of a lab's controls are tried in test_chapters.py for chapter 00, in test_controls.py for each.
 """
 
 import os
 
 import pytest
 
-from tests.browser import test_chapters
 from tests.browser.conftest import lecturers_page
 from tests.browser.driver import ROOT, wait_for
 
@@ -70,10 +68,8 @@ def deck(request, kept_deck, browser, lecture, source):
 @pytest.mark.parametrize("source", CHAPTERS, ids=lambda p: p.stem)
 def test_slides_fit_and_labs_move(deck, source):
     labs = deck.labs()
-    tried_elsewhere = source.name == test_chapters.NOTEBOOK
     whole = source.stem[:2] == "02"
-    if not tried_elsewhere:
-        assert deck.pictures(lab.cell for lab in labs) >= len(labs)
+    assert deck.pictures(lab.cell for lab in labs) >= len(labs)
     deck.start()
     if whole:
         deck.run_all()
@@ -83,11 +79,7 @@ def test_slides_fit_and_labs_move(deck, source):
         deck.execute(deck.setup())
     go_through(deck, labs, source.stem, whole)
     deck.stop()
-    if not tried_elsewhere:
-        for lab in labs:
-            lab.show().move_every_control()
-            deck.screenshot(f"{source.stem}-{lab.cell}")
-        assert deck.barriers(labs) == []
+    assert deck.barriers(labs) == []
     assert "Error displaying widget" not in deck.text()
     assert [fault for fault in deck.faults if fault != KNOWN] == []
     home = deck.server.folder / "home"
@@ -95,7 +87,7 @@ def test_slides_fit_and_labs_move(deck, source):
 
 
 def go_through(deck, labs, name, whole):
-    """Go by key through every slide: each fits, each lab stands on one, the first moves there."""
+    """Go by key through every slide: each fits, each lab stands on one and moves there by key."""
     page, steps, faults = deck.page, deck.steps(), []
     # A lab may stand on a slide below its question.
     of_step = {max(step for step in steps if step <= lab.cell): lab for lab in labs}
@@ -111,7 +103,8 @@ def go_through(deck, labs, name, whole):
                 deck.run(lab.cell)
             lab.within(page.locator(ON_SCREEN))
             if lab is labs[0]:
-                moves_on_its_slide(deck, lab)
+                takes_the_keys_and_gives_them_back(deck, lab)
+            moves_on_its_slide(deck, lab)
         for width, height in SCREENS if os.environ.get("VGLIB_SCREENSHOTS") else SCREENS[:1]:
             page.set_viewport_size({"width": width, "height": height})
             frames = 12 if lab or width != SCREENS[0][0] else 4
@@ -133,19 +126,23 @@ def go_through(deck, labs, name, whole):
     assert not faults, "\n".join(map(str, faults))
 
 
-def moves_on_its_slide(deck, lab):
-    """Move a control by keyboard on the slide; Escape leads back to the slide and no further."""
-    lab.wait_until_it_agrees()
-    name = next(iter(lab.twin.controls))
-    before, active = lab.shown(name), deck.js("nb.activeCellIndex")
+def takes_the_keys_and_gives_them_back(deck, lab):
+    """Enter leads from a slide into its lab, Escape back to the slide and no further."""
     deck.page.keyboard.press("Enter")
     inside = "document.activeElement.closest('.vglib-lab') != null"
     wait_for(lambda: deck.js(inside), 5, "the keys to be the lab's")
     deck.page.keyboard.press("Escape")
     assert not deck.js(inside)
+
+
+def moves_on_its_slide(deck, lab):
+    """Move a control by keyboard on the slide, and give the keys back to the slide."""
+    lab.check_with_twin()
+    name = next(iter(lab.twin.controls))
+    before, active = lab.shown(name), deck.js("nb.activeCellIndex")
     lab.move_by_keyboard(name)
     wait_for(lambda: lab.shown(name) != before, 20, "the control to move")
-    lab.wait_until_it_agrees()
+    lab.check_with_twin()
     for _ in range(2):
         deck.page.keyboard.press("Escape")
         assert deck.js("nb.activeCell.node == document.activeElement")
