@@ -494,13 +494,13 @@ prediction = "about nine"
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **To how many digits do differences and backpropagation agree?**
 
-# %% tags=["lab"] jupyter={"source_hidden": true}
+# %% tags=["lab", "nbval-ignore-output"] jupyter={"source_hidden": true}
 labs.difference_lab()
 
 # %% [markdown] slideshow={"slide_type": "notes"}
 # Presets in order. End with **a vanished gradient**: the differences go blind long before backpropagation does.
 
-# %% tags=["claims"] slideshow={"slide_type": "skip"}
+# %% tags=["claims", "nbval-ignore-output"] slideshow={"slide_type": "skip"}
 claims.BY_ID["backpropagation-approximates"].trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}

@@ -367,7 +367,7 @@ claims.HEALTHY.trial()
 # %% [markdown] slideshow={"slide_type": "skip"}
 # The first stays at chance at the rates 0.2 and 2 too, five starts each (`make test-long`).
 
-# %% tags=["claims"] slideshow={"slide_type": "skip"}
+# %% tags=["claims", "nbval-ignore-output"] slideshow={"slide_type": "skip"}
 claims.BALANCE.trial()
 
 # %% [markdown] slideshow={"slide_type": "skip"}

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.holding import hold, tried_in_chapters, with_rival
 from tests.storm import forget, storm
 from vglib.claim import (
     Claim,
     Fact,
-    Ruling,
     Tolerance,
     holds,
     holds_only_if,
@@ -50,12 +50,6 @@ BOUND = replace(
     rival=1.0,
     ruling=holds_only_if("the net is deep", above=100, otherwise="refuted: it is small"),
 )
-
-
-def with_rival(claim: Claim) -> Claim:
-    """The claim with its rival in the prediction's place: its trial must not agree."""
-    other = claim.tolerance.opposite()
-    return replace(claim, prediction=claim.rival, tolerance=other, rival=claim.predicted)
 
 
 def test_a_trial_agrees_and_rejects_the_rival():
@@ -454,20 +448,25 @@ def test_a_claim_about_a_document_names_its_place(claim):
         assert re.search(r"section|paragraph", claim.place)
 
 
-def hold(claim: Fact) -> Ruling:
-    ruling = claim.trial()
-    assert ruling.agrees, repr(ruling)
-    assert ruling.rival_rejected, repr(ruling)
-    assert claim.exact or len(ruling.values) >= 5
-    if isinstance(claim, Claim):
-        other = with_rival(claim)
-        assert not other.tolerance.accepts(ruling.median, other.predicted)
-        assert ruled(ruling.verdict) == claim.ruling.word
-    return ruling
+IN_CHAPTERS = tried_in_chapters()
 
 
-@pytest.mark.parametrize("claim", [c for c in ALL if not c.slow], ids=lambda c: c.id)
-def test_a_fast_claim_of_the_course(claim):
+def fast_claims(in_a_chapter: bool) -> list[Fact]:
+    return [c for c in ALL if not c.slow and (c.id in IN_CHAPTERS) == in_a_chapter]
+
+
+def test_most_claims_are_tried_where_they_are_taught():
+    assert len(fast_claims(True)) > 150
+
+
+@pytest.mark.parametrize("claim", fast_claims(False), ids=lambda c: c.id)
+def test_a_fast_claim_that_no_chapter_tries(claim):
+    hold(claim)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("claim", fast_claims(True), ids=lambda c: c.id)
+def test_a_fast_claim_that_nbval_tries(claim):
     hold(claim)
 
 

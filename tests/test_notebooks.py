@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from tests.editions import only_what_differs
+from tests.holding import held
 from tools.build_notebooks import NO_ANSWER, ROOT, STARTS, check, notebook_path
 from tools.source import EDITIONS, is_check
 
@@ -54,13 +55,14 @@ def test_the_published_notebooks_are_fresh_and_clean() -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_both_editions_run(chapter: Path, tmp_path: Path) -> None:
-    """The learner's whole, and of the solutions what another answer could change."""
+    """The learner's whole, its claims held to their rulings; of the solutions what can differ."""
     learner, solutions = (notebook_path(ROOT, chapter, edition) for edition in EDITIONS)
     for notebook in (learner, solutions):
         assert notebook.exists(), f"{notebook} is missing; run `make build`."
-    shorter = only_what_differs(*(nbformat.read(path, 4) for path in (learner, solutions)))
-    nbformat.write(shorter, tmp_path / "solutions.ipynb")
-    done = run_nbval(tmp_path, learner, tmp_path / "solutions.ipynb")
+    whole, answered = (nbformat.read(path, 4) for path in (learner, solutions))
+    nbformat.write(held(whole), tmp_path / "learner.ipynb")
+    nbformat.write(only_what_differs(whole, answered), tmp_path / "solutions.ipynb")
+    done = run_nbval(tmp_path, tmp_path / "learner.ipynb", tmp_path / "solutions.ipynb")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -103,7 +105,16 @@ def test_every_answer_and_every_check_of_the_solutions_runs(chapter: Path) -> No
     assert [cell for cell in runs if cell in wanted] == wanted
 
 
+TRIAL = """\
+from dataclasses import replace
+from types import SimpleNamespace
+from vglib.chain_rule.claims import BY_ID
+given = BY_ID["every-factor-is-below-a-quarter"]
+claims = SimpleNamespace(GIVEN=given, WRONG=replace(given, measure=lambda seed: given.rival))
+"""
 SMALL = [
+    (TRIAL + "claims.GIVEN.trial()", [], "", True),
+    (TRIAL + "claims.WRONG.trial()", [], "", False),
     ("print(1)", ["nbval-check-output"], "1\n", True),
     ("print(1)", ["nbval-check-output"], "2\n", False),
     ("print(1)", [], "2\n", True),
@@ -118,12 +129,12 @@ def test_nbval_tells_a_good_notebook_from_a_bad_one(tmp_path: Path) -> None:
         cell = nbformat.v4.new_code_cell(source, execution_count=1, outputs=[output])
         cell.metadata.tags = tags
         paths.append(tmp_path / f"small{number}.ipynb")
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), paths[-1])
+        nbformat.write(held(nbformat.v4.new_notebook(cells=[cell])), paths[-1])
     before = [path.read_bytes() for path in paths]
     done = run_nbval(tmp_path, *paths)
     assert done.returncode == 1
     for path, (*_, passes) in zip(paths, SMALL, strict=True):
         failed = re.search(rf"^FAILED \S*{path.name}", done.stdout, re.MULTILINE)
         assert (failed is None) == passes, done.stdout
-    assert " 2 failed, 2 passed " in f" {done.stdout.splitlines()[-1]} "
+    assert " 3 failed, 3 passed " in f" {done.stdout.splitlines()[-1]} "
     assert [path.read_bytes() for path in paths] == before

@@ -15,7 +15,7 @@ from pathlib import Path
 # What takes long, all of it by others: of the course a kernel imports what it tries.
 HEAVY = ("torch", "plotly.graph_objects", "anywidget", "ipykernel.kernelapp", "ipykernel.ipkernel")
 # What Python or a library reads when it starts; a fork has its server's.
-AT_THE_START = ("PYTHON", "OMP_", "MKL_", "OPENBLAS_", "LD_", "TORCH")
+AT_THE_START = ("PYTHON", "OMP_", "MKL_", "OPENBLAS_", "LD_")
 LATER = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 
 
