@@ -64,7 +64,7 @@ labs.portrait_lab()
 # | RReLU | random leak: noise regularises | two modes to keep apart |
 # | ELU, SELU | negative outputs, mean nearer 0 | an exponential; shuts far below 0 |
 # | softplus | smooth ReLU | never 0, mean far from 0 |
-# | GELU, SiLU, Mish, hard-swish | smooth, dip below 0 | slope not monotone, dearer |
+# | GELU, SiLU, Mish | smooth, dip below 0 | slope not monotone, dearer (hard-swish: cheaper, with kinks) |
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # Their formulas. The last column, the **gain**, is the weight scale that libraries recommend, or else the own He

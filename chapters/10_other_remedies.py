@@ -139,7 +139,7 @@ check.rebuild(rebuild)
 #
 # First without, in a wider net, 4 × 100, for forty epochs:
 
-# %% slideshow={"slide_type": "fragment"}
+# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "fragment"}
 from copy import deepcopy
 
 from tqdm.auto import tqdm
@@ -158,7 +158,7 @@ assert ratio > 50 and stuck[-1] < 0.3
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Now each layer copies what the layer below gives it:
 
-# %% slideshow={"slide_type": "fragment"}
+# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "fragment"}
 h = data.x_train.numpy()
 for index in tqdm(range(4), unit="layer", leave=False):
     layer = pretraining.layer_of(net, index, h, linear=index == 0)
@@ -171,7 +171,7 @@ assert errors[-1] < 0.1
 # %% [markdown] slideshow={"slide_type": "skip"}
 # (The error is the missed share of the variance: 100% for the mean image.) Now the labels, with the loss, step and batches from before:
 
-# %% slideshow={"slide_type": "fragment"}
+# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "fragment"}
 copied = pretraining.measure(net, data)
 ratio = pretraining.last_over_first(copied)
 spreads = drawn.spread[3], copied.spread[3]
@@ -192,7 +192,7 @@ claims.EVENS_OUT.trial()
 # Pretraining moved $\sigma_w = \sqrt{n \operatorname{Var} w}$ from 1 to 1.9 in layer 1 and 3.2 to 3.7 above (seeds 0 and 1), towards the sigmoid's critical 10.15
 # (chapter 05). One can just *draw* them there.
 
-# %% slideshow={"slide_type": "fragment"}
+# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "fragment"}
 control = mlp(4, 100, init="glorot", weight_scale=4.0, output="sigmoid")
 ratio = pretraining.last_over_first(pretraining.measure(control, data))
 plain = pretraining.descend(control, data, epochs=40, progress=True)
@@ -384,7 +384,7 @@ claims.CD_GRADIENT.trial()
 #
 # Layer 1 models the images, layer 2 the probabilities $P(h = 1)$ of layer 1, and so on; then fine-tuning. Pixels from 0 to 1 count as probabilities.
 
-# %% slideshow={"slide_type": "fragment"}
+# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "fragment"}
 pixels = pretraining.lab_data("RBM")
 dbn = mlp(4, 100, init="1/fan_in", output="sigmoid")
 h = pixels.x_train.numpy()
@@ -1112,7 +1112,7 @@ Markdown("\n".join(rows))
 # cross-entropy, SGD, batches of 32, 150 steps, one start (seed 0), and the step size that the net has without any measure
 # (0.2, 0.05 and 0.03): **no row is tuned**.
 
-# %% tags=["decisive"] slideshow={"slide_type": "subslide"}
+# %% tags=["nbval-ignore-output", "decisive"] slideshow={"slide_type": "subslide"}
 runs = len(starters(pairs=False, seeds=1))
 bar = tqdm(quick_rows(steps=150), total=runs, unit="run", leave=False)
 rows = list(bar)

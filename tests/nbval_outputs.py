@@ -4,17 +4,9 @@ Beside a stored text the kernel of a test sends these too, and a progress bar wr
 of them is stored, so there is nothing to compare them with.
 """
 
-import os
-
 import pytest
 
 NOT_COMPARED = ("text/html", "application/vnd.plotly.v1+json", "stderr")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Where all is compared a progress bar, which nobody stores, would be an output too many."""
-    if config.getoption("nbval", default=False):
-        os.environ["TQDM_DISABLE"] = "1"
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

@@ -39,6 +39,16 @@ CUT = """
   return Math.max(0, room.scrollHeight - room.clientHeight - 1);
 }
 """
+# How many pixels at the foot of the screen the panels round the slides do not show.
+LOST = """
+() => {
+  const ends = [];
+  for (let e = document.querySelector('.jp-deck-mod-onscreen'); e; e = e.parentElement) {
+    if (getComputedStyle(e).contain == 'strict') ends.push(e.getBoundingClientRect().bottom);
+  }
+  return innerHeight - Math.min(innerHeight, ...ends);
+}
+"""
 # How high the least of a lab's ticks is written, as a share of the screen's height.
 TICKS = """
 (box) => {
@@ -92,6 +102,11 @@ def go_through(deck, labs, name, whole):
     # A lab may stand on a slide below its question.
     of_step = {max(step for step in steps if step <= lab.cell): lab for lab in labs}
     page.keyboard.press("Home")
+    # A window takes another size in class: a projector, the whole screen.
+    for width, height in SCREENS[::-1]:
+        page.set_viewport_size({"width": width, "height": height})
+    page.evaluate(SETTLED, [ON_SCREEN, 4])
+    assert page.evaluate(LOST) == 0
     for number, cell in enumerate(steps):
         if number:
             page.keyboard.press(ON[number % len(ON)])

@@ -46,7 +46,7 @@ def test_a_larger_scale_saturates_more():
     shares = [lab.set(weight_scale=w).result.trace.saturated[0] for w in (0.05, 0.3, 1.0, 5.0)]
     assert shares == sorted(shares)
     assert "1/√n" in lab.preset("U(±1/√n), 10 layers").values["init"]
-    assert lab.verdict.startswith("falls")
+    assert lab.verdict.startswith("Var z falls")
 
 
 def test_the_more_wrong_the_output_the_larger_the_gap():

@@ -71,7 +71,7 @@ def draw_one_sign(seen: signs.OneSign) -> Drawing:
         by_unit.append(Curve(name, units, 100 * positive, COLORS[name], mode="lines"))
     chosen = 100 * np.array([*seen.chosen.values()])
     over_batches.append(mark("this batch size", [seen.batch] * len(chosen), chosen, size=7))
-    title, sizes = "units with one sign, % of the layer", "batch size (samples)"
+    title, sizes = "units with one sign, % of those with any", "batch size (samples)"
     ends: dict[str, Any] = {"x_range": (0.8, 1800), "y_range": PERCENT}
     # plotly writes the 2 and the 5 between powers of ten small.
     left = Panel(title, over_batches, sizes, x_log=True, x_axis={"dtick": 1}, **ends)

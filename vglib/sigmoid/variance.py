@@ -50,7 +50,7 @@ class Forward:
         word = "grows" if growth > 1.05 else "falls" if growth < 0.95 else "keeps its level"
         back = power_of_ten(float(self.trace.log_delta[0] - self.trace.log_delta[depth - 1]))
         return (
-            f"{word}: Var z goes from {variance[0]:.3g} in layer 1 to {variance[-1]:.3g} in layer "
+            f"Var z {word}: {variance[0]:.3g} in layer 1, {variance[-1]:.3g} in layer "
             f"{depth}; {largest}; {units} saturated; layer 1 gets {back} times the gradient of "
             f"layer {depth}.{self.note}"
         )
