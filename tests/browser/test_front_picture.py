@@ -1,4 +1,4 @@
-"""README's first picture: `VGLIB_SCREENSHOTS=pictures pytest -m slow` of this file makes it anew."""
+"""README's first picture; `VGLIB_SCREENSHOTS=pictures` and `pytest -m slow` make it anew."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_a_start_that_holds_beside_one_that_does_not(learner):
     chapter.run(lab.cell)
     lab.show().wait_until_it_agrees()
     lab.press("Hold")
-    for control, key, value in (("depth", "ArrowRight", 45), ("init", "ArrowDown", "glorot")):
+    for control, key, value in (("depth", "ArrowRight", 45), ("activation", "ArrowDown", "tanh")):
         lab.focus(control)
         while lab.shown(control) != value:
             before = lab.shown(control)
