@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests import kernels
 from tests.editions import only_what_differs
 from tests.holding import held
 from tools.build_notebooks import NO_ANSWER, ROOT, STARTS, check, notebook_path
@@ -30,6 +31,7 @@ def run_nbval(folder: Path, *notebooks: Path) -> subprocess.CompletedProcess[str
     # Where our plugin is found, and the package of this very checkout.
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(ROOT)])
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a quicker start
+    environment |= kernels.asking()
     options = ["--nbval-lax", f"--nbval-cell-timeout={SECONDS // 2}"]
     plugins = ["-p", "nbval.plugin", "-p", "nbval_outputs", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", "--color=no", *plugins, *options]

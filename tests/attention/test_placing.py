@@ -97,4 +97,4 @@ def test_the_nets_come_one_after_the_other():
         assert f"{number} of 4 nets" in one.verdict
         for place, name in enumerate(PLACINGS):
             assert np.isnan(one.log_moved[name]).any() == (place >= number)
-    assert end.verdict.startswith("4 blocks: a first step of 0.01 moves the output of post-LN by")
+    assert end.verdict.startswith("4 blocks: a first step of 0.001 moves the output of post-LN by")

@@ -17,7 +17,6 @@ from playwright.sync_api import ConsoleMessage, Page
 
 from tests.browser.conftest import open_page
 from tests.browser.driver import ROOT, Server, wait_for
-from tests.kernels.client import ADDRESS
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -41,8 +40,6 @@ class ByHand(Server):
         (installed / ours.name).write_bytes(ours.read_bytes())
         paths = [str(installed.parent), os.environ.get("JUPYTER_CONFIG_PATH", "")]
         env = {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
-        # What is tried here knows a kernel by its process.
-        env.pop(ADDRESS, None)
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
         command += [f"--ServerApp.port={self.port}", f"--ServerApp.base_url={self.base}"]

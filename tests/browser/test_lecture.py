@@ -32,11 +32,14 @@ async ([selector, frames]) => {
   }
 }
 """
-# How many pixels of a slide are below the screen; on a slide one has no time to scroll.
+# How many pixels of a slide are below the screen, where one has no time to scroll, or of a formula
+# beside it.
 CUT = """
 () => {
   const room = document.querySelector('.jp-deck-mod-onscreen').closest('.jp-WindowedPanel-outer');
-  return Math.max(0, room.scrollHeight - room.clientHeight - 1);
+  const texts = [...document.querySelectorAll('.jp-deck-mod-onscreen .jp-RenderedMarkdown')];
+  const beside = texts.map((text) => text.scrollWidth - text.clientWidth - 1);
+  return Math.max(0, room.scrollHeight - room.clientHeight - 1, ...beside);
 }
 """
 # How many pixels at the foot of the screen the panels round the slides do not show.

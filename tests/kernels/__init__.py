@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def start(folder: Path) -> subprocess.Popen:
-    """Start a server; what this process and its children start as `python3` asks it."""
+    """Start a server; `asking` says how to ask it for what Jupyter calls `python3`."""
     spec = {
         "argv": ["python", "-S", "-E", str(HERE / "client.py"), "-f", "{connection_file}"],
         "display_name": "Python 3",
@@ -28,7 +28,15 @@ def start(folder: Path) -> subprocess.Popen:
     (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
     address = str(folder / "server")
     os.environ[ADDRESS] = address
-    before = [p] if (p := os.environ.get("JUPYTER_PATH")) else []
-    os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder), *before])
     command = [sys.executable, str(HERE / "server.py"), address]
     return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def asking() -> dict[str, str]:
+    """Return the variables with which Jupyter asks the server, if there is one.
+
+    For programs that run notebooks. A page's server knows a kernel by the process that it started,
+    which here is the client.
+    """
+    address = os.environ.get(ADDRESS)
+    return {"JUPYTER_PATH": str(Path(address).parent)} if address else {}

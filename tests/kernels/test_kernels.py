@@ -26,6 +26,7 @@ def served(tmp_path_factory):
         while not (folder / "server").exists():
             assert server.poll() is None
             time.sleep(0.05)
+        before.setenv("JUPYTER_PATH", kernels.asking()["JUPYTER_PATH"])
         yield
         server.stdin.close()
         assert server.wait(10) == 0

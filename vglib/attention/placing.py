@@ -45,7 +45,7 @@ class Placing:
     log_moved: Mapping[str, Array]
     done: int = len(PLACINGS)
 
-    def moved(self, name: str, rate: float = 0.01) -> float:
+    def moved(self, name: str, rate: float = 0.001) -> float:
         """The relative change of a net's output in one step of a size that is among `RATES`."""
         return float(np.exp(self.log_moved[name][RATES.index(rate)]))
 
@@ -58,7 +58,7 @@ class Placing:
         moved = ", ".join(f"{name} by {percent(self.moved(name))}" for name in PLACINGS)
         pre, scaled = (factor(float(self.log_square[name][-1])) for name in (PRE, SCALED))
         return (
-            f"{where}: a first step of 0.01 moves the output of {moved}; the mean square of the "
+            f"{where}: a first step of 0.001 moves the output of {moved}; the mean square of the "
             f"pre-LN stream ends at {pre}, with 1/√l at {scaled}."
         )
 

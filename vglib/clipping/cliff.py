@@ -106,7 +106,10 @@ class Cliff:
         step, length = int(moves.argmax()) + 1, moves.max()
         norm = plain.norms[step - 1]
         if norm < 1.2:
-            return f"no cliff is met: the gradient stays below {plain.norms.max():.2g}; {ends}"
+            return (
+                "no cliff is met without clipping, where the gradient stays below "
+                f"{plain.norms.max():.2g}; {ends}"
+            )
         if (clipped.norms <= self.threshold).all():
             return f"clipping had nothing to do, the gradient stayed below c; {ends}"
         return (

@@ -122,7 +122,8 @@ class Degradation:
             word = "plain lags" if plain > 1.5 * skip else lead
             steps = len(self.trained["plain"].losses)
             losses = f"plain {plain:.3g}, residual {skip:.3g}"
-            says = f"{word}: {layers}, training loss after {steps} steps: {losses} {guessing}"
+            where = f"{layers}, loss on all training images after {steps} steps"
+            says = f"{word}: {where}: {losses} {guessing}"
         return f"{says}.{self.note}"
 
 

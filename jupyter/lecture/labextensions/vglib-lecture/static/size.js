@@ -50,14 +50,22 @@ export class Size {
   // is room, and below one another when there is not, would else go to and fro.
   fit() {
     clearTimeout(this.timer);
-    const fits = () => this.height() <= window.innerHeight || this.shrunk < LOWEST;
-    if (fits()) return;
+    if (this.fits()) return;
     this.timer = setTimeout(() => {
-      if (fits()) return;
+      if (this.fits()) return;
       this.shrink(this.shrunk / STEP);
       this.found.set(this.key, this.shrunk);
       this.fit();
     }, MOMENT);
+  }
+
+  // Whether all of the slide is on the screen, its formulas from end to end.
+  fits() {
+    const texts = this.shown.flatMap(({ node }) => [
+      ...node.querySelectorAll(".jp-RenderedMarkdown"),
+    ]);
+    const wide = texts.some((text) => text.scrollWidth > text.clientWidth + 1);
+    return (!wide && this.height() <= window.innerHeight) || this.shrunk < LOWEST;
   }
 
   // That of the room round all cells; those that are on other slides have none.
