@@ -43,7 +43,8 @@ def mixtures(lab: Lab) -> list[dict]:
         {name: values[-1 if row in high else 0] for (name, values), high in pairs}
         for row in range(5)
     ]
-    return [mixed for mixed in once(lab, rows) if mixed not in settings(lab)]
+    others = settings(lab)
+    return [mixed for mixed in once(lab, rows) if mixed not in others]
 
 
 def corners(lab: Lab) -> dict[str, tuple]:

@@ -31,8 +31,10 @@ def run_nbval(folder: Path, *notebooks: Path) -> subprocess.CompletedProcess[str
     # Where our plugin is found, and the package of this very checkout.
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(ROOT)])
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a quicker start
-    environment |= kernels.asking()
-    options = ["--nbval-lax", f"--nbval-cell-timeout={SECONDS // 2}"]
+    environment |= (asking := kernels.asking())
+    # Without a server of kernels that of this very environment, whatever the user's python3 is.
+    kernel = "--nbval-kernel-name=python3" if asking else "--nbval-current-env"
+    options = ["--nbval-lax", kernel, f"--nbval-cell-timeout={SECONDS // 2}"]
     plugins = ["-p", "nbval.plugin", "-p", "nbval_outputs", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", "--color=no", *plugins, *options]
     for _ in range(STARTS):

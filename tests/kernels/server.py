@@ -46,8 +46,7 @@ def serve(address: str) -> None:
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(address)
         door.listen()
-        while sys.stdin not in (ready := select.select([door, sys.stdin], [], [])[0]):
-            assert door in ready
+        while sys.stdin not in select.select([door, sys.stdin], [], [])[0]:
             client, _ = door.accept()
             if os.fork() == 0:
                 door.close()

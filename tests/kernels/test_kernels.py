@@ -1,6 +1,5 @@
 import os
 import signal
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 from tests import kernels
+from tests.browser.driver import wait_for
 from tests.kernels.client import ADDRESS
 
 pytestmark = [
@@ -23,9 +23,7 @@ def served(tmp_path_factory):
             before.setenv(name, "")
         folder = tmp_path_factory.mktemp("kernels")
         server = kernels.start(folder)
-        while not (folder / "server").exists():
-            assert server.poll() is None
-            time.sleep(0.05)
+        wait_for(lambda: (folder / "server").exists(), what="the server of kernels")
         before.setenv("JUPYTER_PATH", kernels.asking()["JUPYTER_PATH"])
         yield
         server.stdin.close()
@@ -79,10 +77,3 @@ class TestForked:
     def test_where_it_does_not_fit_the_usual_one_starts(self):
         with kernel(env={**os.environ, "OMP_NUM_THREADS": "3"}) as (_, run):
             assert run(KNOWN).startswith("False False")
-
-
-def wait_for(true) -> None:
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -76,7 +76,7 @@ class Adding:
         if self.learned_at == inf:
             stop = ", where this lab stops" if n == self.updates else " so far"
             guess = f"answering 1 each time gives {GUESS:.3f}"
-            left = f"the last 20 errors average {self.smooth[-1]:.3f}, and {guess}"
+            left = f"the last {min(n, WINDOW)} errors average {self.smooth[-1]:.3f}, and {guess}"
             outcome = f"has not learned within {n} updates{stop}: {left}"
         share = power_of_ten(float(self.log_before[1]) - float(self.log_before[-1]))
         start = f"at its start the first step received {share} of the last step's gradient"
